@@ -1,0 +1,1 @@
+"""One machine's agent: specs in, observations out."""

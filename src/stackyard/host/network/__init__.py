@@ -1,0 +1,64 @@
+"""Moving packets: the Protocol that every network driver implements.
+
+Read `NetworkDriver` first; `kernel.py` programs the Linux kernel, `memory.py` is the in-memory twin.
+tests/contract/test_network_driver.py holds both to the same promises; tests/dataplane sends real packets.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from stackyard.host.specs import NetworkObservation, NetworkSpec, PortSpec, RouterSpec, SecurityGroupSpec
+
+
+class NetworkDriver(Protocol):
+    """The packet side of one host. Every method may be called from any thread and repeated at any time.
+
+    Applying a spec makes the kernel match it, by the smallest change; what an earlier spec said and this one does not
+    is removed. Things may be applied in any order: a port whose group or network has not been applied yet is safe (closed).
+    A step that fails leaves nothing half made. Raises HostError, SpecError.
+    """
+
+    def start(self) -> None:
+        """Make what everything else needs (the fabric namespace, base tables), adopting what an earlier run left."""
+        ...
+
+    def apply_network(self, spec: NetworkSpec) -> None:
+        """Bridge, and DHCP and DNS server."""
+        ...
+
+    def remove_network(self, network_id: str) -> None:
+        """Remove it with its server; gone is fine."""
+        ...
+
+    def apply_port(self, spec: PortSpec) -> None:
+        """Wire the port into its namespace, with anti-spoofing and security groups in force before it is up."""
+        ...
+
+    def remove_port(self, port_id: str) -> None:
+        """Unwire; also when its namespace is gone already."""
+        ...
+
+    def apply_security_group(self, spec: SecurityGroupSpec) -> None:
+        """Rules and members of a group; a rule taken away also ends the connections that it allowed."""
+        ...
+
+    def remove_security_group(self, group_id: str) -> None:
+        """Remove it; ports still naming it get nothing from it."""
+        ...
+
+    def apply_router(self, spec: RouterSpec) -> None:
+        """Router namespace with its legs, routes, translation and advertisements."""
+        ...
+
+    def remove_router(self, router_id: str) -> None:
+        """Remove it; gone is fine."""
+        ...
+
+    def observe(self) -> NetworkObservation:
+        """Look at the kernel (not at memory) and say what of ours is there and whole."""
+        ...
+
+    def purge(self) -> None:
+        """Remove everything that this driver ever made on this host, and nothing else."""
+        ...

@@ -1,0 +1,1 @@
+"""Docker plug-ins served by the cloud."""

@@ -1,0 +1,1 @@
+"""One folder per OpenStack service, all of one shape."""
