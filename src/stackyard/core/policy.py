@@ -1,0 +1,199 @@
+"""Who may do what: a service's rules and the operator's policy.yaml, compiled once and asked at every request.
+
+The rule language is in policy_language. Where oslo.policy closes silently (a rule it cannot parse, one that refers to a
+rule nobody defined, a cycle) this raises PolicyError at construction: a typing error must not decide who has access.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from stackyard.core.policy_language import (
+    CheckSource,
+    Credentials,
+    Predicate,
+    RuleSyntaxError,
+    Target,
+    compile_check,
+    never,
+)
+
+ANY_SCOPE = ("system", "domain", "project")
+
+
+class PolicyError(ValueError):
+    """A rule or a policy file that cannot be used; the text names the rule and, where there is one, the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A service's own default for one rule.
+
+    `scope_types` are the kinds of token the rule accepts at all, before its check is looked at, out of system, domain
+    and project (an unscoped token counts as project, as in oslo.policy); an empty tuple accepts every kind.
+    """
+
+    name: str
+    check: str
+    description: str
+    scope_types: tuple[str, ...] = ("project",)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleInfo:
+    """One rule as it is in force, for `stackyard policy` and the documentation."""
+
+    name: str
+    check: CheckSource
+    default: CheckSource | None
+    description: str
+    scope_types: tuple[str, ...]
+
+    @property
+    def overridden(self) -> bool:
+        """Whether the operator's file decides and not the service's default."""
+        return self.check != self.default
+
+
+class PolicySet:
+    """All rules of a cloud with the operator's overrides, ready to be asked."""
+
+    def __init__(self, rules: Iterable[Rule], overrides: Mapping[str, CheckSource] | None = None) -> None:
+        declared: dict[str, Rule] = {}
+        for rule in rules:
+            if rule.name in declared and declared[rule.name] != rule:
+                raise PolicyError(f"rule {rule.name!r} is declared twice, differently")
+            if unknown := set(rule.scope_types) - set(ANY_SCOPE):
+                raise PolicyError(f"rule {rule.name!r}: {sorted(unknown)} is none of {', '.join(ANY_SCOPE)}")
+            declared[rule.name] = rule
+        overrides = dict(overrides or {})
+        sources: dict[str, CheckSource] = {name: rule.check for name, rule in declared.items()}
+        compiler = _Compiler({**sources, **overrides})
+        compiled = {name: compiler.rule(name) for name in compiler.sources}
+        for name in overrides:
+            # An operator may name helper rules of his own; one that nothing refers to is a misspelt rule name.
+            if name not in declared and name not in compiler.referenced:
+                raise PolicyError(f"no service declares the rule {name!r}{_near(name, declared)}")
+        self._predicates = {
+            name: _scoped(declared[name].scope_types, check) if name in declared else check
+            for name, check in compiled.items()
+        }
+        self._described = tuple(
+            RuleInfo(
+                name,
+                compiler.sources[name],
+                sources.get(name),
+                declared[name].description if name in declared else "Named by the operator's policy file.",
+                declared[name].scope_types if name in declared else (),
+            )
+            for name in sorted(compiled)
+        )
+
+    def allows(self, name: str, credentials: Credentials, target: Target) -> bool:
+        """Whether these credentials may do `name` to this target; KeyError when no rule has this name."""
+        return self._predicates[name](credentials, target)
+
+    def names(self) -> tuple[str, ...]:
+        """The rules' names, sorted."""
+        return tuple(info.name for info in self._described)
+
+    def describe(self) -> tuple[RuleInfo, ...]:
+        """Every rule as it is in force, sorted by name."""
+        return self._described
+
+
+def load_overrides(path: Path) -> dict[str, CheckSource]:
+    """Read an operator's policy.yaml: rule name -> check. PolicyError names the file and the rule.
+
+    Whether the names are rules of this cloud is for PolicySet to say, which knows them.
+    """
+    import yaml
+
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 (both are safe loaders)
+    except OSError as error:
+        raise PolicyError(f"{path}: cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise PolicyError(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise PolicyError(f"{path}: must be a mapping of rule names to checks, not a {type(content).__name__}")
+    for name, check in content.items():
+        if not isinstance(name, str):
+            raise PolicyError(f"{path}: the rule name {name!r} must be a text, not a {type(name).__name__}")
+        if not _is_check_source(check):
+            raise PolicyError(f"{path}: rule {name!r}: the check must be a text (quote it), not {check!r}")
+        try:
+            _Compiler({name: check}, follow=False).rule(name)
+        except PolicyError as error:
+            raise PolicyError(f"{path}: {error}") from error
+    return content
+
+
+def _is_check_source(check: object) -> bool:
+    if isinstance(check, str):
+        return True
+    return isinstance(check, list) and all(
+        isinstance(inner, str) or (isinstance(inner, list) and all(isinstance(text, str) for text in inner))
+        for inner in check
+    )
+
+
+def _near(name: str, names: Iterable[str]) -> str:
+    import difflib
+
+    matches = difflib.get_close_matches(name, sorted(names), n=3, cutoff=0.5)
+    return f"; did you mean {', '.join(map(repr, matches))}?" if matches else ""
+
+
+class _Compiler:
+    """Compiles the rules of one set, each once, following `rule:` references into the referred rule's predicate."""
+
+    def __init__(self, sources: dict[str, CheckSource], *, follow: bool = True) -> None:
+        self.sources = sources
+        self.referenced: set[str] = set()
+        self._follow = follow
+        self._done: dict[str, Predicate] = {}
+        self._path: list[str] = []
+
+    def rule(self, name: str) -> Predicate:
+        if name in self._done:
+            return self._done[name]
+        if name in self._path:
+            cycle = " -> ".join([*self._path[self._path.index(name) :], name])
+            raise PolicyError(f"rule {name!r} refers to itself: {cycle}")
+        self._path.append(name)
+        source = self.sources[name]
+        try:
+            predicate = compile_check(source, self._refer)
+        except RuleSyntaxError as error:
+            raise PolicyError(f"rule {name!r}: {error} in {source!r}") from None
+        self._path.pop()
+        self._done[name] = predicate
+        return predicate
+
+    def _refer(self, name: str) -> Predicate:
+        self.referenced.add(name)
+        if not self._follow:
+            return never
+        if name not in self.sources:
+            raise PolicyError(f"rule {self._path[-1]!r} refers to {name!r}, no such rule{_near(name, self.sources)}")
+        return self.rule(name)
+
+
+def _scoped(scope_types: tuple[str, ...], check: Predicate) -> Predicate:
+    if not scope_types or set(scope_types) == set(ANY_SCOPE):
+        return check
+    system, domain, project = (scope in scope_types for scope in ANY_SCOPE)
+
+    def scoped(credentials: Credentials, target: Target) -> bool:
+        if credentials.get("system_scope") or credentials.get("system"):
+            return system and check(credentials, target)
+        if credentials.get("domain_id"):
+            return domain and check(credentials, target)
+        return project and check(credentials, target)
+
+    return scoped

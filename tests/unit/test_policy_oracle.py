@@ -1,0 +1,99 @@
+"""The policy language means what oslo.policy says it means: random rules, callers and targets, asked of both."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oslo_config import cfg
+from oslo_policy import policy as oslo
+
+from stackyard.core.policy import ANY_SCOPE, PolicySet, Rule
+
+IDS = ["a", "b", "None", "True"]
+ROLES = ["admin", "Member", "reader", "ADMIN"]
+TARGET_KEYS = ["project_id", "user_id", "target.user.id", "flag", "visibility", "role.name"]
+
+values = st.sampled_from(["%(" + key + ")s" for key in TARGET_KEYS] + IDS + ["all", "x-%(user_id)s", "100%%", "1"])
+roles = st.sampled_from([*ROLES, "%(role.name)s", "compute:admin"]).map("role:{}".format)
+kinds = st.sampled_from(
+    [
+        *["user_id", "project_id", "domain_id", "is_admin", "system_scope", "system", "roles", "missing"],
+        *["token.user.id", "token.groups.id", "token.missing.id", "groups"],
+        *["True", "None", "1", "'public'", '"a"', "'Member'"],
+    ]
+)
+generic = st.builds("{}:{}".format, kinds, values)
+references = st.sampled_from(["base", "other"]).map("rule:{}".format)
+
+
+def expressions(leaves: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    joined = st.sampled_from([" and ", " or ", " AND ", "  or "])
+    return st.recursive(
+        leaves,
+        lambda inner: st.one_of(
+            st.builds(lambda a, word, b: a + word + b, inner, joined, inner),
+            st.builds(lambda a, word, b, w, c: a + word + b + w + c, inner, joined, inner, joined, inner),
+            inner.map("not ({})".format),
+            inner.map("( {} )".format),
+            leaves.map("not {}".format),
+        ),
+        max_leaves=8,
+    )
+
+
+checks = st.one_of(roles, generic, st.sampled_from(["@", "!"]))
+without_references = st.one_of(expressions(checks), st.just(""))
+with_references = expressions(st.one_of(checks, references))
+legacy = st.lists(st.one_of(checks, st.lists(checks, max_size=3)), max_size=3)
+
+scalars = st.one_of(st.sampled_from(IDS), st.none(), st.booleans(), st.just(1))
+credentials = st.fixed_dictionaries(
+    {},
+    optional={
+        "user_id": st.sampled_from(IDS),
+        "project_id": st.one_of(st.none(), st.sampled_from(IDS)),
+        "domain_id": st.one_of(st.none(), st.sampled_from(IDS)),
+        "roles": st.lists(st.sampled_from(ROLES)),
+        "is_admin": st.booleans(),
+        "system_scope": st.sampled_from([None, "all"]),
+        "groups": st.lists(scalars, max_size=3),
+        "token": st.fixed_dictionaries(
+            {},
+            optional={
+                "user": st.fixed_dictionaries({}, optional={"id": scalars}),
+                "groups": st.lists(st.fixed_dictionaries({}, optional={"id": scalars}), max_size=3),
+            },
+        ),
+    },
+)
+targets = st.dictionaries(st.sampled_from(TARGET_KEYS), scalars)
+scopes = st.lists(st.sampled_from(ANY_SCOPE), unique=True).map(tuple)
+
+
+@settings(max_examples=600, deadline=None)
+@given(
+    rule=st.one_of(with_references, legacy),
+    base=without_references,
+    other=without_references,
+    scope_types=scopes,
+    caller=credentials,
+    target=targets,
+)
+def test_answers_as_oslo_policy_does(
+    rule: str | list[object],
+    base: str,
+    other: str,
+    scope_types: tuple[str, ...],
+    caller: dict[str, object],
+    target: dict[str, object],
+) -> None:
+    declared = [Rule("asked", "@", "", scope_types), Rule("base", base, "", ()), Rule("other", other, "", ())]
+    ours = PolicySet(declared, {"asked": rule})
+
+    enforcer = oslo.Enforcer(cfg.ConfigOpts(), use_conf=False)
+    enforcer.conf(args=[])
+    enforcer.register_default(oslo.RuleDefault("asked", "@", scope_types=list(scope_types) or None))
+    enforcer.set_rules(oslo.Rules.from_dict({"asked": rule, "base": base, "other": other}), use_conf=False)
+
+    expected = bool(enforcer.enforce("asked", target, dict(caller)))
+    assert ours.allows("asked", caller, target) is expected
