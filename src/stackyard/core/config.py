@@ -1,0 +1,345 @@
+"""Settings: defaults here, then a TOML file, then the environment (STACKYARD_<SECTION>_<KEY>), later ones winning.
+
+Nothing has to be set. A key that does not exist is an error that names the nearest one, since a misspelt setting that
+is silently ignored is found out too late. Every wrong key and value of a file is told at once.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any, get_type_hints
+
+PREFIX = "STACKYARD_"
+NOT_SETTINGS = frozenset({"STACKYARD_CONFIG", "STACKYARD_STATE_DIR", "STACKYARD_PASSWORD"})
+"""Variables of the command line, not of this module: they are also options of `stackyard`."""
+
+Check = Callable[[Any], str | None]
+"""Says what a value of the right type must be when it is not ("between 1 and 65535"), else None."""
+
+
+class ConfigError(ValueError):
+    """Settings that cannot be used; one line for each thing wrong, with file or variable, key, and what is expected."""
+
+
+def between(low: float, high: float) -> Check:
+    """A number from `low` to `high`, both included."""
+    return lambda value: None if low <= value <= high else f"between {low} and {high}"
+
+
+def at_least(low: float) -> Check:
+    """A number not below `low`."""
+    return lambda value: None if value >= low else f"at least {low}"
+
+
+def one_of(*choices: str) -> Check:
+    """One of these texts."""
+    return lambda value: None if value in choices else f"one of {', '.join(choices)}"
+
+
+def ports(value: tuple[int, ...]) -> str | None:
+    """A list of TCP or UDP ports."""
+    return None if all(1 <= port <= 65535 for port in value) else "a list of ports between 1 and 65535"
+
+
+def cidr(version: int) -> Check:
+    """A network of this IP version in CIDR notation, no host bits set."""
+
+    def check(value: str) -> str | None:
+        import ipaddress
+
+        try:
+            if ipaddress.ip_network(value).version == version:
+                return None
+        except ValueError:
+            pass
+        return f"an IPv{version} network such as {'10.0.0.0/24' if version == 4 else 'fd00:1:2::/64'}"
+
+    return check
+
+
+def setting(default: Any, help_text: str, check: Check | None = None, *, secret: bool = False) -> Any:
+    """Declare one setting. A secret one is left out of every repr, list and error message."""
+    return field(default=default, repr=not secret, metadata={"help": help_text, "check": check, "secret": secret})
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where the cloud listens and keeps its state."""
+
+    host: str = setting("127.0.0.1", "Address to listen on.")
+    port: int = setting(5000, "The one port that serves every API under a path.", between(1, 65535))
+    classic_ports: bool = setting(
+        default=False, help_text="Also listen on each service's well-known port (9292, 9696, 9517, ...)."
+    )
+    public_url: str = setting("", "URL that clients reach the cloud by, for the catalog; empty: from host and port.")
+    region: str = setting("RegionOne", "Name of the region in the catalog.")
+    state_dir: str = setting("", "Directory of all state; empty: /var/lib/stackyard as root, else the XDG state home.")
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """Where rows are kept."""
+
+    url: str = setting(
+        "", "SQLAlchemy URL, postgresql+psycopg://...; empty: SQLite in the state directory.", secret=True
+    )
+    pool_size: int = setting(8, "Connections kept open.", between(1, 1000))
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """Tokens of the identity service."""
+
+    lifetime: int = setting(3600, "Seconds until a token expires.", at_least(1))
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The container engine of this machine."""
+
+    docker_socket: str = setting("", "Path of the Docker Engine's socket; empty: the usual places are tried.")
+    own_engine: bool = setting(
+        default=False, help_text="Start a Docker Engine of the cloud's own even when one answers."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """The networks that are seeded, and what tenants' networks have in common."""
+
+    public_cidr: str = setting("172.24.4.0/24", "The public network's IPv4 subnet: floating IPs.", cidr(4))
+    private_cidr: str = setting("10.0.0.0/24", "The private network's IPv4 subnet.", cidr(4))
+    private_cidr_v6: str = setting("fd53:7461:636b::/64", "The private network's IPv6 subnet.", cidr(6))
+    mtu: int = setting(1500, "MTU of new networks in bytes.", between(1280, 65535))
+    dns_domain: str = setting("openstacklocal", "Domain of the names that a network's DNS answers.")
+    host_ports: tuple[int, ...] = setting((), "TCP ports of this machine that tenants may reach.", ports)
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """What is logged, and how."""
+
+    level: str = setting("info", "Least severe level that is written.", one_of("debug", "info", "warning", "error"))
+    format: str = setting("json", "json: one object a line; text: for reading in a terminal.", one_of("json", "text"))
+
+
+@dataclass(frozen=True, slots=True)
+class Reconcile:
+    """The engine that makes what is wanted true."""
+
+    workers: int = setting(8, "Resources worked on at the same time.", between(1, 256))
+    deadline: float = setting(600.0, "Seconds until an operation that does not get done fails.", at_least(1))
+    lease: float = setting(30.0, "Seconds after which work of a worker that died is taken over.", at_least(1))
+    retry_first: float = setting(0.2, "Seconds before the first retry; doubled for each further one.", at_least(0.01))
+    retry_limit: float = setting(60.0, "Most seconds between two retries.", at_least(0.01))
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What a project may own by default, by OpenStack's names and with OpenStack's figures; -1 is no limit."""
+
+    network: int = setting(100, "Networks.", at_least(-1))
+    subnet: int = setting(100, "Subnets.", at_least(-1))
+    port: int = setting(500, "Ports.", at_least(-1))
+    router: int = setting(10, "Routers.", at_least(-1))
+    floatingip: int = setting(50, "Floating IPs.", at_least(-1))
+    security_group: int = setting(10, "Security groups.", at_least(-1))
+    security_group_rule: int = setting(100, "Security group rules.", at_least(-1))
+    containers: int = setting(40, "Containers.", at_least(-1))
+    cpu: int = setting(20, "CPUs of all containers.", at_least(-1))
+    memory: int = setting(51200, "Memory of all containers in MiB.", at_least(-1))
+    disk: int = setting(100, "Disk of all containers in GiB.", at_least(-1))
+    images: int = setting(-1, "Images.", at_least(-1))
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on single requests."""
+
+    max_body: int = setting(16 * 1024 * 1024, "Largest JSON body in bytes; uploads stream and have none.", at_least(1))
+    page: int = setting(1000, "Most items in one page of a list.", at_least(1))
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every setting, by section."""
+
+    server: Server = Server()
+    database: Database = Database()
+    token: Token = Token()
+    engine: Engine = Engine()
+    network: Network = Network()
+    log: Log = Log()
+    reconcile: Reconcile = Reconcile()
+    quota: Quota = Quota()
+    limits: Limits = Limits()
+
+    @property
+    def state_dir(self) -> Path:
+        """The directory of all state."""
+        return Path(self.server.state_dir) if self.server.state_dir else default_state_dir()
+
+    @property
+    def database_url(self) -> str:
+        """The SQLAlchemy URL of the database; may hold a password."""
+        return self.database.url or f"sqlite:///{self.state_dir / 'stackyard.sqlite'}"
+
+    def shown(self) -> dict[str, object]:
+        """ "section.key" -> value in force, secrets masked, for `stackyard config` and the log."""
+        return {
+            f"{section}.{known.name}": "***" if known.metadata["secret"] and value else value
+            for section, known in _declared()
+            for value in [getattr(getattr(self, section), known.name)]
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class SettingInfo:
+    """One setting, for documentation: its "section.key", type, default and help."""
+
+    key: str
+    type: str
+    default: object
+    help: str
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that sets it."""
+        return PREFIX + self.key.upper().replace(".", "_")
+
+
+def default_state_dir() -> Path:
+    """Where state is kept when nothing says otherwise."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/stackyard")
+    home = os.environ.get("XDG_STATE_HOME")
+    return (Path(home) if home else Path.home() / ".local" / "state") / "stackyard"
+
+
+def describe() -> list[SettingInfo]:
+    """Every setting there is, in the order of its declaration."""
+    return [
+        SettingInfo(
+            f"{section}.{known.name}", _NAMES[_types(section)[known.name]], known.default, known.metadata["help"]
+        )
+        for section, known in _declared()
+    ]
+
+
+def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
+    """Read the file, when there is one, and the environment. Raises ConfigError with all that is wrong."""
+    problems: list[str] = []
+    values: dict[str, dict[str, object]] = {known.name: {} for known in fields(Settings)}
+    if path is not None:
+        _read_file(path, values, problems)
+    _read_environment(environ, values, problems)
+    if problems:
+        raise ConfigError("\n".join(problems))
+    sections = get_type_hints(Settings)
+    return Settings(**{section: sections[section](**values[section]) for section in values})
+
+
+def _read_file(path: Path, values: dict[str, dict[str, object]], problems: list[str]) -> None:
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        problems.append(f"{path}: cannot be read: {error.strerror}")
+        return
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        problems.append(f"{path}: is not TOML: {error}")
+        return
+    for section, table in content.items():
+        if section not in values:
+            problems.append(f"{path}: there is no section [{section}]{_near(section, list(values))}")
+        elif not isinstance(table, dict):
+            problems.append(f"{path}: {section} must be a section, [{section}], not a value")
+        else:
+            for key, value in table.items():
+                _take(f"{path}: {section}.{key}", section, key, value, (values, problems))
+
+
+def _read_environment(environ: Mapping[str, str], values: dict[str, dict[str, object]], problems: list[str]) -> None:
+    known = {info.variable: info.key.split(".") for info in describe()}
+    for variable, text in sorted(environ.items()):
+        if not variable.startswith(PREFIX) or variable in NOT_SETTINGS:
+            continue
+        if variable not in known:
+            problems.append(f"environment: there is no setting {variable}{_near(variable, list(known))}")
+            continue
+        section, key = known[variable]
+        _take(f"environment: {variable}", section, key, _from_text(text, _types(section)[key]), (values, problems))
+
+
+def _take(
+    where: str, section: str, key: str, value: object, into: tuple[dict[str, dict[str, object]], list[str]]
+) -> None:
+    """Check one value and put it where it belongs, or say what is wrong with it."""
+    values, problems = into
+    known = {declared.name: declared for owner, declared in _declared() if owner == section}
+    if key not in known:
+        problems.append(f"{where}: there is no such key{_near(key, list(known))}")
+        return
+    wanted, metadata = _types(section)[key], known[key].metadata
+    converted = _converted(value, wanted)
+    shown = "" if metadata["secret"] else f", not {value!r}"
+    if converted is None:
+        problems.append(f"{where}: must be {_NAMES[wanted]}{shown}")
+    elif metadata["check"] and (expected := metadata["check"](converted)):
+        problems.append(f"{where}: must be {expected}{shown}")
+    else:
+        values[section][key] = converted
+
+
+_NAMES: dict[object, str] = {
+    str: "a text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    tuple[int, ...]: "a list of whole numbers",
+}
+_BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+
+
+def _converted(value: object, wanted: object) -> object:
+    """The value as the wanted type, or None. No guessing: "1" is no number, and true is none either."""
+    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if wanted == tuple[int, ...]:
+        fits = isinstance(value, list) and all(isinstance(item, int) and not isinstance(item, bool) for item in value)
+        return tuple(value) if fits and isinstance(value, list) else None
+    return value if type(value) is wanted else None
+
+
+def _from_text(text: str, wanted: object) -> object:
+    """What a variable's text says, read as the wanted type; the text itself when it does not say such a thing."""
+    try:
+        if wanted is bool:
+            return _BOOLEANS[text.strip().lower()]
+        if wanted is int:
+            return int(text)
+        if wanted is float:
+            return float(text)
+        if wanted == tuple[int, ...]:
+            return [int(item) for item in text.split(",") if item.strip()]
+    except (KeyError, ValueError):
+        return text
+    return text
+
+
+def _declared() -> list[tuple[str, Field[Any]]]:
+    return [(part.name, known) for part in fields(Settings) for known in fields(type(part.default))]  # type: ignore[arg-type]
+
+
+def _types(section: str) -> dict[str, object]:
+    return get_type_hints(get_type_hints(Settings)[section])
+
+
+def _near(name: str, names: list[str]) -> str:
+    import difflib
+
+    matches = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    return f"; did you mean {matches[0]}?" if matches else f"; known are {', '.join(names)}" if len(names) < 20 else ""
