@@ -1,0 +1,48 @@
+"""The time, in one place, so that a test can turn it."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+
+class Clock:
+    """The system's clock. `now` is an aware UTC datetime; `time` is seconds since 1970."""
+
+    def now(self) -> datetime:
+        """The present moment in UTC."""
+        return datetime.fromtimestamp(self.time(), UTC)
+
+    def time(self) -> float:
+        """Seconds since the epoch."""
+        return time.time()
+
+
+class SteppedClock(Clock):
+    """A clock that stands still until it is told to move."""
+
+    def __init__(self, start: float = 1_800_000_000.0) -> None:
+        self._time = start
+
+    def time(self) -> float:
+        """The time it was set to."""
+        return self._time
+
+    def advance(self, seconds: float) -> None:
+        """Move on by `seconds`."""
+        self._time += seconds
+
+
+def iso_z(moment: datetime) -> str:
+    """`2026-01-31T12:00:00Z`: Neutron, Glance."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def iso_micro(moment: datetime) -> str:
+    """`2026-01-31T12:00:00.000000Z`: Keystone."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def iso_offset(moment: datetime) -> str:
+    """`2026-01-31 12:00:00+00:00`: Zun."""
+    return moment.strftime("%Y-%m-%d %H:%M:%S+00:00")

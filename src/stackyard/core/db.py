@@ -1,0 +1,234 @@
+"""State: one database, reached only through named transaction functions.
+
+A transaction function takes a `Transaction` first and may run more than once: when the database says that two
+transactions met (SQLite's busy, PostgreSQL's serialisation failure or deadlock) it is rolled back and run again. So it
+touches nothing but the database; what must follow a commit is given to `Transaction.after_commit`.
+
+SQLite (WAL) has one writer: writing transactions queue on a lock here rather than spin on SQLITE_BUSY. PostgreSQL runs
+at REPEATABLE READ, which gives each transaction one view of the state, as SQLite does.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, CursorResult, Engine, Row
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from stackyard.core.clock import Clock
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+TransactionFunction = Callable[Concatenate["Transaction", P], T]
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_N_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+"""Every service declares its tables here."""
+
+ATTEMPTS = 12
+
+
+class TryAgain(Exception):
+    """Raised in a transaction function: another transaction got in between; roll back and run it again."""
+
+
+_RETRY_STATES = {"40001", "40P01"}
+
+
+class Moment(sa.types.TypeDecorator[datetime]):
+    """An aware UTC datetime with microseconds, the same on both databases."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.engine.Dialect) -> datetime | None:
+        """SQLite keeps no zone, so what it keeps is UTC."""
+        if value is not None and dialect.name == "sqlite":
+            return value.astimezone(UTC).replace(tzinfo=None)
+        return value
+
+    def process_result_value(self, value: datetime | None, dialect: sa.engine.Dialect) -> datetime | None:
+        """Give the zone back."""
+        del dialect
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Transaction:
+    """One transaction: what a transaction function reads and writes through."""
+
+    __slots__ = ("_after_commit", "connection", "database", "name", "now")
+
+    def __init__(self, name: str, connection: Connection, database: Database) -> None:
+        self.name = name
+        self.connection = connection
+        self.database = database
+        self.now: datetime = database.clock.now()
+        """One moment for all that the transaction writes."""
+        self._after_commit: list[Callable[[], object]] = []
+
+    def execute(self, statement: sa.Executable, parameters: Parameters | None = None) -> CursorResult[Any]:
+        """Run a statement; the result's rowcount says how many rows it changed."""
+        return self.connection.execute(statement, parameters)  # type: ignore[return-value]
+
+    def all(self, statement: sa.Executable, parameters: Parameters | None = None) -> Sequence[Row[Any]]:
+        """All rows."""
+        return self.connection.execute(statement, parameters).all()
+
+    def first(self, statement: sa.Executable, parameters: Parameters | None = None) -> Row[Any] | None:
+        """The first row, or None."""
+        return self.connection.execute(statement, parameters).first()
+
+    def scalar(self, statement: sa.Executable, parameters: Parameters | None = None) -> Any:
+        """The first column of the first row, or None."""
+        return self.connection.execute(statement, parameters).scalar()
+
+    def insert_once(self, statement: sa.Insert, parameters: Mapping[str, Any]) -> None:
+        """Insert a row that an update has just not found; when another transaction inserts it meanwhile, run again."""
+        try:
+            self.connection.execute(statement, parameters)
+        except IntegrityError as error:
+            raise TryAgain(str(error.orig)) from error
+
+    def after_commit(self, action: Callable[[], object]) -> None:
+        """Call `action` once the transaction has been committed; never when it was rolled back or is run again."""
+        self._after_commit.append(action)
+
+    def committed(self) -> None:
+        """Run what waited for the commit."""
+        for action in self._after_commit:
+            action()
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """A part that may fail (by an IntegrityError, say) without losing the whole transaction."""
+        with self.connection.begin_nested():
+            yield
+
+
+class Database:
+    """A SQLite file or a PostgreSQL database, and the only way to run a transaction."""
+
+    def __init__(self, url: str, *, pool_size: int = 16, clock: Clock | None = None) -> None:
+        self.url = sa.make_url(url)
+        self.clock = clock or Clock()
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.observe: Callable[[str, float, int], None] | None = None
+        """Called after each transaction with its name, seconds, and retries."""
+        self._writer = threading.Lock()
+        self._writing_thread: int | None = None
+        self._engine = self._make_engine(pool_size)
+        self._reading = self._engine.execution_options(stackyard_begin="BEGIN")
+        self._writing = self._engine.execution_options(stackyard_begin="BEGIN IMMEDIATE")
+
+    def _make_engine(self, pool_size: int) -> Engine:
+        options: dict[str, Any] = {
+            "pool_size": pool_size,
+            "max_overflow": pool_size,
+            "json_serializer": lambda value: msgspec.json.encode(value).decode(),
+            "json_deserializer": msgspec.json.decode,
+        }
+        if self.is_sqlite:
+            options |= {"connect_args": {"check_same_thread": False, "timeout": 30}, "poolclass": sa.pool.QueuePool}
+        else:
+            options |= {"isolation_level": "REPEATABLE READ", "pool_pre_ping": False}
+        engine = sa.create_engine(self.url, **options)
+        if self.is_sqlite:
+            sa.event.listen(engine, "connect", _prepare_sqlite)
+            sa.event.listen(engine, "begin", _begin_sqlite)
+        return engine
+
+    @property
+    def engine(self) -> Engine:
+        """The engine itself, for migrations."""
+        return self._engine
+
+    def read(self, name: str, function: TransactionFunction[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a transaction function that only reads."""
+        return self._run(name, self._reading, function, args, kwargs)
+
+    def write(self, name: str, function: TransactionFunction[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a transaction function that writes, and commit it."""
+        if not self.is_sqlite:
+            return self._run(name, self._writing, function, args, kwargs)
+        if self._writing_thread == threading.get_ident():
+            raise RuntimeError(f"transaction {name} was begun inside another; pass the Transaction on instead")
+        with self._writer:
+            self._writing_thread = threading.get_ident()
+            try:
+                result, transaction = self._attempt_until_done(name, self._writing, function, args, kwargs)
+            finally:
+                self._writing_thread = None
+        # Outside the lock: what follows a commit may itself begin a transaction.
+        transaction.committed()
+        return result
+
+    def _run(self, name: str, engine: Engine, function: Any, args: Any, kwargs: Any) -> Any:
+        result, transaction = self._attempt_until_done(name, engine, function, args, kwargs)
+        transaction.committed()
+        return result
+
+    def _attempt_until_done(
+        self, name: str, engine: Engine, function: Any, args: Any, kwargs: Any
+    ) -> tuple[Any, Transaction]:
+        started = time.perf_counter()
+        for attempt in range(ATTEMPTS):
+            try:
+                with engine.begin() as connection:
+                    transaction = Transaction(name, connection, self)
+                    result = function(transaction, *args, **kwargs)
+            except (DBAPIError, TryAgain) as error:
+                if attempt + 1 == ATTEMPTS or not _may_retry(error):
+                    raise
+                time.sleep(random.uniform(0, 0.005 * 2 ** min(attempt, 6)))  # noqa: S311
+                continue
+            if self.observe is not None:
+                self.observe(name, time.perf_counter() - started, attempt)
+            return result, transaction
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def create_all(self) -> None:
+        """Make every declared table (a new state directory; migrations change an old one)."""
+        metadata.create_all(self._engine)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+
+def _prepare_sqlite(connection: Any, record: object) -> None:
+    del record
+    connection.isolation_level = None  # SQLAlchemy's begin event, not the module, says BEGIN
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=30000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get("stackyard_begin", "BEGIN"))
+
+
+def _may_retry(error: DBAPIError | TryAgain) -> bool:
+    if isinstance(error, TryAgain):
+        return True
+    state = getattr(error.orig, "sqlstate", None)
+    if state is not None:
+        return state in _RETRY_STATES
+    text = str(error.orig)
+    return "database is locked" in text or "database table is locked" in text

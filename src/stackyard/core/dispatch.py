@@ -1,0 +1,220 @@
+"""The ASGI application: from a request to its operation and back, the same way for every service.
+
+Order: service by mount, microversion, route, caller from the token, policy rule, body, target, rule again on the target,
+operation. A route's operation runs in one transaction in one thread hop; an edge route's is awaited on the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, cast
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from stackyard.core.body import decode
+from stackyard.core.call import Call, Reply, as_mapping
+from stackyard.core.db import Transaction
+from stackyard.core.errors import ApiError, Forbidden, NotFound, TooLarge, Unauthorized
+from stackyard.core.ids import new_request_id
+from stackyard.core.log import request_id_var
+from stackyard.core.routes import PUBLIC, Route, Service, Trie
+from stackyard.core.runtime import Runtime
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+log = logging.getLogger("stackyard.http")
+_encode = msgspec.json.Encoder().encode
+
+
+class Dispatcher:
+    """Serves every mounted service."""
+
+    def __init__(self, runtime: Runtime, services: Iterable[Service]) -> None:
+        self.runtime = runtime
+        self.observe: Callable[[str, Route | None, str, int, float], None] | None = None
+        """Called after each request with service type, route, method, status and seconds."""
+        self._mounts: dict[str, tuple[Service, Trie]] = {}
+        for service in services:
+            service.check()
+            trie = Trie(service.routes)
+            for mount in (service.mount, *service.aliases):
+                self._mounts[mount] = (service, trie)
+        self._ordered = sorted(self._mounts, key=len, reverse=True)
+
+    def mount_of(self, path: str) -> str | None:
+        """The longest mount that `path` lies under."""
+        for mount in self._ordered:
+            if path.startswith(mount) and (len(path) == len(mount) or path[len(mount)] == "/"):
+                return mount
+        return None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one HTTP request; `scope["stackyard.mount"]` may name the service (a classic port) with an empty mount."""
+        started = time.perf_counter()
+        request_id = new_request_id()
+        request_id_var.set(request_id)
+        fixed = scope.get("stackyard.service")
+        mount = fixed or self.mount_of(scope["path"])
+        request = Request(scope, receive)
+        if mount is None:
+            error = NotFound("There is no service at this address; GET / lists them.")
+            await _send_reply(send, _plain_fault(error, request_id), request_id, {}, scope["method"] == "HEAD")
+            return
+        service, trie = self._mounts[mount]
+        if fixed:
+            scope["stackyard.mount"] = ""
+            path = scope["path"]
+        else:
+            scope["stackyard.mount"] = mount
+            path = scope["path"][len(mount) :]
+        call = Call(self.runtime, service, request, request_id)
+        headers: dict[str, str] = {}
+        status = 500
+        try:
+            answer = await self._answer(call, trie, scope["method"], path, headers)
+            status = await _send_answer(send, call, answer, headers)
+        except ClientDisconnect:
+            status = 499
+        except ApiError as error:
+            status = error.status
+            await self._send_fault(send, call, error, headers)
+        except Exception:
+            log.exception("request failed", extra={"service": service.type, "path": path})
+            fault = ApiError(f"An unexpected error prevented the server from fulfilling your request ({request_id}).")
+            await self._send_fault(send, call, fault, headers)
+        finally:
+            if self.observe is not None:
+                route = getattr(call, "route", None)
+                self.observe(service.type, route, scope["method"], status, time.perf_counter() - started)
+
+    async def _answer(self, call: Call, trie: Trie, method: str, path: str, headers: dict[str, str]) -> Any:
+        versions = call.service.microversions
+        if versions is not None:
+            headers.update(versions.headers(None))
+            call.microversion = versions.negotiate(call.request.headers)
+            headers.update(versions.headers(call.microversion))
+        call.route, call.path = trie.find(method, path, call.microversion)
+        loop = asyncio.get_running_loop()
+        if call.route.options.edge:
+            await loop.run_in_executor(self.runtime.threads, self._admit_edge, call)
+            return await call.route.operation(call)
+        data = b""
+        if call.route.options.body is not None or method in ("POST", "PUT", "PATCH"):
+            data = await read_body(call.request, self.runtime.settings.limits.max_body)
+        return await loop.run_in_executor(self.runtime.threads, self._transact, call, data)
+
+    def _transact(self, call: Call, data: bytes) -> Any:
+        database = self.runtime.database
+        run = database.write if call.route.writes else database.read
+        return run(call.route.label, self._operate, call, data)
+
+    def _operate(self, tx: Transaction, call: Call, data: bytes) -> Any:
+        self._admit(tx, call)
+        options = call.route.options
+        if options.body is not None:
+            kind = options.body
+            resolved = kind if isinstance(kind, type) else cast("Callable[..., type[Any]]", kind)(call.microversion)
+            call.body = decode(data, resolved, options.envelope)
+        if options.target is not None:
+            call.target = options.target(tx, call)
+            if call.route.rule != PUBLIC:
+                call.require(call.route.rule, as_mapping(call.target))
+        return call.route.operation(tx, call)
+
+    def _admit_edge(self, call: Call) -> None:
+        def admit(tx: Transaction) -> None:
+            self._admit(tx, call)
+            if call.route.options.target is not None:
+                call.target = call.route.options.target(tx, call)
+                if call.route.rule != PUBLIC:
+                    call.require(call.route.rule, as_mapping(call.target))
+
+        self.runtime.database.read(f"admit {call.route.label}", admit)
+
+    def _admit(self, tx: Transaction, call: Call) -> None:
+        """Find out who asks, and refuse who may not; a route with a target has its rule checked on that, later."""
+        token = call.request.headers.get("x-auth-token")
+        if call.route.rule == PUBLIC:
+            return
+        if not token:
+            raise Unauthorized(
+                "The request you have made requires authentication.",
+                headers={"WWW-Authenticate": f'Keystone uri="{call.root_url}/identity"'},
+            )
+        call.caller = self.runtime.authenticate(tx, token)
+        call.credentials = call.caller.credentials()
+        if call.caller.access_rules is not None and not _granted(call):
+            raise Forbidden("The application credential's access rules do not allow this request.")
+        if call.route.options.target is None:
+            call.require(call.route.rule)
+
+    async def _send_fault(self, send: Send, call: Call, error: ApiError, headers: dict[str, str]) -> None:
+        body = call.service.fault(error, call.request_id)
+        reply = Reply(body, status=error.status, headers=error.headers)
+        await _send_reply(send, reply, call.request_id, headers, call.request.method == "HEAD")
+
+
+def _granted(call: Call) -> bool:
+    from stackyard.core.access import rule_matches
+
+    path = call.request.scope["path"]
+    own = path.removeprefix(call.request.scope["stackyard.mount"])
+    return any(
+        rule_matches(rule, call.service.type, call.request.method, own) for rule in call.caller.access_rules or ()
+    )
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The whole body; raises TooLarge past `limit` bytes, without reading further."""
+    length = request.headers.get("content-length")
+    if length is not None and length.isdigit() and int(length) > limit:
+        raise TooLarge(f"The request body has {length} bytes; the limit is {limit}.")
+    parts: list[bytes] = []
+    size = 0
+    async for part in request.stream():
+        size += len(part)
+        if size > limit:
+            raise TooLarge(f"The request body is over the limit of {limit} bytes.")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _plain_fault(error: ApiError, request_id: str) -> Reply:
+    body = {"error": {"code": error.status, "title": error.title, "message": error.message, "request_id": request_id}}
+    return Reply(body, status=error.status, headers=error.headers)
+
+
+async def _send_answer(send: Send, call: Call, answer: Any, headers: dict[str, str]) -> int:
+    if isinstance(answer, Response):
+        for name, value in {"x-openstack-request-id": call.request_id, **headers}.items():
+            answer.headers[name] = value
+        await answer(call.request.scope, call.request.receive, cast("Any", send))
+        return answer.status_code
+    default = call.route.options.status
+    reply = answer if isinstance(answer, Reply) else Reply(answer)
+    if reply.status is None:
+        reply.status = 204 if reply.body is None and default == 200 else default  # noqa: PLR2004
+    await _send_reply(send, reply, call.request_id, headers, call.request.method == "HEAD")
+    return reply.status
+
+
+async def _send_reply(send: Send, reply: Reply, request_id: str, headers: Mapping[str, str], head: bool) -> None:  # noqa: FBT001
+    body = reply.body
+    content = b"" if body is None else body if isinstance(body, bytes) else _encode(body)
+    lines = [(b"x-openstack-request-id", request_id.encode())]
+    lines += [(name.lower().encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers.items()]
+    lines += [(n.lower().encode("latin-1"), v.encode("latin-1", "replace")) for n, v in reply.headers.items()]
+    status = reply.status or 200
+    if body is not None:
+        lines.append((b"content-type", reply.media_type.encode()))
+    if status != 204:  # noqa: PLR2004
+        lines.append((b"content-length", str(len(content)).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": lines})
+    await send({"type": "http.response.body", "body": b"" if head else content})

@@ -1,0 +1,21 @@
+"""What the application provides to services beyond the runtime's own: the host's drivers, and where things are kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stackyard.core.runtime import Key
+from stackyard.host.containers import ContainerEngine
+from stackyard.host.network import NetworkDriver
+
+ENGINE: Key[ContainerEngine] = Key("container engine")
+"""This host's container engine."""
+
+NETWORK_DRIVER: Key[NetworkDriver] = Key("network driver")
+"""This host's network driver."""
+
+STATE_DIR: Key[Path] = Key("state directory")
+"""Where the cloud keeps its files; each service has a folder of its own below it."""
+
+HOST_NAME: Key[str] = Key("host name")
+"""The name of this host, as APIs show it."""
