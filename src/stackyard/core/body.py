@@ -1,6 +1,7 @@
 """Request bodies: from bytes to a validated msgspec struct, or a 400 that names the field.
 
-A body type is a `Body` subclass; a field that may be left out defaults to `UNSET`, which is not the same as a null sent.
+A body type is a `Body` subclass; a field that may be left out defaults to `UNSET`,
+which is not the same as a null sent.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def decode(data: bytes, kind: type[T], envelope: str | None = None) -> T:
 
 
 def convert(document: Any, kind: type[T], name: str = "body") -> T:
-    """Validate decoded JSON as `kind`; raises InvalidField, whose field is a path such as `port.fixed_ips[0].subnet_id`."""
+    """Validate decoded JSON as `kind`; raises InvalidField with a path such as `port.fixed_ips[0].subnet_id`."""
     try:
         return msgspec.convert(document, kind, strict=True)
     except (msgspec.ValidationError, RecursionError) as error:
@@ -72,11 +73,11 @@ def _field(name: str, path: str, reason: str) -> str:
     return ".".join(parts) or name
 
 
-def or_none(value: T | None | UnsetType) -> T | None:
+def or_none(value: T | UnsetType | None) -> T | None:
     """The value, with unset as None."""
-    return None if value is UNSET else value  # type: ignore[return-value]
+    return None if value is UNSET else value
 
 
 def or_default(value: T | UnsetType, default: T) -> T:
     """The value, or `default` when it was not sent."""
-    return default if value is UNSET else value  # type: ignore[return-value]
+    return default if value is UNSET else value

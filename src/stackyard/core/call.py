@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from urllib.parse import parse_qsl
 
@@ -70,7 +70,7 @@ class Query:
         """All of it."""
         return list(self._pairs)
 
-    def boolean(self, key: str, default: bool = False) -> bool:  # noqa: FBT001, FBT002
+    def boolean(self, key: str, default: bool = False) -> bool:
         """A flag: present without a value, or true/1/yes/on, is true; BadRequest for any other word."""
         value = self.get(key)
         return default if value is None else parse_boolean(key, value or "true")
@@ -173,10 +173,10 @@ class Call:
         return await self._in_thread(lambda: run(name, function, *args, **kwargs))
 
     async def in_thread(self, function: Any, *args: Any) -> Any:
-        """From an edge operation: run something slow that is no transaction (the engine, a file) in a thread of its own pool."""
+        """From an edge operation: run what is slow but no transaction (the engine, a file) in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self.runtime.slow_threads, lambda: function(*args))
 
-    async def _in_thread(self, function: Any) -> Any:
+    async def _in_thread(self, function: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self.runtime.threads, function)
 
 

@@ -86,7 +86,7 @@ class Transaction:
 
     def execute(self, statement: sa.Executable, parameters: Parameters | None = None) -> CursorResult[Any]:
         """Run a statement; the result's rowcount says how many rows it changed."""
-        return self.connection.execute(statement, parameters)  # type: ignore[return-value]
+        return self.connection.execute(statement, parameters)
 
     def all(self, statement: sa.Executable, parameters: Parameters | None = None) -> Sequence[Row[Any]]:
         """All rows."""
@@ -162,12 +162,15 @@ class Database:
 
     def read(self, name: str, function: TransactionFunction[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a transaction function that only reads."""
-        return self._run(name, self._reading, function, args, kwargs)
+        result: T = self._run(name, self._reading, function, args, kwargs)
+        return result
 
     def write(self, name: str, function: TransactionFunction[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a transaction function that writes, and commit it."""
         if not self.is_sqlite:
-            return self._run(name, self._writing, function, args, kwargs)
+            done: T = self._run(name, self._writing, function, args, kwargs)
+            return done
+        result: T
         if self._writing_thread == threading.get_ident():
             raise RuntimeError(f"transaction {name} was begun inside another; pass the Transaction on instead")
         with self._writer:

@@ -1,7 +1,8 @@
 """The ASGI application: from a request to its operation and back, the same way for every service.
 
-Order: service by mount, microversion, route, caller from the token, policy rule, body, target, rule again on the target,
-operation. A route's operation runs in one transaction in one thread hop; an edge route's is awaited on the event loop.
+Order: service by mount, microversion, route, caller from the token, policy rule, body, target, rule again on the
+target, operation. A route's operation runs in one transaction in one thread hop; an edge route's is awaited
+on the event loop.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any, cast
 
 import msgspec
@@ -26,7 +27,7 @@ from stackyard.core.routes import PUBLIC, Route, Service, Trie
 from stackyard.core.runtime import Runtime
 
 Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 log = logging.getLogger("stackyard.http")
@@ -56,7 +57,7 @@ class Dispatcher:
         return None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one HTTP request; `scope["stackyard.mount"]` may name the service (a classic port) with an empty mount."""
+        """Serve one HTTP request. A classic port names its service in `scope["stackyard.service"]`."""
         started = time.perf_counter()
         request_id = new_request_id()
         request_id_var.set(request_id)
@@ -200,12 +201,12 @@ async def _send_answer(send: Send, call: Call, answer: Any, headers: dict[str, s
     default = call.route.options.status
     reply = answer if isinstance(answer, Reply) else Reply(answer)
     if reply.status is None:
-        reply.status = 204 if reply.body is None and default == 200 else default  # noqa: PLR2004
+        reply.status = 204 if reply.body is None and default == 200 else default
     await _send_reply(send, reply, call.request_id, headers, call.request.method == "HEAD")
     return reply.status
 
 
-async def _send_reply(send: Send, reply: Reply, request_id: str, headers: Mapping[str, str], head: bool) -> None:  # noqa: FBT001
+async def _send_reply(send: Send, reply: Reply, request_id: str, headers: Mapping[str, str], head: bool) -> None:
     body = reply.body
     content = b"" if body is None else body if isinstance(body, bytes) else _encode(body)
     lines = [(b"x-openstack-request-id", request_id.encode())]
@@ -214,7 +215,7 @@ async def _send_reply(send: Send, reply: Reply, request_id: str, headers: Mappin
     status = reply.status or 200
     if body is not None:
         lines.append((b"content-type", reply.media_type.encode()))
-    if status != 204:  # noqa: PLR2004
+    if status != 204:
         lines.append((b"content-length", str(len(content)).encode()))
     await send({"type": "http.response.start", "status": status, "headers": lines})
     await send({"type": "http.response.body", "body": b"" if head else content})

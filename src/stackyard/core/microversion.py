@@ -53,7 +53,8 @@ class MicroversionRange(NamedTuple):
         version = Microversion.parse(asked)
         if not self.minimum <= version <= self.maximum:
             raise NotAcceptable(
-                f"Version {version} is not supported by the API. Minimum is {self.minimum} and maximum is {self.maximum}.",
+                f"Version {version} is not supported by the API. Minimum is {self.minimum} "
+                f"and maximum is {self.maximum}.",
                 kind=f"{self.service_type}.microversion-unsupported",
                 headers=self.headers(None),
             )
@@ -62,7 +63,7 @@ class MicroversionRange(NamedTuple):
     def _asked(self, headers: Mapping[str, str]) -> str | None:
         for part in headers.get("openstack-api-version", "").split(","):
             words = part.split()
-            if len(words) == 2 and words[0] == self.service_type:  # noqa: PLR2004
+            if len(words) == 2 and words[0] == self.service_type:
                 return words[1].lower()
         if self.legacy_header is not None:
             return headers.get(self.legacy_header)

@@ -1,7 +1,7 @@
 """Lists: filters, sorting and keyset paging, declared once per noun and served the same everywhere.
 
-A page begins after its marker's position in the sort order, found by the marker's own row, so that pages stay true while
-rows come and go (no OFFSET). Statements are built once per shape of query and reused with bound parameters.
+A page begins after its marker's position in the sort order, found by the marker's own row, so that pages stay true
+while rows come and go (no OFFSET). Statements are built once per shape of query and reused with bound parameters.
 """
 
 from __future__ import annotations
@@ -222,11 +222,13 @@ class Listing:
         return statement.limit(bindparam("page_limit", type_=sa.Integer)) if limited else statement
 
     def _after(self, sort: Sequence[tuple[str, str]], nulls: Sequence[bool]) -> ColumnElement[bool]:
-        """Rows that come after the marker's: later in the first key, or equal there and later in the second, and so on."""
+        """Rows after the marker's: later in the first key, or equal there and later in the second, and so on."""
         either: list[ColumnElement[bool]] = []
         equal: list[ColumnElement[bool]] = []
         for index, (name, direction) in enumerate(sort):
             column = self.sort_keys[name]
+            later: ColumnElement[bool]
+            same: ColumnElement[bool]
             value = bindparam(f"after_{index}", type_=column.type)
             if nulls[index]:
                 later = column.is_not(None) if direction == "asc" else sa.false()
@@ -234,10 +236,8 @@ class Listing:
             elif direction == "asc":
                 later, same = column > value, column == value
             else:
-                later, same = (
-                    sa.or_(column < value, column.is_(None)) if column.nullable else column < value,
-                    column == value,
-                )
+                same = column == value
+                later = sa.or_(column < value, column.is_(None)) if column.nullable else column < value
             either.append(sa.and_(*equal, later))
             equal.append(same)
         return sa.or_(*either)

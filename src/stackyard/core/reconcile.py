@@ -1,9 +1,10 @@
 """Making things so: the queue of what is dirty, and the workers that reconcile it until it is not.
 
-An operation writes what is wanted and calls `mark` in the same transaction. Some worker then takes the mark under a lease
-and calls the kind's reconciler with nothing but the id: it reads what is wanted and what is, takes the next steps, and
-says Done or Again. The first try, a retry, and the try after a crash are the same call. A failure is tried again with
-growing, jittered pauses until the mark's deadline; then the reconciler is told to give up, and writes why where users look.
+An operation writes what is wanted and calls `mark` in the same transaction. Some worker then takes the mark under a
+lease and calls the kind's reconciler with nothing but the id: it reads what is wanted and what is, takes the next steps,
+and says Done or Again. The first try, a retry, and the one after a crash are the same call. A failure is tried again with
+growing, jittered pauses until the mark's deadline; then the reconciler is told to give up, and writes why where
+users look.
 
 A mark made while a worker is at it is not lost: the row's `mark` number tells that it is dirty anew.
 """
@@ -18,6 +19,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import sqlalchemy as sa
@@ -80,7 +82,7 @@ _LATER = (
 )
 _FREE_ALL = sa.update(work).values(owner=None)
 _WAITING = sa.select(work).where(work.c.resource_id == bindparam("r"))
-_DEPTH = sa.select(work.c.kind, sa.func.count()).group_by(work.c.kind)
+_DEPTH = sa.select(work.c.kind, sa.func.count().label("marks")).group_by(work.c.kind)
 
 _wakers: dict[int, Callable[[], None]] = {}
 
@@ -134,14 +136,14 @@ def _nobody() -> None:
     """No engine runs on this database: the mark waits for one."""
 
 
-def waiting(tx: Transaction, resource_id: str) -> list[Mapping[str, Any]]:
+def waiting(tx: Transaction, resource_id: str) -> list[Mapping[Any, Any]]:
     """The marks of a resource: attempts, when it is due, the last error. For `stackyard why`."""
     return [row._mapping for row in tx.all(_WAITING, {"r": resource_id})]
 
 
 def depth(tx: Transaction) -> dict[str, int]:
     """How many marks wait, by kind."""
-    return {row[0]: row[1] for row in tx.all(_DEPTH)}
+    return {row._mapping["kind"]: row._mapping["marks"] for row in tx.all(_DEPTH)}
 
 
 def pause(attempts: int, draw: float) -> float:
@@ -162,8 +164,8 @@ class _Task:
 class ReconcileEngine:
     """Worker threads over the queue of one database, and the timers of periodic work.
 
-    Any number of processes may run one on the same PostgreSQL; on SQLite there is one, which frees at start what a killed
-    predecessor held.
+    Any number of processes may run one on the same PostgreSQL; on SQLite there is one, which frees at start
+    what a killed predecessor held.
     """
 
     def __init__(self, database: Database, reconcilers: list[Reconciler], *, workers: int = 8) -> None:
@@ -187,14 +189,14 @@ class ReconcileEngine:
     def start(self) -> None:
         """Begin."""
         if self.database.is_sqlite:
-            self.database.write("reconcile.free", lambda tx: tx.execute(_FREE_ALL))
+            self.database.write("reconcile.free", _free_all)
         _wakers[id(self.database)] = self._wake.set
         self._spawn("claims", self._claim_loop)
         self._spawn("leases", self._renew_loop)
         for index in range(self._count):
             self._spawn(f"worker-{index}", self._work_loop)
         for name, seconds, action in self._periodic:
-            self._spawn(f"every-{name}", lambda n=name, s=seconds, a=action: self._periodic_loop(n, s, a))
+            self._spawn(f"every-{name}", partial(self._periodic_loop, name, seconds, action))
 
     def _spawn(self, name: str, target: Callable[[], None]) -> None:
         thread = threading.Thread(target=target, name=f"reconcile-{name}", daemon=True)
@@ -256,7 +258,7 @@ class ReconcileEngine:
         while not self._stopping.wait(LEASE_SECONDS / 3):
             values = {"o": self._owner, "until": self.database.clock.time() + LEASE_SECONDS}
             try:
-                self.database.write("reconcile.renew", lambda tx, v=values: tx.execute(_RENEW, v))
+                self.database.write("reconcile.renew", _renew, values)
             except Exception:
                 log.exception("renewing leases failed")
 
@@ -334,6 +336,14 @@ class ReconcileEngine:
                 action()
             except Exception:
                 log.exception("periodic work failed", extra={"name_of_work": name})
+
+
+def _free_all(tx: Transaction) -> None:
+    tx.execute(_FREE_ALL)
+
+
+def _renew(tx: Transaction, values: dict[str, Any]) -> None:
+    tx.execute(_RENEW, values)
 
 
 def _finish(tx: Transaction, key: dict[str, Any]) -> None:

@@ -148,7 +148,7 @@ class Trie:
     def find(self, method: str, path: str, version: Microversion | None) -> tuple[Route, dict[str, str]]:
         """The route and the values of its parameters.
 
-        HEAD falls back to GET. Raises NotFound for an unknown path, MethodNotAllowed for a known path without the method.
+        HEAD falls back to GET. Raises NotFound for an unknown path, MethodNotAllowed for a path without the method.
         """
         found = _descend(self._root, _segments(path), 0, ())
         if found is None:

@@ -36,7 +36,7 @@ def _threads(name: str, count: int) -> Callable[[], ThreadPoolExecutor]:
 
 @dataclass(slots=True)
 class Runtime:
-    """Settings, database, rules, quotas, threads, who authenticates, and what else the application provides by `Key`."""
+    """Settings, database, rules, quotas, threads, who authenticates, and what else is provided by `Key`."""
 
     settings: Settings
     database: Database

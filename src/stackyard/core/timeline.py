@@ -32,7 +32,7 @@ _READ = sa.select(timeline).where(timeline.c.resource_id == bindparam("resource"
 
 
 def record(tx: Transaction, kind: str, resource_id: str, event: str, detail: str = "") -> None:
-    """Add an entry: `event` is a short verb phrase (create asked, image pulled, start failed), `detail` says the rest."""
+    """Add an entry: `event` is a short verb phrase (create asked, start failed), `detail` says the rest."""
     tx.execute(
         _INSERT,
         {
