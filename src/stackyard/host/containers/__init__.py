@@ -7,7 +7,7 @@ tests/contract/test_container_engine.py holds every driver to the same promises.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, TypeAlias
 
 from stackyard.host.specs import (
     ContainerObservation,
@@ -19,6 +19,9 @@ from stackyard.host.specs import (
     ImageObservation,
     ProcessTable,
 )
+
+# Within the Protocol the word `list` is its method.
+Images: TypeAlias = list[ImageObservation]
 
 
 class ContainerEngine(Protocol):
@@ -130,7 +133,7 @@ class ContainerEngine(Protocol):
         """The image of that name (or content id) in the engine's own store."""
         ...
 
-    def images(self) -> list[ImageObservation]:
+    def images(self) -> Images:
         """All images in the engine's store."""
         ...
 
