@@ -1,0 +1,93 @@
+"""The Docker Engine of a run: with Docker's usual bridge for the reference, and our OCI runtime registered for us."""
+
+from __future__ import annotations
+
+import io
+import os
+import secrets
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+
+from stackyard.host.containers.dockerd import Dockerd
+
+IMAGE = "busybox"
+COMMAND = ("sleep", "3600")
+_BUSYBOX = Path("/bin/busybox")
+
+
+class Engine:
+    """One dockerd. `state_dir` is also the cloud's, as the runtime's script is found by it."""
+
+    def __init__(self) -> None:
+        self.state_dir = Path(tempfile.mkdtemp(prefix="stackyard-bench-"))
+        self._daemon = Dockerd(self.state_dir, f"bench-{secrets.token_hex(4)}", bridge=True)
+        self.socket = self._daemon.socket_path
+
+    def start(self) -> None:
+        """Starts it and loads the image that all containers are made of."""
+        for program in ("docker", "dockerd", "runc"):
+            if shutil.which(program) is None:
+                raise FileNotFoundError(f"{program} is not installed (packages.txt)")
+        self._daemon.start()
+        self._daemon.wait_ready()
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w") as tar:
+            tar.add(_BUSYBOX, "bin/busybox")
+            for name in ("sh", "sleep"):
+                link = tarfile.TarInfo(f"bin/{name}")
+                link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+                tar.addfile(link)
+        self.docker("import", "-", f"{IMAGE}:latest", data=archive.getvalue())
+
+    def stop(self) -> None:
+        """Removes every container, ends the daemon and leaves nothing of it."""
+        if containers := self.docker("ps", "-aq").split():
+            self.docker("rm", "-f", *containers)
+        self._daemon.stop(remove_data=True)
+        shutil.rmtree(self.state_dir, ignore_errors=True)
+
+    def docker(self, *arguments: str, data: bytes | None = None) -> str:
+        """Runs Docker's own client. Raises CalledProcessError."""
+        done = subprocess.run(
+            self.command(*arguments), input=data, capture_output=True, check=True, env=self._environment
+        )
+        return done.stdout.decode().strip()
+
+    def command(self, *arguments: str) -> list[str]:
+        """The client's command line for this engine."""
+        return ["docker", "-H", f"unix://{self.socket}", *arguments]
+
+    def run_all(self, count: int) -> list[str]:
+        """`docker run -d`, so many at the same time; returns the containers' ids once all have returned."""
+        argv = self.command("run", "-d", IMAGE, *COMMAND)
+        running = [
+            subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self._environment)
+            for _ in range(count)
+        ]
+        ids = []
+        for process in running:
+            output, errors = process.communicate()
+            if process.returncode:
+                raise RuntimeError(f"docker run failed: {errors.decode()[-300:]}")
+            ids.append(output.decode().strip())
+        return ids
+
+    def address(self, container: str) -> str:
+        """The container's address on Docker's bridge."""
+        return self.docker("inspect", "-f", "{{.NetworkSettings.IPAddress}}", container)
+
+    def process(self, name: str) -> int:
+        """The first process of a container, by Docker's name of it."""
+        return int(self.docker("inspect", "-f", "{{.State.Pid}}", name))
+
+    def version(self) -> str:
+        """The engine's version."""
+        return self.docker("version", "-f", "{{.Server.Version}}")
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        # A user's own context or proxy settings of the client have no place in a measurement.
+        return {**os.environ, "DOCKER_CONFIG": str(self.state_dir / "docker-client")}

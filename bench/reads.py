@@ -1,0 +1,107 @@
+"""Rows of read calls: requests a second, our service and the real one in turns, with one client and with eight."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from collections.abc import Iterator
+
+from bench.client import Client
+from bench.context import Context
+from bench.load import requests_per_second
+from bench.peers import seed
+from bench.rows import Goal, Row
+
+GOAL = Goal("ratio", ">=", 10)
+CLIENTS = (1, 8)
+
+
+@dataclasses.dataclass(frozen=True)
+class Read:
+    """One call: what it is named, whose URL it is, and the key of the list it answers with (None: no list)."""
+
+    name: str
+    service: str
+    path: str
+    key: str | None = None
+    count: int | None = None
+
+    def url(self, client: Client) -> str:
+        """The call's whole URL on one side."""
+        return str(getattr(client.target, self.service)) + self.path
+
+
+TOKEN = Read("token validation", "identity", "/auth/tokens")
+PROJECTS = Read("projects list", "identity", "/projects", "projects")
+NETWORKS = Read("network list of 20", "network", "/networks", "networks", 20)
+CONTAINERS = Read("container list of 20", "container", "/containers", "containers", 20)
+IMAGES = Read("image list of 10", "image", "/images", "images", 10)
+READS = (TOKEN, PROJECTS, NETWORKS, CONTAINERS, IMAGES)
+
+
+def names(read: Read) -> list[str]:
+    """The names of the call's rows."""
+    return [f"{read.name}, {clients} client{'s' if clients > 1 else ''}" for clients in CLIENTS]
+
+
+def measure(context: Context, read: Read) -> Iterator[Row]:
+    """Fills both sides to the same amount of data and gives a row for each number of clients."""
+    sides = (context.client, context.peer_client)
+    if read is CONTAINERS:
+        _fill_containers(context)
+    else:
+        for client in sides:
+            _fill(client, read)
+    for client in sides:
+        _check(client, read)
+    runs, seconds = (1, 1) if context.quick else (3, 3)
+    for name, clients in zip(names(read), CLIENTS, strict=True):
+        rates: tuple[list[float], list[float]] = ([], [])
+        for _ in range(runs):
+            for client, rate in zip(sides, rates, strict=True):
+                rate.append(requests_per_second(read.url(client), _headers(client), clients=clients, seconds=seconds))
+        yield Row(name, "req/s", GOAL, statistics.median(rates[0]), statistics.median(rates[1]))
+
+
+def _headers(client: Client) -> dict[str, str]:
+    # X-Subject-Token is only of interest to the validation of a token, and elsewhere ignored.
+    return {**client.headers, "X-Subject-Token": client.token}
+
+
+def _check(client: Client, read: Read) -> None:
+    """Both sides must answer with as much as the row's name says; otherwise the figures would not compare."""
+    if read is TOKEN:
+        return
+    assert read.key is not None
+    found = len(client.get(read.url(client))[read.key])
+    if read.count is not None and found != read.count:
+        raise RuntimeError(f"{read.url(client)} lists {found} {read.key}, not {read.count}")
+
+
+def _fill(client: Client, read: Read) -> None:
+    if read.key is None or read.count is None:
+        return
+    have = client.get(read.url(client))[read.key]
+    for number in range(len(have), read.count):
+        if read is NETWORKS:
+            client.post(read.url(client), {"network": {"name": f"bench{number}"}})
+        else:
+            client.post(read.url(client), {"name": f"bench{number}", "disk_format": "raw", "container_format": "bare"})
+
+
+def _fill_containers(context: Context) -> None:
+    assert CONTAINERS.count is not None
+    client = context.client
+    url = CONTAINERS.url(client)
+    for number in range(len(client.get(url)["containers"]), CONTAINERS.count):
+        body = {"name": f"bench{number}", "image": "busybox", "command": ["sleep", "3600"], "image_driver": "docker"}
+        client.post(url, body)
+    peer = context.peer_client
+    token = _token_data(peer)
+    seed.container_rows(context.peers, token["project"]["id"], token["user"]["id"], CONTAINERS.count)
+
+
+def _token_data(client: Client) -> dict[str, dict[str, str]]:
+    client.headers["X-Subject-Token"] = client.token
+    data: dict[str, dict[str, str]] = client.get(f"{client.target.identity}/auth/tokens")["token"]
+    return data
