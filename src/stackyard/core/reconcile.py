@@ -1,10 +1,10 @@
 """Making things so: the queue of what is dirty, and the workers that reconcile it until it is not.
 
 An operation writes what is wanted and calls `mark` in the same transaction. Some worker then takes the mark under a
-lease and calls the kind's reconciler with nothing but the id: it reads what is wanted and what is, takes the next steps,
-and says Done or Again. The first try, a retry, and the one after a crash are the same call. A failure is tried again with
-growing, jittered pauses until the mark's deadline; then the reconciler is told to give up, and writes why where
-users look.
+lease and calls the kind's reconciler with nothing but the id: it reads what is wanted and what is, takes the next
+steps, and says Done or Again. The first try, a retry, and the one after a crash are the same call. A failure is tried
+again with growing, jittered pauses until the mark's deadline; then the reconciler is told to give up, and writes why
+where users look.
 
 A mark made while a worker is at it is not lost: the row's `mark` number tells that it is dirty anew.
 """

@@ -1,0 +1,210 @@
+"""Where everything meets: services mounted, rules compiled, drivers given, reconcilers started.
+
+`Cloud` is one cloud in one process. The command line gives it real drivers and a server; tests give it twins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from stackyard import __version__
+from stackyard.core import facts
+from stackyard.core.config import Settings
+from stackyard.core.db import Database, Transaction
+from stackyard.core.dispatch import Dispatcher, Receive, Scope, Send
+from stackyard.core.errors import Unauthorized
+from stackyard.core.metrics import CONTENT_TYPE, Metrics
+from stackyard.core.policy import PolicySet
+from stackyard.core.quota import Quotas
+from stackyard.core.reconcile import ReconcileEngine, depth
+from stackyard.core.routes import Service
+from stackyard.core.runtime import Runtime
+from stackyard.host.containers import ContainerEngine
+from stackyard.host.network import NetworkDriver
+from stackyard.services import keys
+
+log = logging.getLogger("stackyard.app")
+
+
+def _module(name: str) -> Any:
+    """While services are still being written: the module if it is there."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and name.startswith(error.name):
+            return None
+        raise
+
+
+def _call(name: str, function: str, default: Any, *args: Any, **kwargs: Any) -> Any:
+    module = _module(f"stackyard.services.{name}")
+    found = getattr(module, function, None) if module is not None else None
+    return default if found is None else found(*args, **kwargs)
+
+
+SERVICES: tuple[Service, ...] = tuple(
+    module.SERVICE
+    for name in ("identity", "image", "network", "containers")
+    if (module := _module(f"stackyard.services.{name}")) is not None and hasattr(module, "SERVICE")
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """What this machine gives the cloud."""
+
+    name: str
+    state_dir: Path
+    engine: ContainerEngine
+    network: NetworkDriver
+
+
+def quota_defaults(settings: Settings) -> dict[str, int]:
+    """Every counted resource and its default limit."""
+    quota = settings.quota
+    names = ("network", "subnet", "port", "router", "floatingip", "security_group", "security_group_rule")
+    found = {f"network.{name}": int(getattr(quota, name)) for name in names}
+    found |= {f"container.{name}": int(getattr(quota, name)) for name in ("containers", "cpu", "memory", "disk")}
+    found["image.images"] = quota.images
+    return found
+
+
+class Cloud:
+    """Every service on one database and one host. `start` begins the background work; calling it serves (ASGI)."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        host: Host,
+        *,
+        policy_overrides: Mapping[str, Any] | None = None,
+    ) -> None:
+        rules = [rule for service in SERVICES for rule in service.policies]
+        self.runtime = Runtime(
+            settings=settings,
+            database=database,
+            policies=PolicySet(rules, policy_overrides or {}),
+            quotas=Quotas(quota_defaults(settings)),
+            authenticate=getattr(_module("stackyard.services.identity.api"), "authenticate", _nobody),
+        )
+        self.runtime.provide(keys.ENGINE, host.engine)
+        self.runtime.provide(keys.NETWORK_DRIVER, host.network)
+        self.runtime.provide(keys.STATE_DIR, host.state_dir)
+        self.runtime.provide(keys.HOST_NAME, host.name)
+        self.metrics = Metrics()
+        self.dispatcher = Dispatcher(self.runtime, SERVICES)
+        self.dispatcher.observe = self.metrics.request
+        database.observe = self.metrics.transaction
+        self.metrics.queue_depth = lambda: database.read("queue depth", depth)
+        self.reconcile = ReconcileEngine(
+            database,
+            [
+                *_call("network.reconcile", "reconcilers", [], self.runtime),
+                *_call("containers.reconcile", "reconcilers", [], self.runtime),
+            ],
+            workers=settings.reconcile.workers,
+        )
+        self.reconcile.observe = self.metrics.run
+        for name, seconds, action in (
+            *_call("network.reconcile", "periodic", [], self.runtime),
+            *_call("containers.reconcile", "periodic", [], self.runtime),
+        ):
+            self.reconcile.every(name, seconds, action)
+
+    def seed(self, passwords: Mapping[str, str]) -> None:
+        """Make what a new cloud has: domain, projects, users, roles, catalogue, networks; again changes nothing."""
+
+        def bootstrap(tx: Transaction) -> None:
+            facts.put(tx, "seeded", tx.now.isoformat())
+            _call(
+                "identity.api", "bootstrap", None, tx, SERVICES, passwords, region=self.runtime.settings.server.region
+            )
+            _call("network.api", "bootstrap", None, tx, self.runtime)
+
+        self.runtime.database.write("seed", bootstrap)
+
+    def is_seeded(self) -> bool:
+        """Whether `seed` has ever been done."""
+        return self.runtime.database.read("is seeded", facts.get, "seeded") is not None
+
+    def start(self) -> None:
+        """Begin reconciling; all that should exist here is looked at once, which adopts what an earlier run left."""
+        _call("image.api", "sweep", None, self.runtime)
+        _call("network.reconcile", "mark_all", None, self.runtime)
+        _call("containers.reconcile", "mark_all", None, self.runtime)
+        self.reconcile.start()
+        _call("containers.reconcile", "start_watchers", None, self.runtime)
+
+    def stop(self) -> None:
+        """End the background work; workloads stay."""
+        _call("containers.reconcile", "stop_watchers", None, self.runtime)
+        self.reconcile.stop()
+        self.runtime[keys.ENGINE].close()
+        self.runtime.close()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve: the cloud's own few addresses, and every service's."""
+        if scope["type"] != "http":
+            await _refuse(scope, receive, send)
+            return
+        own = {"/": self._index, "/healthz": self._health, "/metrics": self._metrics}.get(scope["path"])
+        if own is None or "stackyard.service" in scope:
+            await self.dispatcher(scope, receive, send)
+            return
+        status, media_type, body = await own()
+        headers = [(b"content-type", media_type.encode()), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+
+    async def _index(self) -> tuple[int, str, bytes]:
+        body = {
+            "name": "Stackyard",
+            "version": __version__,
+            "services": [{"type": s.type, "name": s.name, "path": s.mount + s.catalog_path} for s in SERVICES],
+        }
+        return 200, "application/json", msgspec.json.encode(body)
+
+    async def _health(self) -> tuple[int, str, bytes]:
+        loop = asyncio.get_running_loop()
+        try:
+            waiting = await loop.run_in_executor(
+                self.runtime.threads, lambda: self.runtime.database.read("healthz", depth)
+            )
+        except Exception as error:
+            log.exception("the database does not answer")
+            body = {"status": "error", "reason": f"the database does not answer: {type(error).__name__}"}
+            return 503, "application/json", msgspec.json.encode(body)
+        return 200, "application/json", msgspec.json.encode({"status": "ok", "version": __version__, "work": waiting})
+
+    async def _metrics(self) -> tuple[int, str, bytes]:
+        loop = asyncio.get_running_loop()
+        return 200, CONTENT_TYPE, await loop.run_in_executor(self.runtime.threads, self.metrics.render)
+
+
+def _nobody(tx: Transaction, token: str) -> Any:
+    del tx, token
+    raise Unauthorized("there is no identity service yet")
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": 1008})
+    elif scope["type"] == "lifespan":
+        while (await receive())["type"] != "lifespan.shutdown":
+            await send({"type": "lifespan.startup.complete"})
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def services() -> Sequence[Service]:
+    """The services of this cloud."""
+    return SERVICES
