@@ -1,0 +1,81 @@
+"""`stackyard down`."""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import signal
+from pathlib import Path
+
+import click
+
+from stackyard.cli.main import state_dir_option
+from stackyard.cli.state import chosen, settings_of
+from stackyard.state import StateDirectory, StateError
+
+STOP_SECONDS = 20
+
+
+@click.command()
+@state_dir_option
+@click.option(
+    "--purge", is_flag=True, help="Also remove every container, network, rule, process and file of the cloud."
+)
+def command(state_dir: Path | None, purge: bool) -> None:  # noqa: FBT001
+    """Stop the cloud. Its containers and networks go on, and the next `stackyard up` adopts them."""
+    state = chosen(state_dir)
+    if not state.exists():
+        click.echo(f"There is no cloud in {state.path}; nothing to do.")
+        return
+    pid = state.running_pid()
+    if pid is not None:
+        end(pid)
+        click.echo("The cloud has stopped." + ("" if purge else " Its workloads go on; `stackyard up` adopts them."))
+    elif not purge:
+        click.echo("The cloud does not run; nothing to do.")
+    if purge:
+        remove_everything(state)
+        click.echo(f"Everything that the cloud made is gone, {state.path} too.")
+
+
+def end(pid: int) -> None:
+    """Ask a process to end, and wait until it has."""
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        signal.pidfd_send_signal(handle, signal.SIGTERM)
+        if not select.select([handle], [], [], STOP_SECONDS)[0]:
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+            select.select([handle], [], [], STOP_SECONDS)
+    finally:
+        os.close(handle)
+
+
+def remove_everything(state: StateDirectory) -> None:
+    """Undo all that the cloud of this directory ever did to the machine, and remove the directory."""
+    from stackyard.host.containers.docker import DockerEngine
+    from stackyard.host.containers.dockerd import find_engine, stop_engine
+    from stackyard.host.errors import EngineUnavailableError
+    from stackyard.host.network.kernel import KernelNetworkDriver
+
+    cloud_id = state.read().id
+    settings = settings_of(state)
+    if settings.database.url:
+        raise StateError(
+            "The cloud's rows are in a database of your own, which --purge does not touch: drop that database first, "
+            f"take database.url out of the settings, and run this again to remove the rest of {state.path}."
+        )
+    found = find_engine(settings.engine.docker_socket or None, state.path, cloud_id)
+    try:
+        found.wait_ready()
+        engine = DockerEngine(found.socket_path, cloud_id, state.path)
+        engine.purge()
+        engine.close()
+    except EngineUnavailableError as error:
+        click.echo(f"The container engine does not answer, so its containers of this cloud stay: {error}", err=True)
+    KernelNetworkDriver(cloud_id, state.path / "network").purge()
+    stop_engine(state.path, cloud_id, remove_data=True)
+    shutil.rmtree(state.path)
