@@ -72,6 +72,7 @@ def test_what_is_wrong_in_a_file_is_named(tmp_path: Path, text: str, message: st
     ("environ", "message"),
     [
         ({"STACKYARD_SERVER_PORTS": "1"}, "no setting STACKYARD_SERVER_PORTS; did you mean STACKYARD_SERVER_PORT"),
+        ({"STACKYARD_SERVR_PORT": "1"}, "no setting STACKYARD_SERVR_PORT; did you mean STACKYARD_SERVER_PORT"),
         ({"STACKYARD_SERVER_PORT": "many"}, "environment: STACKYARD_SERVER_PORT: must be a whole number, not 'many'"),
         ({"STACKYARD_SERVER_CLASSIC_PORTS": "maybe"}, "must be true or false, not 'maybe'"),
     ],
@@ -79,6 +80,10 @@ def test_what_is_wrong_in_a_file_is_named(tmp_path: Path, text: str, message: st
 def test_what_is_wrong_in_the_environment_is_named(environ: dict[str, str], message: str) -> None:
     with pytest.raises(config.ConfigError, match=message):
         config.load(None, environ)
+
+
+def test_other_variables_with_the_prefix_are_somebody_elses() -> None:
+    assert config.load(None, {"STACKYARD_BENCH_NAMESPACE": "1", "STACKYARD_PASSWORD": "x"}) == config.Settings()
 
 
 def test_everything_wrong_is_told_at_once(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -268,10 +268,22 @@ def _read_environment(environ: Mapping[str, str], values: dict[str, dict[str, ob
         if not variable.startswith(PREFIX) or variable in NOT_SETTINGS:
             continue
         if variable not in known:
-            problems.append(f"environment: there is no setting {variable}{_near(variable, list(known))}")
+            if _meant(variable, values, known):
+                problems.append(f"environment: there is no setting {variable}{_near(variable, list(known))}")
             continue
         section, key = known[variable]
         _take(f"environment: {variable}", section, key, _from_text(text, _types(section)[key]), (values, problems))
+
+
+def _meant(variable: str, sections: Iterable[str], known: Iterable[str]) -> bool:
+    """Whether a variable that sets nothing was meant to: it names a section, or is nearly the name of a setting.
+
+    The prefix alone is not enough, for scripts and tests around the cloud have variables of their own.
+    """
+    import difflib
+
+    of_section = any(variable.startswith(f"{PREFIX}{section.upper()}_") for section in sections)
+    return of_section or bool(difflib.get_close_matches(variable, list(known), n=1, cutoff=0.85))
 
 
 def _take(
