@@ -43,7 +43,7 @@ conformance-passing: setup ## Run the conformance tests that have passed before;
 	@PATH="$(CURDIR)/$(BIN):$$PATH" LIST=tests/conformance/passing.txt STRICT=1 scripts/conformance.sh
 
 bench: setup ## Measure against peers and physical limits; writes bench/results.json
-	@$(BIN)/python -m bench
+	@$(BIN)/python -m bench.run
 
 chaos: setup ## Kill, cut and fill; then nothing is lost or left over (minutes)
 	@$(BIN)/python -m pytest -q tests/chaos
