@@ -20,6 +20,7 @@ from stackyard.host.containers import Images, docker_create, docker_observe, run
 from stackyard.host.containers.docker_create import CLOUD_LABEL, ID_LABEL, HostFeatures, container_name
 from stackyard.host.containers.docker_http import DockerHTTP, StreamedReply, raise_for_status
 from stackyard.host.containers.docker_images import DockerImages, split_name
+from stackyard.host.containers.pause_image import PAUSE_IMAGE
 from stackyard.host.containers.sandboxes import PauseSandboxes, RuntimeSandboxes, Sandboxes
 from stackyard.host.containers.streams import demultiplex, json_lines
 from stackyard.host.errors import ConflictError, EngineUnavailableError, HostError, NotFoundError, SpecError
@@ -89,7 +90,9 @@ class DockerEngine:
             reply = self._http.request("POST", path, timeout=_START_TIMEOUT)
         if reply.status >= 400:
             if reply.status == 404 and "No such container" in reply.message:
-                raise NotFoundError(reply.message)
+                if container_name(container_id) in reply.message:
+                    raise NotFoundError(reply.message)
+                raise HostError(f"the sandbox of container {container_id} is gone: make it anew and create it again")
             if reply.status == 409:
                 raise ConflictError(reply.message)
             raise docker_observe.start_error(reply.status, reply.message)
@@ -252,6 +255,9 @@ class DockerEngine:
         for container_id in self.sandboxes():
             self.remove_sandbox(container_id)
         self._images.purge()
+        if self._sandboxes.mode == "pause":
+            with contextlib.suppress(HostError):  # another cloud's sandboxes may need it
+                self._images.remove(PAUSE_IMAGE)
         shutil.rmtree(self._files, ignore_errors=True)
 
     def close(self) -> None:

@@ -68,7 +68,12 @@ def checked_signal(signal: str) -> str:
 
 def hostname_of(spec: ContainerSpec) -> str:
     """The container's host name: as asked, or the first part of its id as Docker does."""
-    return spec.hostname or spec.id.replace("-", "")[:12]
+    return spec.hostname or default_hostname(spec.id)
+
+
+def default_hostname(container_id: str) -> str:
+    """The host name of a container that is given none."""
+    return container_id.replace("-", "")[:12]
 
 
 def check_spec(spec: ContainerSpec) -> None:

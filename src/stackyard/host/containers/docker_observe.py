@@ -27,6 +27,10 @@ _REASONS = (
     (re.compile(r"exec format error"), "the command is not a program for this machine's architecture"),
     (re.compile(r'(chdir to cwd \("|mkdir )(?P<word>[^":]+)'), "the working directory {word!r} cannot be used"),
     (re.compile(r"no command specified", re.IGNORECASE), "neither the container nor its image names a command"),
+    (
+        re.compile(r"unable to apply caps: operation not permitted"),
+        "a privileged container needs all capabilities, and this machine withholds some from the container engine",
+    ),
     (re.compile(r"unable to find user (?P<word>\S+):"), "the image's user {word!r} does not exist in it"),
 )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import select
 import shutil
 import signal
 import subprocess
@@ -61,6 +62,16 @@ def find_engine(configured: str | None, state_dir: Path, cloud_id: str, *, bridg
                 return FoundEngine(path)
     own.start()
     return FoundEngine(str(own.socket_path), own)
+
+
+def running_engine(configured: str | None, state_dir: Path, cloud_id: str) -> str | None:
+    """The socket of the engine that find_engine would give, when it answers now; None otherwise. Starts nothing."""
+    own = Dockerd(state_dir, cloud_id)
+    if configured is not None:
+        candidates = [configured.removeprefix("unix://")]
+    else:
+        candidates = [str(own.socket_path)] if own.exists() else _system_sockets()
+    return next((path for path in candidates if DockerHTTP(path).ping() is not None), None)
 
 
 def stop_engine(state_dir: Path, cloud_id: str, *, remove_data: bool = False) -> None:
@@ -144,6 +155,9 @@ class Dockerd:
             shutil.rmtree(self._directory, ignore_errors=True)
             shutil.rmtree(self._run_dir, ignore_errors=True)
             shutil.rmtree(self._runtime.path.parent, ignore_errors=True)
+            for directory in (self._run_dir.parent / "netns", self._run_dir.parent, RUN_DIR):
+                with contextlib.suppress(OSError):  # not empty: another cloud's, or a sandbox that is still in use
+                    directory.rmdir()
 
     def _arguments(self) -> list[str]:
         return [
@@ -202,8 +216,6 @@ class Dockerd:
 
 
 def _wait(handle: int, timeout: float) -> bool:
-    import select
-
     poll = select.poll()
     poll.register(handle, select.POLLIN)
     return bool(poll.poll(timeout * 1000))

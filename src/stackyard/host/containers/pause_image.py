@@ -22,8 +22,8 @@ def pause_archive() -> bytes:
     target = io.BytesIO()
     with tempfile.NamedTemporaryFile(suffix=".tar") as layer:
         with tarfile.open(fileobj=layer, mode="w", format=tarfile.GNU_FORMAT) as content:
-            add_bytes(content, "pause", Path(busybox).read_bytes(), mode=0o755)
+            add_bytes(content, "busybox", Path(busybox).read_bytes(), mode=0o755)
         layer.flush()
-        config = {"Entrypoint": ["/pause", "sleep", "2147483647"]}
+        config = {"Entrypoint": ["/busybox", "sleep", "2147483647"]}
         write_archive(target, (PAUSE_IMAGE,), Path(layer.name), config)
     return target.getvalue()

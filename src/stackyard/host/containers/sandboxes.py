@@ -15,6 +15,7 @@ from stackyard.host.containers.docker_create import (
     SANDBOX_CLOUD_LABEL,
     SANDBOX_LABEL,
     checked_id,
+    default_hostname,
 )
 from stackyard.host.containers.docker_http import DockerHTTP, raise_for_status
 from stackyard.host.containers.pause_image import PAUSE_IMAGE, pause_archive
@@ -179,6 +180,8 @@ class PauseSandboxes:
     def _create(self, name: str, container_id: str) -> None:
         body = {
             "Image": PAUSE_IMAGE,
+            # The joining container has this name until we set its own; for one without a name of its own it is right.
+            "Hostname": default_hostname(container_id),
             "Labels": {SANDBOX_CLOUD_LABEL: self._cloud_id, SANDBOX_LABEL: container_id},
             "HostConfig": {"NetworkMode": "none"},
         }
