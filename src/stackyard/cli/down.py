@@ -22,7 +22,7 @@ STOP_SECONDS = 20
 @click.option(
     "--purge", is_flag=True, help="Also remove every container, network, rule, process and file of the cloud."
 )
-def command(state_dir: Path | None, purge: bool) -> None:  # noqa: FBT001
+def command(state_dir: Path | None, purge: bool) -> None:
     """Stop the cloud. Its containers and networks go on, and the next `stackyard up` adopts them."""
     state = chosen(state_dir)
     if not state.exists():

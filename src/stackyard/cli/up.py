@@ -35,7 +35,7 @@ START_SECONDS = 60
 @click.option("--docker-socket", help="Socket of the container engine to use.  [default: one that runs, or our own]")
 @click.option("--public-cidr", help="IPv4 subnet of the public network.  [default: 172.24.4.0/24]")
 @click.option("--foreground", is_flag=True, help="Stay in the terminal, and log to it.")
-def command(state_dir: Path | None, config: Path | None, foreground: bool, **given: Any) -> None:  # noqa: FBT001
+def command(state_dir: Path | None, config: Path | None, foreground: bool, **given: Any) -> None:
     """Start the cloud. The first start in a state directory also seeds it."""
     if os.geteuid() != 0:
         raise StateError("Bridges, namespaces and rules need root: run it with sudo.")
@@ -48,7 +48,7 @@ def command(state_dir: Path | None, config: Path | None, foreground: bool, **giv
     order = LaunchOrder(
         settings=_settings(given),
         config_file=str(config.absolute()) if config else cloud.config_file,
-        passwords={user: given["password"] for user in ("admin", "demo")} if given["password"] else {},
+        passwords=dict.fromkeys(("admin", "demo"), given["password"]) if given["password"] else {},
         log_to_stderr=foreground,
     )
     if foreground:

@@ -48,11 +48,19 @@ class Dispatcher:
             for mount in (service.mount, *service.aliases):
                 self._mounts[mount] = (service, trie)
         self._ordered = sorted(self._mounts, key=len, reverse=True)
+        self._roots = {prefix: service.mount for service in services for prefix in service.root_prefixes}
 
     def mount_of(self, path: str) -> str | None:
         """The longest mount that `path` lies under."""
         for mount in self._ordered:
-            if path.startswith(mount) and (len(path) == len(mount) or path[len(mount)] == "/"):
+            if _lies_under(path, mount):
+                return mount
+        return None
+
+    def _at_root(self, path: str) -> str | None:
+        """The mount of the service whose routes the root serves too, for this path."""
+        for prefix, mount in self._roots.items():
+            if _lies_under(path, prefix):
                 return mount
         return None
 
@@ -63,6 +71,8 @@ class Dispatcher:
         request_id_var.set(request_id)
         fixed = scope.get("stackyard.service")
         mount = fixed or self.mount_of(scope["path"])
+        if mount is None:
+            mount = fixed = self._at_root(scope["path"])
         request = Request(scope, receive)
         if mount is None:
             error = NotFound("There is no service at this address; GET / lists them.")
@@ -160,6 +170,10 @@ class Dispatcher:
         body = call.service.fault(error, call.request_id)
         reply = Reply(body, status=error.status, headers=error.headers)
         await _send_reply(send, reply, call.request_id, headers, call.request.method == "HEAD")
+
+
+def _lies_under(path: str, prefix: str) -> bool:
+    return path.startswith(prefix) and (len(path) == len(prefix) or path[len(prefix)] == "/")
 
 
 def _granted(call: Call) -> bool:

@@ -84,8 +84,9 @@ FaultFormat = Callable[[ApiError, str], Mapping[str, Any]]
 class Service:
     """One service: its catalogue type and name, where it is mounted, its routes and rules, how it words a fault.
 
-    `mount` is its path on the one port; `aliases` further ones; `classic_port` its well-known port. `catalog_path` is
-    what follows the mount in the catalogue's URLs and may hold `%(project_id)s`.
+    `mount` is its path on the one port; `aliases` further ones; `classic_port` its well-known port. `root_prefixes` are
+    paths of its routes that the one port's root serves too, unstripped (Keystone's /v3). `catalog_path` is what follows
+    the mount in the catalogue's URLs and may hold `%(project_id)s`.
     """
 
     type: str
@@ -97,6 +98,7 @@ class Service:
     fault: FaultFormat
     catalog_path: str = ""
     aliases: tuple[str, ...] = ()
+    root_prefixes: tuple[str, ...] = ()
     microversions: MicroversionRange | None = None
 
     def check(self) -> None:
