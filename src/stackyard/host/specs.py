@@ -17,28 +17,28 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
 # ---------------------------------------------------------------------------------------------------- network
 
 
-class Route(Spec):
+class Route(Spec, frozen=True):
     """A static route: packets to `destination` (a CIDR) go to `next_hop` (an address)."""
 
     destination: str
     next_hop: str
 
 
-class Address(Spec):
+class Address(Spec, frozen=True):
     """An address on an interface, with the prefix length of its subnet."""
 
     ip: str
     prefix_length: int
 
 
-class AddressPair(Spec):
+class AddressPair(Spec, frozen=True):
     """A further source that a port may send from: an address or CIDR, and a MAC (the port's own when None)."""
 
     ip: str
     mac: str | None = None
 
 
-class SubnetSpec(Spec):
+class SubnetSpec(Spec, frozen=True):
     """One subnet of a network. `ipv6_mode` is None, "slaac", "dhcpv6-stateful" or "dhcpv6-stateless"."""
 
     id: str
@@ -50,7 +50,7 @@ class SubnetSpec(Spec):
     ipv6_mode: str | None = None
 
 
-class HostRecord(Spec):
+class HostRecord(Spec, frozen=True):
     """One port as DHCP and DNS know it: its MAC, its addresses, and the names that resolve to them."""
 
     mac: str
@@ -58,7 +58,7 @@ class HostRecord(Spec):
     names: tuple[str, ...] = ()
 
 
-class ServicePort(Spec):
+class ServicePort(Spec, frozen=True):
     """The network's own port (owner network:dhcp), from which its DHCP and DNS server answers."""
 
     id: str
@@ -66,7 +66,7 @@ class ServicePort(Spec):
     addresses: tuple[Address, ...]
 
 
-class NetworkSpec(Spec):
+class NetworkSpec(Spec, frozen=True):
     """A tenant network: a bridge, and a DHCP and DNS server when `service_port` is given.
 
     An `external` network is also joined to the host itself: the host gets each subnet's gateway address on it
@@ -82,7 +82,7 @@ class NetworkSpec(Spec):
     hosts: tuple[HostRecord, ...] = ()
 
 
-class PortSpec(Spec):
+class PortSpec(Spec, frozen=True):
     """One port: a veth pair from the network's bridge into the namespace `netns` (a path), where it is `device`.
 
     `gateways` are default routes, `routes` further ones. With `port_security` false neither anti-spoofing nor
@@ -104,7 +104,7 @@ class PortSpec(Spec):
     allowed_pairs: tuple[AddressPair, ...] = ()
 
 
-class SecurityRule(Spec):
+class SecurityRule(Spec, frozen=True):
     """Allows what it matches. `direction` is ingress or egress, `ethertype` 4 or 6.
 
     `protocol` is a name or an IP protocol number as text, None for any; for tcp, udp, sctp the ports are a range, for
@@ -120,7 +120,7 @@ class SecurityRule(Spec):
     remote_group: str | None = None
 
 
-class SecurityGroupSpec(Spec):
+class SecurityGroupSpec(Spec, frozen=True):
     """A group's rules, and the addresses of all ports that are in it (on any host), for rules that name the group."""
 
     id: str
@@ -128,7 +128,7 @@ class SecurityGroupSpec(Spec):
     members: tuple[str, ...] = ()
 
 
-class RouterInterface(Spec):
+class RouterInterface(Spec, frozen=True):
     """A router's leg on a tenant network."""
 
     port_id: str
@@ -138,7 +138,7 @@ class RouterInterface(Spec):
     subnets: tuple[SubnetSpec, ...] = ()
 
 
-class RouterGateway(Spec):
+class RouterGateway(Spec, frozen=True):
     """A router's leg on an external network; `snat` hides tenants behind its first IPv4 address."""
 
     port_id: str
@@ -149,7 +149,7 @@ class RouterGateway(Spec):
     snat: bool = True
 
 
-class FloatingIPSpec(Spec):
+class FloatingIPSpec(Spec, frozen=True):
     """A public address that is translated, both ways, to a tenant's address behind the router."""
 
     id: str
@@ -157,7 +157,7 @@ class FloatingIPSpec(Spec):
     fixed_ip: str
 
 
-class RouterSpec(Spec):
+class RouterSpec(Spec, frozen=True):
     """A router: a namespace with a leg on each network, static routes, SNAT and floating IPs; IPv6 by advertisement."""
 
     id: str
@@ -168,7 +168,7 @@ class RouterSpec(Spec):
     routes: tuple[Route, ...] = ()
 
 
-class NetworkObservation(Spec):
+class NetworkObservation(Spec, frozen=True):
     """What is in the kernel now, by id. `problems` maps a resource id to what is wrong with it."""
 
     networks: frozenset[str] = frozenset()
@@ -181,7 +181,7 @@ class NetworkObservation(Spec):
 # ------------------------------------------------------------------------------------------------- containers
 
 
-class BindMount(Spec):
+class BindMount(Spec, frozen=True):
     """A path of the host, or a named volume's mount point, shown inside a container."""
 
     source: str
@@ -189,7 +189,7 @@ class BindMount(Spec):
     read_only: bool = False
 
 
-class HealthCheck(Spec):
+class HealthCheck(Spec, frozen=True):
     """A command (run by the shell) that must exit 0."""
 
     command: str
@@ -198,7 +198,7 @@ class HealthCheck(Spec):
     retries: int = 3
 
 
-class ContainerSpec(Spec):
+class ContainerSpec(Spec, frozen=True):
     """A container, as any engine can make it. `id` is ours; engines name theirs `<prefix>-<id>` from it.
 
     `command` and `entrypoint` override the image's when not None. `memory` is MiB; `cpus` may be fractional; 0 and None
@@ -229,7 +229,7 @@ class ContainerSpec(Spec):
     hosts: dict[str, str] = {}
 
 
-class ContainerObservation(Spec):
+class ContainerObservation(Spec, frozen=True):
     """What the engine says of one container.
 
     `state` is created, running, paused, restarting, exited or dead; `health` is None, starting, healthy or unhealthy.
@@ -256,14 +256,14 @@ class ContainerObservation(Spec):
     ports: tuple[str, ...] = ()
 
 
-class ExecResult(Spec):
+class ExecResult(Spec, frozen=True):
     """What a command run inside a container printed (stdout and stderr as they came) and its exit code."""
 
     output: bytes
     exit_code: int
 
 
-class ContainerStats(Spec):
+class ContainerStats(Spec, frozen=True):
     """One sample of use. `cpu_percent` is measured between two samples, 100 a core."""
 
     cpu_percent: float
@@ -275,14 +275,14 @@ class ContainerStats(Spec):
     network_sent: int
 
 
-class ProcessTable(Spec):
+class ProcessTable(Spec, frozen=True):
     """What ps prints of a container's processes."""
 
     titles: tuple[str, ...]
     processes: tuple[tuple[str, ...], ...]
 
 
-class ImageObservation(Spec):
+class ImageObservation(Spec, frozen=True):
     """An image in the engine's store: its content id, the names it has, its size in bytes."""
 
     id: str
@@ -290,14 +290,14 @@ class ImageObservation(Spec):
     size: int
 
 
-class EngineEvent(Spec):
+class EngineEvent(Spec, frozen=True):
     """Something happened to one of our containers, seen by the engine (start, die, oom, health, destroy)."""
 
     container_id: str
     action: str
 
 
-class EngineInfo(Spec):
+class EngineInfo(Spec, frozen=True):
     """The engine itself: `sandbox_mode` names how containers join our network namespaces (see the driver)."""
 
     name: str
