@@ -56,7 +56,6 @@ class MicroversionRange(NamedTuple):
                 f"Version {version} is not supported by the API. Minimum is {self.minimum} "
                 f"and maximum is {self.maximum}.",
                 kind=f"{self.service_type}.microversion-unsupported",
-                headers=self.headers(None),
             )
         return version
 
