@@ -1,0 +1,40 @@
+"""What this process has applied: lets a change be small and a repetition cost nothing. Never needed for correctness."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from stackyard.host.network import checks
+from stackyard.host.specs import NetworkSpec, PortSpec, RouterSpec, SecurityGroupSpec
+
+
+@dataclass
+class Applied:
+    """Specs by id, each as last applied in full. `prints` tell whether a port's wire is still the one that was made."""
+
+    networks: dict[str, NetworkSpec] = field(default_factory=dict)
+    ports: dict[str, PortSpec] = field(default_factory=dict)
+    groups: dict[str, SecurityGroupSpec] = field(default_factory=dict)
+    routers: dict[str, RouterSpec] = field(default_factory=dict)
+    prints: dict[str, tuple[int, int, int] | None] = field(default_factory=dict)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        for table in (self.networks, self.ports, self.groups, self.routers, self.prints):
+            table.clear()
+
+    def ports_of_group(self, group_id: str) -> list[PortSpec]:
+        """Ports that are in the group."""
+        return [port for port in self.ports.values() if group_id in port.security_groups]
+
+    def ports_looking_at(self, group_id: str) -> list[PortSpec]:
+        """Ports whose groups have rules that name the group as remote."""
+        looking = {
+            group.id for group in self.groups.values() if any(rule.remote_group == group_id for rule in group.rules)
+        }
+        return [port for port in self.ports.values() if looking.intersection(port.security_groups)]
+
+
+def port_addresses(spec: PortSpec) -> frozenset[str]:
+    """A port's own addresses, in canonical form."""
+    return frozenset(str(checks.address(item.ip)) for item in spec.addresses)

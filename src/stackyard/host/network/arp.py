@@ -1,0 +1,33 @@
+"""Gratuitous ARP: tells the neighbours at once who has an address now."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import socket
+import struct
+from collections.abc import Iterable
+
+_ETH_P_ARP = 0x0806
+
+
+def announcement(mac: str, address: str) -> bytes:
+    """The frame that announces `address` at `mac` to everybody."""
+    hardware = bytes.fromhex(mac.replace(":", ""))
+    packed = ipaddress.IPv4Address(address).packed
+    header = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1)
+    return b"\xff" * 6 + hardware + struct.pack("!H", _ETH_P_ARP) + header + hardware + packed + bytes(6) + packed
+
+
+def announce(device: str, mac: str, addresses: Iterable[str]) -> None:
+    """Send it for each IPv4 address, from the namespace the thread is in. A device that is not up yet has no neighbours."""
+    wanted = [item for item in addresses if ":" not in item]
+    if not wanted:
+        return
+    with (
+        socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ARP)) as raw,
+        contextlib.suppress(OSError),
+    ):
+        raw.bind((device, 0))
+        for address in wanted:
+            raw.send(announcement(mac, address))

@@ -1,0 +1,189 @@
+"""The fabric's filter: what may leave and reach a port, as text for nftables. Pure; nothing here touches the kernel.
+
+Two tables. `inet stackyard` sees bridged packets through br_netfilter and gives every bridge a conntrack zone of its own,
+then writes the connection's state into the packet's mark, because the bridge family cannot read connection state on every
+kernel. `bridge stackyard` knows the port a packet comes from and goes to: it stops spoofing in prerouting, and in forward
+runs first the sender's egress rules, then the receiver's ingress rules. Established connections pass by their mark.
+Marks: 1 established or related, 2 invalid, 0 anything else.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+
+from stackyard.host.network import checks, names
+from stackyard.host.network.nft import Chain
+from stackyard.host.specs import PortSpec
+
+TABLE = "bridge stackyard"
+TRACKING = "inet stackyard"
+
+BASE = (
+    Chain("input", ("drop",), "{ type filter hook input priority -200; policy accept; }"),
+    Chain("spoof", ("iifname vmap @spoof",), "{ type filter hook prerouting priority -300; policy accept; }"),
+    Chain("egress", ("meta mark 1 accept", "iifname vmap @egress"),
+          "{ type filter hook forward priority -200; policy accept; }"),
+    Chain("ingress", ("meta mark 1 accept", "oifname vmap @ingress"),
+          "{ type filter hook forward priority -190; policy accept; }"),
+)  # fmt: skip
+
+TRACKING_BASE = (
+    Chain("zone", ("ct zone set iifname map @zones",), "{ type filter hook prerouting priority -300; policy accept; }"),
+    Chain("state", ("ct state established,related meta mark set 1", "ct state invalid meta mark set 2"),
+          "{ type filter hook prerouting priority -150; policy accept; }"),
+)  # fmt: skip
+
+_DISPATCH = (("spoof", "s_"), ("egress", "e_"), ("ingress", "i_"))
+
+_ND = "130, 131, 132, 133, 135, 136, 143"
+"""ICMPv6 types of neighbour and multicast listener discovery, and router solicitation, without which IPv6 does not work."""
+
+
+def base_text() -> str:
+    """Tables, maps and base chains; harmless to apply again."""
+    lines = [f"add table {TABLE}\n", f"add table {TRACKING}\n"]
+    lines += [f"add map {TABLE} {name} {{ type ifname : verdict; }}\n" for name, _ in _DISPATCH]
+    lines.append(f"add map {TRACKING} zones {{ typeof iifname : ct zone; }}\n")
+    lines += [chain.text(TABLE) for chain in BASE]
+    lines += [chain.text(TRACKING) for chain in TRACKING_BASE]
+    return "".join(lines)
+
+
+def group_chain(group_id: str, direction: str) -> str:
+    """Chain with a security group's rules of one direction."""
+    return f"g_{names.short(group_id)}_{direction[0]}"
+
+
+def member_set(group_id: str, version: int) -> str:
+    """Set with the addresses of a security group's members."""
+    return f"m{version}_{names.short(group_id)}"
+
+
+def link_local(mac: str) -> ipaddress.IPv6Address:
+    """The link-local address that an interface with this MAC gives itself (EUI-64)."""
+    digits = bytes.fromhex(mac.replace(":", ""))
+    return ipaddress.IPv6Address(
+        b"\xfe\x80" + bytes(6) + bytes([digits[0] ^ 2]) + digits[1:3] + b"\xff\xfe" + digits[3:6]
+    )
+
+
+def _sources(spec: PortSpec) -> dict[str, list[checks.IPNetwork]]:
+    """What the port may send from, by MAC."""
+    own = checks.mac(spec.mac)
+    found: dict[str, list[checks.IPNetwork]] = {own: [checks.network(item.ip) for item in spec.addresses]}
+    for pair in spec.allowed_pairs:
+        found.setdefault(checks.mac(pair.mac) if pair.mac else own, []).append(checks.network(pair.ip))
+    return found
+
+
+def _collapsed4(items: Iterable[checks.IPNetwork]) -> str:
+    return ", ".join(map(str, ipaddress.collapse_addresses(n for n in items if isinstance(n, ipaddress.IPv4Network))))
+
+
+def _collapsed6(items: Iterable[checks.IPNetwork]) -> list[ipaddress.IPv6Network]:
+    return list(ipaddress.collapse_addresses(n for n in items if isinstance(n, ipaddress.IPv6Network)))
+
+
+def _targets(items: list[ipaddress.IPv6Network]) -> str:
+    """IPv6 networks as ranges of 128-bit numbers, for comparing the target of a neighbour advertisement."""
+    ranges = []
+    for item in items:
+        first, last = int(item.network_address), int(item.broadcast_address)
+        ranges.append(f"0x{first:032x}" if first == last else f"0x{first:032x}-0x{last:032x}")
+    return ", ".join(ranges)
+
+
+def spoof_rules(spec: PortSpec) -> tuple[str, ...]:
+    """Only frames that say truly who sends them; no DHCP or router service from a tenant's port."""
+    sources = _sources(spec)
+    every = ", ".join(sources)
+    rules = [
+        f"ether saddr != {{ {every} }} drop",
+        "ether type ip udp sport 67 drop",
+        "ether type ip6 udp sport 547 drop",
+        "icmpv6 type { 134, 137 } drop",
+        "ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept",
+        "ip6 saddr :: icmpv6 type { 131, 133, 135, 143 } accept",
+    ]
+    for mac, items in sources.items():
+        probes = _collapsed4([*items, ipaddress.ip_network("0.0.0.0/32")])
+        rules.append(f"ether saddr {mac} arp saddr ether {mac} arp saddr ip {{ {probes} }} accept")
+        if allowed := _collapsed4(items):
+            rules.append(f"ether saddr {mac} ip saddr {{ {allowed} }} accept")
+        own6 = _collapsed6([*items, ipaddress.ip_network(link_local(mac))])
+        rules.append(f"ether saddr {mac} icmpv6 type 136 @th,64,128 != {{ {_targets(own6)} }} drop")
+        rules.append(f"ether saddr {mac} ip6 saddr {{ {', '.join(map(str, own6))} }} accept")
+    return (*rules, "drop")
+
+
+def _egress_rules(spec: PortSpec) -> tuple[str, ...]:
+    return (
+        "ether type arp accept",
+        "meta mark 2 drop",
+        f"icmpv6 type {{ {_ND} }} accept",
+        "ether type ip udp sport 68 udp dport 67 accept",
+        "ether type ip6 udp sport 546 udp dport 547 accept",
+        *(f"jump {group_chain(group, 'egress')}" for group in spec.security_groups),
+        "drop",
+    )
+
+
+def _ingress_rules(spec: PortSpec) -> tuple[str, ...]:
+    return (
+        "ether type arp accept",
+        "meta mark 2 drop",
+        f"icmpv6 type {{ {_ND}, 134 }} accept",
+        "ether type ip udp sport 67 udp dport 68 accept",
+        "ether type ip6 udp sport 547 udp dport 546 accept",
+        *(f"jump {group_chain(group, 'ingress')}" for group in spec.security_groups),
+        "drop",
+    )
+
+
+def port_chains(spec: PortSpec) -> tuple[Chain, ...]:
+    """The three chains of a secured port."""
+    key = names.short(spec.id)
+    return (
+        Chain(f"s_{key}", spoof_rules(spec)),
+        Chain(f"e_{key}", _egress_rules(spec)),
+        Chain(f"i_{key}", _ingress_rules(spec)),
+    )
+
+
+def _elements(verb: str, port_id: str) -> str:
+    key, device = names.short(port_id), names.port(port_id)
+    return "".join(
+        f'{verb} element {TABLE} {name} {{ "{device}" : goto {prefix}{key} }}\n' for name, prefix in _DISPATCH
+    )
+
+
+def _declare_chains(port_id: str) -> str:
+    return "".join(f"add chain {TABLE} {prefix}{names.short(port_id)}\n" for _, prefix in _DISPATCH)
+
+
+def port_text(spec: PortSpec) -> str:
+    """Put a port's filter in force; a port without port security has none."""
+    if not spec.port_security:
+        return remove_port_text(spec.id)
+    groups = "".join(
+        f"add chain {TABLE} {group_chain(group, direction)}\n"
+        for group in spec.security_groups
+        for direction in ("egress", "ingress")
+    )
+    return groups + "".join(chain.text(TABLE) for chain in port_chains(spec)) + _elements("add", spec.id)
+
+
+def remove_port_text(port_id: str) -> str:
+    """Take a port's filter away, whether it is there or not: adding first makes deleting always possible."""
+    key = names.short(port_id)
+    chains = "".join(
+        f"flush chain {TABLE} {prefix}{key}\ndelete chain {TABLE} {prefix}{key}\n" for _, prefix in _DISPATCH
+    )
+    return _declare_chains(port_id) + _elements("add", port_id) + _elements("delete", port_id) + chains
+
+
+def port_is_whole(listing_has: set[str], port_id: str) -> bool:
+    """Whether every dispatch map (given as `map:device` texts) leads to the port's chains."""
+    device = names.port(port_id)
+    return all(f"{name}:{device}" in listing_has for name, _ in _DISPATCH)

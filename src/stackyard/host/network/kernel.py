@@ -1,0 +1,221 @@
+"""The network driver that programs the Linux kernel: the one door to everything in this folder.
+
+Devices and filters live in the cloud's fabric namespace (fabric.py); here a spec is checked, compared with what was applied
+last, handed to the part that knows how, and remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from stackyard.host.errors import HostError
+from stackyard.host.network import bridges, checks, connections, ports, security_groups, survey
+from stackyard.host.network.applied import Applied, port_addresses
+from stackyard.host.network.fabric import Fabric
+from stackyard.host.network.host_side import HostSide
+from stackyard.host.network.nft import NftError
+from stackyard.host.network.routers import Routers
+from stackyard.host.network.servers import Servers
+from stackyard.host.specs import NetworkObservation, NetworkSpec, PortSpec, RouterSpec, SecurityGroupSpec
+
+_T = TypeVar("_T")
+
+
+class KernelNetworkDriver:
+    """Bridges, veth pairs, nftables, dnsmasq and radvd of one cloud on this host. Needs root.
+
+    `cloud_id` (4 to 16 lower-case letters and digits) tells this cloud's things from another's; `host_ports` are the TCP
+    ports of the host that its tenants may reach.
+    """
+
+    def __init__(self, cloud_id: str, state_dir: Path, *, host_ports: tuple[int, ...] = ()) -> None:
+        self._fabric = Fabric(cloud_id)
+        self._state_directory = Path(state_dir)
+        self._host = HostSide(self._fabric, host_ports)
+        self._servers = Servers(self._fabric, self._state_directory)
+        self._routers = Routers(self._fabric, self._state_directory)
+        self._applied = Applied()
+
+    @property
+    def fabric_namespace(self) -> str:
+        """Name, in /run/netns, of the namespace with the cloud's bridges."""
+        return self._fabric.namespace
+
+    def start(self) -> None:
+        """See NetworkDriver."""
+        self._translated("start the network driver", self._start)
+
+    def _start(self) -> None:
+        self._state_directory.mkdir(parents=True, exist_ok=True)
+        self._fabric.start()
+
+    def close(self) -> None:
+        """End the driver's thread. Everything in the kernel stays, for a later run to adopt."""
+        self._fabric.stop()
+
+    def _do(self, what: str, function: Callable[[], _T]) -> _T:
+        return self._translated(what, lambda: self._fabric.run(function))
+
+    @staticmethod
+    def _translated(what: str, function: Callable[[], _T]) -> _T:
+        """The kernel's refusals become HostError, naming what was tried."""
+        from pyroute2.netlink.exceptions import NetlinkError
+
+        try:
+            return function()
+        except HostError as error:
+            raise type(error)(f"{what}: {error}") from error
+        except (NetlinkError, OSError) as error:
+            raise HostError(f"{what}: the kernel refused: {error}") from error
+
+    # ------------------------------------------------------------------------------------------------ networks
+
+    def apply_network(self, spec: NetworkSpec) -> None:
+        """See NetworkDriver."""
+        checks.check_network(spec)
+        self._do(f"apply network {spec.id}", lambda: self._apply_network(spec))
+
+    def _apply_network(self, spec: NetworkSpec) -> None:
+        if self._applied.networks.get(spec.id) == spec:
+            return
+        self._applied.networks.pop(spec.id, None)
+        bridges.apply(self._fabric, self._host, spec)
+        self._servers.apply(spec)
+        self._applied.networks[spec.id] = spec
+
+    def remove_network(self, network_id: str) -> None:
+        """See NetworkDriver."""
+        self._do(f"remove network {network_id}", lambda: self._remove_network(network_id))
+
+    def _remove_network(self, network_id: str) -> None:
+        self._applied.networks.pop(network_id, None)
+        self._servers.remove(network_id)
+        bridges.remove(self._fabric, self._host, network_id)
+
+    # ------------------------------------------------------------------------------------------------ ports
+
+    def apply_port(self, spec: PortSpec) -> None:
+        """See NetworkDriver."""
+        checks.check_port(spec)
+        self._do(f"apply port {spec.id}", lambda: self._apply_port(spec))
+
+    def _apply_port(self, spec: PortSpec) -> None:
+        applied = self._applied
+        before = applied.ports.get(spec.id)
+        wired = ports.fingerprint(self._fabric, spec)
+        same_wire = wired is not None and wired == applied.prints.get(spec.id)
+        if before == spec and same_wire:
+            return
+        applied.ports.pop(spec.id, None)
+        ports.apply(self._fabric, spec, before if same_wire else None)
+        applied.ports[spec.id] = spec
+        applied.prints[spec.id] = ports.fingerprint(self._fabric, spec)
+        if before is not None:
+            connections.end_of_addresses(self._fabric, before.network_id, port_addresses(before) - port_addresses(spec))
+            if set(before.security_groups) - set(spec.security_groups) or not before.port_security:
+                connections.end_forbidden(self._fabric, applied, [spec])
+
+    def remove_port(self, port_id: str) -> None:
+        """See NetworkDriver."""
+        self._do(f"remove port {port_id}", lambda: self._remove_port(port_id))
+
+    def _remove_port(self, port_id: str) -> None:
+        before = self._applied.ports.pop(port_id, None)
+        self._applied.prints.pop(port_id, None)
+        ports.remove(self._fabric, port_id)
+        if before is not None:
+            connections.end_of_addresses(self._fabric, before.network_id, port_addresses(before))
+
+    # ------------------------------------------------------------------------------------------------ security groups
+
+    def apply_security_group(self, spec: SecurityGroupSpec) -> None:
+        """See NetworkDriver."""
+        checks.check_security_group(spec)
+        self._do(f"apply security group {spec.id}", lambda: self._apply_group(spec))
+
+    def _apply_group(self, spec: SecurityGroupSpec) -> None:
+        applied = self._applied
+        before = applied.groups.get(spec.id)
+        if before == spec:
+            return
+        applied.groups.pop(spec.id, None)
+        text = security_groups.apply_text(spec, before)
+        if text:
+            self._fabric.nft.run(text)
+        applied.groups[spec.id] = spec
+        if connections.shrank(spec, before):
+            affected = [*applied.ports_of_group(spec.id), *applied.ports_looking_at(spec.id)]
+            connections.end_forbidden(self._fabric, applied, affected)
+
+    def remove_security_group(self, group_id: str) -> None:
+        """See NetworkDriver."""
+        self._do(f"remove security group {group_id}", lambda: self._remove_group(group_id))
+
+    def _remove_group(self, group_id: str) -> None:
+        applied = self._applied
+        nft = self._fabric.nft
+        nft.run(security_groups.clear_text(group_id))
+        for text in security_groups.delete_texts(group_id):
+            self._delete_unless_named(text)
+        applied.groups[group_id] = SecurityGroupSpec(id=group_id)
+        affected = [*applied.ports_of_group(group_id), *applied.ports_looking_at(group_id)]
+        connections.end_forbidden(self._fabric, applied, affected)
+        applied.groups.pop(group_id)
+
+    def _delete_unless_named(self, text: str) -> None:
+        """The kernel itself knows whether a port or rule still names the thing; it is empty, so it may stay."""
+        try:
+            self._fabric.nft.run(text)
+        except NftError as error:
+            if "busy" not in str(error).lower():
+                raise
+
+    # ------------------------------------------------------------------------------------------------ routers
+
+    def apply_router(self, spec: RouterSpec) -> None:
+        """See NetworkDriver."""
+        checks.check_router(spec)
+        self._do(f"apply router {spec.id}", lambda: self._apply_router(spec))
+
+    def _apply_router(self, spec: RouterSpec) -> None:
+        before = self._applied.routers.get(spec.id)
+        if before == spec:
+            return
+        self._applied.routers.pop(spec.id, None)
+        self._routers.apply(spec, before)
+        self._applied.routers[spec.id] = spec
+
+    def remove_router(self, router_id: str) -> None:
+        """See NetworkDriver."""
+        self._do(f"remove router {router_id}", lambda: self._remove_router(router_id))
+
+    def _remove_router(self, router_id: str) -> None:
+        self._applied.routers.pop(router_id, None)
+        self._routers.remove(router_id)
+
+    # ------------------------------------------------------------------------------------------------ all
+
+    def observe(self) -> NetworkObservation:
+        """See NetworkDriver. What is not whole is forgotten, so that the next apply makes it whole."""
+        return self._translated("observe the network", self._observe)
+
+    def _observe(self) -> NetworkObservation:
+        if survey.fabric_is_gone(self._fabric):
+            self._applied.clear()
+            self._fabric.start()
+        parts = survey.Parts(self._fabric, self._host, self._servers, self._routers, self._applied)
+        return self._fabric.run(lambda: survey.observe(parts))
+
+    def purge(self) -> None:
+        """See NetworkDriver. The driver can be started again afterwards."""
+        self._translated("remove everything", self._purge)
+
+    def _purge(self) -> None:
+        self._fabric.start()
+        self._fabric.run(lambda: survey.purge_contents(self._fabric, self._host))
+        self._applied.clear()
+        self._fabric.stop()
+        survey.purge_namespaces(self._fabric.cloud)
+        survey.purge_files((self._servers.directory, self._routers.directory))

@@ -1,0 +1,118 @@
+"""Addresses and routes of one device, made to be what is wanted by the smallest change.
+
+Functions take the rtnetlink socket of the namespace, and run in a thread that is in it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from stackyard.host.errors import HostError
+from stackyard.host.network import checks, netns
+from stackyard.host.network.names import ROUTE_PROTOCOL
+from stackyard.host.specs import Address, Route
+
+_PERMANENT = 0x80
+_MAIN_TABLE = 254
+_EEXIST, _ESRCH, _EADDRNOTAVAIL = 17, 3, 99
+
+
+def prepare_ipv6(device: str, *, accept_advertisements: bool) -> None:
+    """Let the device have IPv6 (Docker's sandboxes forbid it), with addresses that are usable at once."""
+    base = f"ipv6/conf/{device}"
+    netns.write_sysctl(f"{base}/disable_ipv6", 0)
+    netns.write_sysctl(f"{base}/accept_dad", 0)
+    netns.write_sysctl(f"{base}/dad_transmits", 0)
+    netns.write_sysctl(f"{base}/accept_ra", int(accept_advertisements))
+
+
+def _present(ip: Any, index: int) -> dict[tuple[str, int], bool]:
+    """Addresses of the device with prefix lengths -> whether they are permanent."""
+    found = {}
+    for message in ip.get_addr(index=index):
+        text = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")
+        flags = message.get_attr("IFA_FLAGS") or message["flags"]
+        found[(str(ipaddress.ip_address(text)), message["prefixlen"])] = bool(flags & _PERMANENT)
+    return found
+
+
+def has_addresses(ip: Any, index: int, wanted: Iterable[Address]) -> bool:
+    """Whether the device has all of these addresses."""
+    return {(str(checks.address(item.ip)), item.prefix_length) for item in wanted} <= _present(ip, index).keys()
+
+
+def sync_addresses(ip: Any, index: int, wanted: Iterable[Address], removable: Callable[[str], bool]) -> list[str]:
+    """Add what is missing, remove permanent addresses that are not wanted and are `removable`; says which were added."""
+    target = {(str(checks.address(item.ip)), item.prefix_length): None for item in wanted}
+    present = _present(ip, index)
+    for (text, length), permanent in present.items():
+        if (text, length) in target or not permanent or ipaddress.ip_address(text).is_link_local:
+            continue
+        if removable(text):
+            _ignoring((_EADDRNOTAVAIL,), ip.addr, "del", index=index, address=text, prefixlen=length)
+    added = [key for key in target if key not in present]
+    for text, length in added:
+        _ignoring((_EEXIST,), ip.addr, "add", index=index, address=text, prefixlen=length)
+    return [text for text, _ in added]
+
+
+def _ignoring(codes: tuple[int, ...], call: Callable[..., Any], *arguments: Any, **options: Any) -> None:
+    try:
+        call(*arguments, **options)
+    except Exception as error:
+        if getattr(error, "code", None) not in codes:
+            raise
+
+
+def default_routes(gateways: Iterable[str]) -> list[Route]:
+    """The default route by each gateway."""
+    return [
+        Route(destination="0.0.0.0/0" if checks.address(item).version == 4 else "::/0", next_hop=item)
+        for item in gateways
+    ]
+
+
+def sync_routes(ip: Any, index: int | None, wanted: Iterable[Route], metric: int, onlink: bool = True) -> None:
+    """Make our routes (of our protocol number) on the device, or on any when `index` is None, be these.
+
+    Raises HostError for a next hop that cannot be reached.
+    """
+    target = {(str(checks.network(item.destination)), str(checks.address(item.next_hop))) for item in wanted}
+    present = _present_routes(ip, index)
+    for (destination, next_hop), message in present.items():
+        if (destination, next_hop) not in target:
+            options = {"dst": destination, "gateway": next_hop, "oif": message.get_attr("RTA_OIF")}
+            options |= {"family": message["family"], "priority": message.get_attr("RTA_PRIORITY")}
+            _ignoring((_ESRCH,), ip.route, "del", **options)
+    for destination, next_hop in sorted(target - present.keys()):
+        _add_route(ip, index, destination, next_hop, metric, onlink)
+
+
+def _present_routes(ip: Any, index: int | None) -> dict[tuple[str, str], Any]:
+    found = {}
+    for family in (socket.AF_INET, socket.AF_INET6):
+        for message in ip.get_routes(family=family, table=_MAIN_TABLE):
+            next_hop = message.get_attr("RTA_GATEWAY")
+            if message["proto"] != ROUTE_PROTOCOL or next_hop is None:
+                continue
+            if index is not None and message.get_attr("RTA_OIF") != index:
+                continue
+            base = message.get_attr("RTA_DST") or ("0.0.0.0" if family == socket.AF_INET else "::")  # noqa: S104
+            found[(f"{base}/{message['dst_len']}", next_hop)] = message
+    return found
+
+
+def _add_route(ip: Any, index: int | None, destination: str, next_hop: str, metric: int, onlink: bool) -> None:
+    options: dict[str, Any] = {"dst": destination, "gateway": next_hop, "proto": ROUTE_PROTOCOL, "priority": metric}
+    options["family"] = socket.AF_INET6 if ":" in next_hop else socket.AF_INET
+    if index is not None:
+        options["oif"] = index
+        if onlink:
+            options["flags"] = ["onlink"]
+    try:
+        _ignoring((_EEXIST,), ip.route, "add", **options)
+    except Exception as error:
+        raise HostError(f"the route to {destination} by {next_hop} cannot be added: {error}") from error

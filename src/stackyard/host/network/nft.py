@@ -1,0 +1,161 @@
+"""nftables in process: one atomic transaction a call, and listings that show whether a chain is still as written.
+
+Every rule carries a digest of its own text as its comment. Comparing comments tells whether somebody changed a chain,
+whatever way the installed version of nft prints rules.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from stackyard.host.errors import HostError
+
+_OUTPUT_JSON = 1 << 4
+
+
+class NftError(HostError):
+    """The kernel or the parser refused a transaction; nothing of it is in force."""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A chain as it shall be. `hook` makes it a base chain; `note` stands as the comment of an empty first rule."""
+
+    name: str
+    rules: tuple[str, ...] = ()
+    hook: str = ""
+    note: str = ""
+
+    def comments(self) -> tuple[str, ...]:
+        """What a listing shows while nobody has touched the chain."""
+        digests = tuple(hashlib.blake2s(rule.encode(), digest_size=4).hexdigest() for rule in self.rules)
+        return (self.note, *digests) if self.note else digests
+
+    def declare(self, table: str) -> str:
+        """Make the chain, empty or as it is; other chains may then jump to it."""
+        return f"add chain {table} {self.name} {self.hook}\n"
+
+    def text(self, table: str) -> str:
+        """Make the chain hold exactly these rules."""
+        rules = ("continue", *self.rules) if self.note else self.rules
+        lines = [self.declare(table), f"flush chain {table} {self.name}\n"]
+        for rule, comment in zip(rules, self.comments(), strict=True):
+            lines.append(f'add rule {table} {self.name} {rule} comment "{comment}"\n')
+        return "".join(lines)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A table as the kernel has it: comments by chain, element keys by set or map."""
+
+    chains: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    elements: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    def holds(self, chain: Chain) -> bool:
+        """Whether the chain is there, unchanged."""
+        return self.chains.get(chain.name) == chain.comments()
+
+    def has(self, name: str, key: str) -> bool:
+        """Whether the set or map has the element."""
+        return key in self.elements.get(name, frozenset())
+
+
+def _element_key(element: Any) -> str:
+    if isinstance(element, list):
+        element = element[0]
+    if isinstance(element, dict) and "elem" in element:
+        element = element["elem"]["val"]
+    return str(element)
+
+
+def parse_listing(document: str) -> Listing:
+    """Read `nft -j list table`."""
+    chains: dict[str, list[str]] = {}
+    elements: dict[str, frozenset[str]] = {}
+    for entry in json.loads(document or '{"nftables": []}')["nftables"]:
+        if "chain" in entry:
+            chains.setdefault(entry["chain"]["name"], [])
+        elif "rule" in entry:
+            chains.setdefault(entry["rule"]["chain"], []).append(entry["rule"].get("comment", ""))
+        else:
+            collection = entry.get("map") or entry.get("set")
+            if collection:
+                elements[collection["name"]] = frozenset(_element_key(item) for item in collection.get("elem", []))
+    return Listing({name: tuple(comments) for name, comments in chains.items()}, elements)
+
+
+class _Library:
+    """The shared library, loaded once."""
+
+    loaded: ctypes.CDLL | None = None
+
+    @classmethod
+    def load(cls) -> ctypes.CDLL:
+        if cls.loaded is None:
+            try:
+                library = ctypes.CDLL("libnftables.so.1")
+            except OSError as error:
+                raise HostError("libnftables.so.1 is not installed (Debian package libnftables1)") from error
+            library.nft_ctx_new.restype = ctypes.c_void_p
+            library.nft_ctx_new.argtypes = [ctypes.c_uint32]
+            library.nft_ctx_free.argtypes = [ctypes.c_void_p]
+            library.nft_ctx_buffer_output.argtypes = [ctypes.c_void_p]
+            library.nft_ctx_buffer_error.argtypes = [ctypes.c_void_p]
+            library.nft_ctx_get_output_buffer.restype = ctypes.c_char_p
+            library.nft_ctx_get_output_buffer.argtypes = [ctypes.c_void_p]
+            library.nft_ctx_get_error_buffer.restype = ctypes.c_char_p
+            library.nft_ctx_get_error_buffer.argtypes = [ctypes.c_void_p]
+            library.nft_ctx_output_set_flags.argtypes = [ctypes.c_void_p, ctypes.c_uint]
+            library.nft_run_cmd_from_buffer.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+            cls.loaded = library
+        return cls.loaded
+
+
+class Nftables:
+    """A handle on nftables of the namespace that the calling thread is in when it is made; not for two threads at once."""
+
+    def __init__(self) -> None:
+        self._library = _Library.load()
+        self._context = self._library.nft_ctx_new(0)
+        if not self._context:
+            raise HostError("nftables does not answer in this namespace")
+        self._library.nft_ctx_buffer_output(self._context)
+        self._library.nft_ctx_buffer_error(self._context)
+
+    def run(self, text: str) -> None:
+        """Apply the commands, all or none. Raises NftError."""
+        self._run(text, 0)
+
+    def list_table(self, table: str) -> Listing:
+        """The table as it is now; an empty listing when there is none."""
+        try:
+            return parse_listing(self._run(f"list table {table}", _OUTPUT_JSON))
+        except NftError as error:
+            if "No such file" in str(error):
+                return Listing()
+            raise
+
+    def tables(self) -> list[str]:
+        """Every table of the namespace, as `family name`."""
+        document = json.loads(self._run("list tables", _OUTPUT_JSON) or '{"nftables": []}')
+        found = [entry["table"] for entry in document["nftables"] if "table" in entry]
+        return [f"{table['family']} {table['name']}" for table in found]
+
+    def close(self) -> None:
+        """Give the socket back."""
+        if self._context:
+            self._library.nft_ctx_free(self._context)
+            self._context = None
+
+    def _run(self, text: str, flags: int) -> str:
+        self._library.nft_ctx_output_set_flags(self._context, flags)
+        result = self._library.nft_run_cmd_from_buffer(self._context, text.encode())
+        output = self._library.nft_ctx_get_output_buffer(self._context) or b""
+        error = self._library.nft_ctx_get_error_buffer(self._context) or b""
+        if result != 0:
+            raise NftError("nftables refused: " + error.decode(errors="replace").strip()[:400])
+        return str(output.decode(errors="replace"))

@@ -1,0 +1,143 @@
+"""The DHCP and DNS server of a network: dnsmasq in a namespace of its own, which outlives this process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import stat
+from pathlib import Path
+
+from stackyard.host.network import checks, daemons, dns, layer3, names, netns
+from stackyard.host.network.daemons import Daemon
+from stackyard.host.network.fabric import Fabric, Pair
+from stackyard.host.network.names import Alias
+from stackyard.host.specs import NetworkSpec, ServicePort
+
+_RESOLV_CONF = (Path("/run/systemd/resolve/resolv.conf"), Path("/etc/resolv.conf"))
+_METRIC = 100
+
+
+def host_resolvers() -> tuple[str, ...]:
+    """The host's own name servers; systemd's list first, for its /etc/resolv.conf names only itself."""
+    for path in _RESOLV_CONF:
+        with contextlib.suppress(OSError):
+            found = dns.resolvers(path.read_text(errors="replace"))
+            if found:
+                return found
+    return ()
+
+
+class Servers:
+    """Keeps the servers. Methods run in the fabric's thread."""
+
+    def __init__(self, fabric: Fabric, state_directory: Path) -> None:
+        self._fabric = fabric
+        self.directory = state_directory / "dns"
+
+    def _directory(self, network_id: str) -> Path:
+        return self.directory / names.short(network_id)
+
+    def _user(self) -> str:
+        """nobody, when it may read the state directory; else root, for dnsmasq reads its files again at every change."""
+        resolved = self.directory.resolve()
+        open_to_all = all(path.stat().st_mode & stat.S_IXOTH for path in (resolved, *resolved.parents))
+        return "nobody" if open_to_all else "root"
+
+    def apply(self, spec: NetworkSpec) -> None:
+        """Make the network's server be as the spec says; none without a service port."""
+        if spec.service_port is None:
+            self.remove(spec.id)
+            return
+        with contextlib.ExitStack() as undo:
+            self._apply_leg(spec, spec.service_port, undo)
+            self._apply_daemon(spec, spec.service_port)
+            undo.pop_all()
+
+    def _apply_leg(self, spec: NetworkSpec, port: ServicePort, undo: contextlib.ExitStack) -> None:
+        namespace, outer = names.server_namespace(self._fabric.cloud, spec.id), names.server_leg(spec.id)
+        alias = Alias(self._fabric.cloud, "server", spec.id, spec.id)
+        if netns.create(namespace):
+            undo.callback(self.remove, spec.id)
+            self._fabric.delete_link(outer)
+        descriptor = netns.open_namespace(netns.path_of(namespace))
+        try:
+            link = self._fabric.link(outer)
+            if link is None:
+                pair = Pair(outer, dns.DEVICE, descriptor, checks.mac(port.mac), spec.mtu, alias)
+                link = self._fabric.make_pair(pair, undo)
+            self._fabric.settle(link, alias, up=True)
+            with self._fabric.inside(descriptor) as ip:
+                index = socket.if_nametoindex(dns.DEVICE)
+                layer3.prepare_ipv6(dns.DEVICE, accept_advertisements=False)
+                ip.link("set", index=1, state="up")
+                message = ip.link("get", index=index)[0]
+                if message.get_attr("IFLA_ADDRESS") != checks.mac(port.mac):
+                    ip.link("set", index=index, state="down")
+                    ip.link("set", index=index, address=checks.mac(port.mac))
+                layer3.sync_addresses(ip, index, port.addresses, lambda _: True)
+                ip.link("set", index=index, state="up", mtu=spec.mtu)
+                gateways = [item.gateway for item in spec.subnets if item.gateway]
+                layer3.sync_routes(ip, index, layer3.default_routes(dict.fromkeys(gateways)), _METRIC)
+        finally:
+            os.close(descriptor)
+
+    def _apply_daemon(self, spec: NetworkSpec, port: ServicePort) -> None:
+        directory = self._directory(spec.id)
+        directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+        upstream = host_resolvers() if any(item.gateway for item in spec.subnets) else ()
+        text = dns.main_text(spec, directory, self._user(), upstream)
+        files = {"hosts": dns.hosts_text, "leases": dns.leases_text, "options": dns.options_text}
+        changed = [_write(directory / name, render(spec)) for name, render in files.items()]
+        daemon = self._daemon(spec.id, dns.main_name(text))
+        if daemon.pid() is not None:
+            if any(changed):
+                daemon.reload()
+            return
+        daemons.end_recorded(directory / "pid", directory)
+        for old in directory.glob("dnsmasq-*.conf"):
+            old.unlink()
+        _write(directory / dns.main_name(text), text)
+        daemon.start()
+
+    def _daemon(self, network_id: str, main_name: str) -> Daemon:
+        directory = self._directory(network_id)
+        marker = f"--conf-file={directory / main_name}"
+        namespace = names.server_namespace(self._fabric.cloud, network_id)
+        return Daemon(namespace, ("dnsmasq", marker), directory / "pid", marker)
+
+    def remove(self, network_id: str) -> None:
+        """End the server and remove its namespace; gone is fine."""
+        namespace, directory = names.server_namespace(self._fabric.cloud, network_id), self._directory(network_id)
+        if not directory.exists() and not netns.exists(namespace):
+            return
+        daemons.end_recorded(directory / "pid", directory)
+        self._fabric.delete_link(names.server_leg(network_id))
+        netns.delete(namespace)
+        shutil.rmtree(directory, ignore_errors=True)
+
+    def problem(self, spec: NetworkSpec) -> str | None:
+        """What is wrong with a server that this process has applied."""
+        if spec.service_port is None:
+            return None
+        if self._fabric.index(names.server_leg(spec.id)) is None:
+            return "its DHCP and DNS server has lost its device"
+        mains = [path.name for path in self._directory(spec.id).glob("dnsmasq-*.conf")]
+        if not any(self._daemon(spec.id, name).pid() for name in mains):
+            return "its DHCP and DNS server does not run"
+        return None
+
+
+def _write(path: Path, text: str) -> bool:
+    """Write a file whole, readable for the server's user; whether that changed it."""
+    try:
+        if path.read_text() == text:
+            return False
+    except FileNotFoundError:
+        pass
+    new = path.with_name(f".{path.name}.new")
+    new.write_text(text)
+    new.chmod(0o644)
+    new.replace(path)
+    return True

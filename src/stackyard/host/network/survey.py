@@ -1,0 +1,169 @@
+"""Looks at everything the driver has in the kernel, whoever made it, this process or an earlier one; and removes all of it."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from stackyard.host.network import bridges, daemons, filter as rules, names, netns, ports, routers, security_groups
+from stackyard.host.network.applied import Applied
+from stackyard.host.network.fabric import Fabric, Link
+from stackyard.host.network.host_side import HostSide
+from stackyard.host.network.nft import Listing
+from stackyard.host.network.routers import Routers
+from stackyard.host.network.servers import Servers
+from stackyard.host.specs import NetworkObservation
+
+_DAEMONS = ("dnsmasq", "radvd")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The driver's parts, as an observation needs them."""
+
+    fabric: Fabric
+    host: HostSide
+    servers: Servers
+    routers: Routers
+    applied: Applied
+
+
+@dataclass(frozen=True)
+class _View:
+    """The fabric at one instant."""
+
+    links: dict[str, Link]
+    filters: Listing
+    tracking: Listing
+
+    def ids(self, kind: str) -> frozenset[str]:
+        return frozenset(link.alias.id for link in self.links.values() if link.alias and link.alias.kind == kind)
+
+
+def fabric_is_gone(fabric: Fabric) -> bool:
+    """Whether somebody removed the whole namespace."""
+    return not netns.exists(fabric.namespace)
+
+
+def observe(parts: Parts) -> NetworkObservation:
+    """What is there and whole. What is applied but not whole is dropped from `applied`. In the fabric's thread."""
+    view = _look(parts.fabric)
+    if not _base_holds(view):
+        parts.fabric.restore_base()
+        view = _look(parts.fabric)
+    problems = {
+        **_network_problems(parts, view),
+        **_port_problems(parts, view),
+        **_group_problems(parts, view),
+        **_router_problems(parts),
+    }
+    return NetworkObservation(
+        networks=view.ids("network") - problems.keys(),
+        ports=view.ids("port") - problems.keys(),
+        routers=_router_ids(parts.fabric) - problems.keys(),
+        security_groups=_group_ids(view) - problems.keys(),
+        problems=problems,
+    )
+
+
+def _look(fabric: Fabric) -> _View:
+    return _View(fabric.links(), fabric.nft.list_table(rules.TABLE), fabric.nft.list_table(rules.TRACKING))
+
+
+def _base_holds(view: _View) -> bool:
+    return all(map(view.filters.holds, rules.BASE)) and all(map(view.tracking.holds, rules.TRACKING_BASE))
+
+
+def _network_problems(parts: Parts, view: _View) -> dict[str, str]:
+    found = {}
+    zoned = view.tracking.elements.get("zones", frozenset())
+    for spec in list(parts.applied.networks.values()):
+        text = bridges.problem(spec, view.links.get(names.bridge(spec.id)), zoned)
+        text = text or parts.servers.problem(spec) or (parts.host.problem(spec) if spec.external else None)
+        if text:
+            found[spec.id] = text
+            parts.applied.networks.pop(spec.id)
+    return found
+
+
+def _port_problems(parts: Parts, view: _View) -> dict[str, str]:
+    found = {}
+    present = {f"{name}:{key}" for name, keys in view.filters.elements.items() for key in keys}
+    for spec in list(parts.applied.ports.values()):
+        text = ports.problem(parts.fabric, spec, view.links.get(names.port(spec.id)))
+        if not text and spec.port_security:
+            chains_hold = all(map(view.filters.holds, rules.port_chains(spec)))
+            if not chains_hold or not rules.port_is_whole(present, spec.id):
+                text = "its filter was changed"
+        if text:
+            found[spec.id] = text
+            parts.applied.ports.pop(spec.id)
+            parts.applied.prints.pop(spec.id, None)
+    known = parts.applied.ports.keys() | found.keys()
+    for link in view.links.values():
+        if link.alias and link.alias.kind == "port" and link.alias.id not in known and not link.master:
+            found[link.alias.id] = "its network is not there"
+    return found
+
+
+def _group_problems(parts: Parts, view: _View) -> dict[str, str]:
+    found = {}
+    for spec in list(parts.applied.groups.values()):
+        chains_hold = all(map(view.filters.holds, security_groups.group_chains(spec)))
+        members_hold = all(
+            view.filters.elements.get(rules.member_set(spec.id, version)) == members
+            for version, members in security_groups.members_by_version(spec).items()
+        )
+        if not chains_hold or not members_hold:
+            found[spec.id] = "its rules were changed" if not chains_hold else "its members were changed"
+            parts.applied.groups.pop(spec.id)
+    return found
+
+
+def _group_ids(view: _View) -> frozenset[str]:
+    notes = (comments[0] for comments in view.filters.chains.values() if comments)
+    return frozenset(note.removeprefix("group ") for note in notes if note.startswith("group "))
+
+
+def _router_problems(parts: Parts) -> dict[str, str]:
+    found = {}
+    for spec in list(parts.applied.routers.values()):
+        if text := parts.routers.problem(spec):
+            found[spec.id] = text
+            parts.applied.routers.pop(spec.id)
+    return found
+
+
+def _router_ids(fabric: Fabric) -> frozenset[str]:
+    present = netns.names(f"{fabric.namespace}-r-")
+    found = (routers.identity(fabric, name) for name in present if netns.exists(name))
+    return frozenset(item for item in found if item)
+
+
+# ---------------------------------------------------------------------------------------------------- removal
+
+
+def purge_contents(fabric: Fabric, host: HostSide) -> None:
+    """Remove every device at once, so that none lingers until the kernel gets round to dropping the namespace."""
+    host.purge()
+    if any(link.alias for link in fabric.links().values()):
+        fabric.ip.link("del", group=names.LINK_GROUP)
+    fabric.zones.clear()
+
+
+def purge_namespaces(cloud: str) -> None:
+    """End the daemons and remove the namespaces; the fabric last."""
+    fabric = names.fabric_namespace(cloud)
+    for name in sorted(netns.names(f"{fabric}-"), reverse=True):
+        if netns.exists(name):
+            for pid in list(daemons.processes_in(name, _DAEMONS)):
+                daemons.end(pid)
+        netns.delete(name)
+    netns.delete(fabric)
+
+
+def purge_files(directories: tuple[Path, ...]) -> None:
+    """Remove the daemons' files."""
+    for directory in directories:
+        shutil.rmtree(directory, ignore_errors=True)
