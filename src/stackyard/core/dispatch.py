@@ -42,13 +42,14 @@ class Dispatcher:
         self.observe: Callable[[str, Route | None, str, int, float], None] | None = None
         """Called after each request with service type, route, method, status and seconds."""
         self._mounts: dict[str, tuple[Service, Trie]] = {}
+        self._roots: dict[str, str] = {}
         for service in services:
             service.check()
             trie = Trie(service.routes)
             for mount in (service.mount, *service.aliases):
                 self._mounts[mount] = (service, trie)
+            self._roots |= dict.fromkeys(service.root_prefixes, service.mount)
         self._ordered = sorted(self._mounts, key=len, reverse=True)
-        self._roots = {prefix: service.mount for service in services for prefix in service.root_prefixes}
 
     def mount_of(self, path: str) -> str | None:
         """The longest mount that `path` lies under."""
