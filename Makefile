@@ -37,10 +37,10 @@ fix: setup ## Repair formatting and what the linter can
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format --quiet .
 
 conformance: setup ## Run Tempest and friends against a cloud (LIST=file; default: every list)
-	@PATH="$(CURDIR)/$(BIN):$$PATH" LIST="$(LIST)" scripts/conformance.sh
+	@$(BIN)/python tests/conformance/run.py $(LIST)
 
 conformance-passing: setup ## Run the conformance tests that have passed before; fail if one breaks
-	@PATH="$(CURDIR)/$(BIN):$$PATH" LIST=tests/conformance/passing.txt STRICT=1 scripts/conformance.sh
+	@$(BIN)/python tests/conformance/run.py --passing
 
 bench: setup ## Measure against peers and physical limits; writes bench/results.json
 	@$(BIN)/python -m bench.run
