@@ -1,0 +1,1 @@
+"""Role assignments: who has which role where."""

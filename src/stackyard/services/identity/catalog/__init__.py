@@ -1,0 +1,1 @@
+"""The service catalogue: regions, services, their endpoints, and how a token shows them."""

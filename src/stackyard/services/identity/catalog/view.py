@@ -1,0 +1,52 @@
+"""The catalogue as a token shows it, with every URL as this client can use it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from stackyard.core.db import Transaction
+from stackyard.services.identity.catalog import tables
+
+ROOT_URL = "$(root_url)s"
+"""Stands, in the URLs of the cloud's own endpoints, for the address at which a client reached it: a changed port or a
+proxy in front needs no change of data."""
+
+_PLACE = re.compile(r"[$%]\((\w+)\)s")
+
+
+def render_url(template: str, values: Mapping[str, str | None]) -> str | None:
+    """The template with its places filled in; None when a value is missing, as in an endpoint for projects alone."""
+    missing = False
+
+    def fill(match: re.Match[str]) -> str:
+        nonlocal missing
+        value = values.get(match[1])
+        missing = missing or value is None
+        return value or ""
+
+    url = _PLACE.sub(fill, template)
+    return None if missing else url
+
+
+def catalog(tx: Transaction, root_url: str, project_id: str | None, user_id: str | None) -> list[dict[str, Any]]:
+    """The enabled services with the endpoints whose URL can be told for this project and user."""
+    values = {"root_url": root_url, "project_id": project_id, "tenant_id": project_id, "user_id": user_id}
+    by_service: dict[str, list[dict[str, Any]]] = {}
+    for row in tx.all(tables.CATALOG_ENDPOINTS):
+        url = render_url(row.url, values)
+        if url is not None:
+            by_service.setdefault(row.service_id, []).append(
+                {
+                    "id": row.id,
+                    "interface": row.interface,
+                    "region_id": row.region_id,
+                    "url": url,
+                    "region": row.region_id,
+                }
+            )
+    return [
+        {"endpoints": by_service.get(row.id, []), "id": row.id, "type": row.type, "name": row.name or ""}
+        for row in tx.all(tables.CATALOG_SERVICES)
+    ]

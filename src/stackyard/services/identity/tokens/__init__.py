@@ -1,0 +1,1 @@
+"""Tokens: signing in, what a token stands for, checking and revoking it."""

@@ -1,0 +1,71 @@
+"""A token's body as Keystone writes it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from stackyard.core.clock import iso_micro
+from stackyard.core.db import Transaction
+from stackyard.services.identity import generation
+from stackyard.services.identity.catalog.view import catalog
+from stackyard.services.identity.tokens import payload
+from stackyard.services.identity.tokens.sessions import Session
+
+_encode = msgspec.json.Encoder().encode
+
+
+def token_bytes(tx: Transaction, session: Session, root_url: str, *, with_catalog: bool) -> bytes:
+    """The JSON of a token, from memory where nothing has changed since."""
+    at = generation.current(tx)
+    key = (at, session.token.audit_ids, session.token.expires_at, root_url, with_catalog)
+    return generation.memory(tx).remember(key, lambda: _encode(_body(tx, session, root_url, with_catalog)))
+
+
+def _body(tx: Transaction, session: Session, root_url: str, with_catalog: bool) -> dict[str, Any]:
+    token, user = session.token, session.user
+    expires = user.password_expires_at
+    body: dict[str, Any] = {
+        "methods": list(token.methods),
+        "user": {
+            "domain": _reference(session.user_domain),
+            "id": user.id,
+            "name": user.name,
+            "password_expires_at": None if expires is None else iso_micro(expires)[:-1],
+        },
+        "audit_ids": list(token.audit_ids),
+        "expires_at": iso_micro(token.expires_at),
+        "issued_at": iso_micro(token.issued_at),
+    }
+    if session.project is not None:
+        body["project"] = {"domain": _reference(session.project_domain), **_reference(session.project)}
+        body["is_domain"] = session.project.is_domain
+    elif session.domain is not None:
+        body["domain"] = _reference(session.domain)
+    elif token.scope == payload.SYSTEM:
+        body["system"] = {"all": True}
+    if token.scope != payload.UNSCOPED:
+        body["roles"] = [{"id": role_id, "name": name} for role_id, name in session.roles]
+        if with_catalog:
+            project_id = None if session.project is None else session.project.id
+            body["catalog"] = catalog(tx, root_url, project_id, user.id)
+    if session.credential is not None:
+        body["application_credential"] = _credential(session)
+    return {"token": body}
+
+
+def _reference(row: Any) -> dict[str, str]:
+    return {"id": row.id, "name": row.name}
+
+
+def _credential(session: Session) -> dict[str, Any]:
+    row = session.credential
+    assert row is not None  # noqa: S101 (the caller has looked)
+    body = {"id": row.id, "name": row.name, "restricted": not row.unrestricted}
+    if session.access_rules is not None:
+        body["access_rules"] = [
+            {"id": rule.id, "service": rule.service, "method": rule.method, "path": rule.path}
+            for rule in session.access_rules
+        ]
+    return body

@@ -1,0 +1,166 @@
+"""From a token's text to all that it stands for now: its user, scope and roles, checked against the present data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy.engine import Row
+
+from stackyard.core.caller import AccessRule, Caller
+from stackyard.core.db import Transaction
+from stackyard.core.errors import Unauthorized
+from stackyard.services.identity import fernet, generation
+from stackyard.services.identity.application_credentials import tables as credential_tables
+from stackyard.services.identity.assignments import effective
+from stackyard.services.identity.assignments import tables as assignment_tables
+from stackyard.services.identity.projects import tables as project_tables
+from stackyard.services.identity.tokens import payload, revocations
+from stackyard.services.identity.tokens.payload import Token
+from stackyard.services.identity.users import tables as user_tables
+
+REFUSED = "The request you have made requires authentication."
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A token and the rows it stands for. `project` or `domain` is set by scope; `project_domain` with a project."""
+
+    token: Token
+    user: Row[Any]
+    user_domain: Row[Any]
+    project: Row[Any] | None
+    project_domain: Row[Any] | None
+    domain: Row[Any] | None
+    roles: tuple[tuple[str, str], ...]
+    credential: Row[Any] | None
+    access_rules: tuple[Row[Any], ...] | None
+    caller: Caller
+
+    @property
+    def expires_at(self) -> datetime:
+        """When the token ends."""
+        return self.token.expires_at
+
+
+def find_session(tx: Transaction, text: str, window: timedelta = timedelta()) -> Session:
+    """The session of a token's text, from memory where nothing has changed since.
+
+    `window` is for how long an expired token is still good. Raises Unauthorized for a token that is forged, expired,
+    revoked, or whose user, scope or roles are gone.
+    """
+    at = generation.current(tx)
+    memory = generation.memory(tx)
+    session: Session | None = memory.get((at, text))
+    if session is None:
+        token = payload.unseal(fernet.cipher(tx, at), text)
+        if token is None:
+            raise Unauthorized(REFUSED, kind="TokenNotFound")
+        session = open_session(tx, token)
+        memory.put((at, text), session)
+    if session.token.expires_at + window <= tx.now:
+        raise Unauthorized(REFUSED, kind="TokenExpired")
+    return session
+
+
+def open_session(tx: Transaction, token: Token) -> Session:
+    """Look up what a token stands for; raises Unauthorized when some of it is gone, disabled or revoked."""
+    user = tx.first(user_tables.BY_ID, {"id": token.user_id})
+    if user is None or not user.enabled:
+        raise Unauthorized(REFUSED, kind="UserGone")
+    user_domain = enabled_project(tx, user.domain_id)
+    project, project_domain, domain = _scope(tx, token)
+    domain_ids = {row.id for row in (user_domain, project_domain, domain) if row is not None}
+    if revocations.is_revoked(tx, token, project.id if project is not None else None, sorted(domain_ids)):
+        raise Unauthorized(REFUSED, kind="TokenRevoked")
+    credential, rules = _credential(tx, token)
+    roles = _roles(tx, token, project, domain, credential)
+    if token.scope != payload.UNSCOPED and not roles:
+        raise Unauthorized(REFUSED, kind="NoRoles")
+    return Session(
+        token=token,
+        user=user,
+        user_domain=user_domain,
+        project=project,
+        project_domain=project_domain,
+        domain=domain,
+        roles=roles,
+        credential=credential,
+        access_rules=rules,
+        caller=_caller(token, user, project, roles, rules),
+    )
+
+
+def enabled_project(tx: Transaction, project_id: str) -> Row[Any]:
+    """A project's or domain's row; raises Unauthorized unless it exists and is enabled."""
+    row = tx.first(project_tables.BY_ID, {"id": project_id})
+    if row is None or not row.enabled:
+        raise Unauthorized(REFUSED, kind="ScopeGone")
+    return row
+
+
+def _scope(tx: Transaction, token: Token) -> tuple[Row[Any] | None, Row[Any] | None, Row[Any] | None]:
+    if token.scope == payload.PROJECT:
+        project = enabled_project(tx, token.scope_id)
+        return project, project if project.is_domain else enabled_project(tx, project.domain_id), None
+    if token.scope == payload.DOMAIN:
+        domain = enabled_project(tx, token.scope_id)
+        if not domain.is_domain:
+            raise Unauthorized(REFUSED, kind="ScopeGone")
+        return None, None, domain
+    return None, None, None
+
+
+def _credential(tx: Transaction, token: Token) -> tuple[Row[Any] | None, tuple[Row[Any], ...] | None]:
+    if token.application_credential_id is None:
+        return None, None
+    row = tx.first(credential_tables.BY_ID, {"id": token.application_credential_id})
+    if row is None or (row.expires_at is not None and row.expires_at <= tx.now):
+        raise Unauthorized(REFUSED, kind="CredentialGone")
+    rules = tuple(tx.all(credential_tables.RULES, {"id": row.id})) if row.has_access_rules else None
+    return row, rules
+
+
+def _roles(
+    tx: Transaction, token: Token, project: Row[Any] | None, domain: Row[Any] | None, credential: Row[Any] | None
+) -> tuple[tuple[str, str], ...]:
+    if token.scope == payload.UNSCOPED:
+        return ()
+    kind = {
+        payload.PROJECT: assignment_tables.PROJECT,
+        payload.DOMAIN: assignment_tables.DOMAIN,
+        payload.SYSTEM: assignment_tables.SYSTEM,
+    }[token.scope]
+    rows = effective.roles_of_user(tx, token.user_id, kind, domain if project is None else project)
+    if credential is not None:
+        given = [row.role_id for row in tx.all(credential_tables.ROLE_IDS, {"id": credential.id})]
+        kept = {row.id for row in effective.roles_in_tokens(tx, given)}
+        # Every role that the credential was made with must still be the user's, else it is worth nothing.
+        if not set(given) <= {row.id for row in rows}:
+            return ()
+        rows = [row for row in rows if row.id in kept]
+    return tuple((row.id, row.name) for row in rows)
+
+
+def _caller(
+    token: Token,
+    user: Row[Any],
+    project: Row[Any] | None,
+    roles: tuple[tuple[str, str], ...],
+    rules: tuple[Row[Any], ...] | None,
+) -> Caller:
+    return Caller(
+        user_id=user.id,
+        user_name=user.name,
+        user_domain_id=user.domain_id,
+        project_id=None if project is None else project.id,
+        project_name=None if project is None else project.name,
+        project_domain_id=None if project is None else (project.domain_id or project.id),
+        domain_id=token.scope_id if token.scope == payload.DOMAIN else None,
+        system_scope="all" if token.scope == payload.SYSTEM else None,
+        roles=frozenset(name.lower() for _, name in roles),
+        audit_id=token.audit_ids[0],
+        application_credential_id=token.application_credential_id,
+        access_rules=None if rules is None else tuple(AccessRule(r.service, r.method, r.path) for r in rules),
+    )
