@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import concurrent.futures
-import contextlib
 import statistics
 import time
 from collections.abc import Iterator
 from typing import Any
 
-from bench.client import Client, RequestError, wait_for
+from bench.client import Client, wait_for
+from bench.container_calls import container_body, own_network, remove
 from bench.context import Context
-from bench.engine import COMMAND, IMAGE
 from bench.probe import Namespace, reach
 from bench.rows import Goal, Row
 
@@ -24,7 +23,7 @@ WORKERS = 8
 
 def one(context: Context) -> Iterator[Row]:
     """One after another, both sides in turns."""
-    network = _prepare(context)
+    network = own_network(context.client)
     client, engine = context.client, context.engine
     probe_id = _create(client, network, "bench-probe")
     ours: list[float] = []
@@ -41,14 +40,14 @@ def one(context: Context) -> Iterator[Row]:
         finally:
             namespace.close()
     finally:
-        _delete(client, [probe_id])
+        remove(client, [probe_id])
     note = "ours: token, create, poll until Running, connect from another container; reference: docker run -d, connect"
     yield Row(ONE, "ms", GOAL, statistics.median(ours) * 1000, statistics.median(reference) * 1000, note)
 
 
 def many(context: Context) -> Iterator[Row]:
     """Fifty requests by a few clients until all are Running; fifty `docker run -d` started in parallel."""
-    network = _prepare(context)
+    network = own_network(context.client)
     ours: list[float] = []
     reference: list[float] = []
     for _round in range(1 if context.quick else 3):
@@ -61,38 +60,8 @@ def many(context: Context) -> Iterator[Row]:
     yield Row(MANY, "s", GOAL, statistics.median(ours), statistics.median(reference))
 
 
-def _prepare(context: Context) -> str:
-    """Lifts the quotas that fifty containers would meet; returns a network's id of the administrator's own project."""
-    client = context.client
-    base = client.target
-    client.headers["X-Subject-Token"] = client.token
-    project = client.get(f"{base.identity}/auth/tokens")["token"]["project"]["id"]
-    limits = {"containers": -1, "cpu": -1, "memory": -1, "disk": -1}
-    with contextlib.suppress(RequestError):
-        client.request("PUT", f"{base.container}/quotas/{project}", limits)
-    with contextlib.suppress(RequestError):
-        client.request("PUT", f"{base.network}/quotas/{project}", {"quota": {"port": -1}})
-    named = client.get(f"{base.network}/networks?name=bench-containers")["networks"]
-    if named:
-        return str(named[0]["id"])
-    made = client.post(f"{base.network}/networks", {"network": {"name": "bench-containers"}})["network"]["id"]
-    client.post(f"{base.network}/subnets", {"subnet": {"network_id": made, "ip_version": 4, "cidr": "10.78.0.0/22"}})
-    return str(made)
-
-
-def _body(network: str, name: str) -> dict[str, Any]:
-    return {
-        "name": name,
-        "image": IMAGE,
-        "image_driver": "docker",
-        "image_pull_policy": "ifnotpresent",
-        "command": list(COMMAND),
-        "nets": [{"network": network}],
-    }
-
-
 def _create(client: Client, network: str, name: str) -> str:
-    return str(client.post(f"{client.target.container}/containers?run=true", _body(network, name))["uuid"])
+    return str(client.post(f"{client.target.container}/containers?run=true", container_body(network, name))["uuid"])
 
 
 def _wait_running(client: Client, container: str) -> dict[str, Any]:
@@ -118,7 +87,7 @@ def _ours_once(context: Context, network: str, namespace: Namespace) -> float:
         address = next(entry["addr"] for entry in next(iter(shown["addresses"].values())) if entry["version"] == 4)
         namespace.reach(address)
         elapsed = time.perf_counter() - started
-        _delete(client, [container])
+        remove(client, [container])
     finally:
         client.close()
     return elapsed
@@ -147,7 +116,7 @@ def _ours_many(context: Context, network: str) -> float:
         wait_for(lambda: _all_running(client, ids), seconds=180, what=f"{COUNT} containers to run", interval=0.02)
         elapsed = time.perf_counter() - started
     finally:
-        _delete(client, ids)
+        remove(client, ids)
         client.close()
     return elapsed
 
@@ -166,15 +135,3 @@ def _all_running(client: Client, ids: list[str]) -> bool:
     if "Error" in states.values():
         raise RuntimeError("a container went into Error: " + ", ".join(uuid for uuid in ids if states[uuid] == "Error"))
     return len(states) == len(ids) and set(states.values()) == {"Running"}
-
-
-def _delete(client: Client, ids: list[str]) -> None:
-    """Deletes by force and waits until all are gone, so that nothing of it runs into the next figure."""
-    for container in ids:
-        client.delete(f"{client.target.container}/containers/{container}?force=true&stop=true")
-
-    def gone() -> bool:
-        listed = client.get(f"{client.target.container}/containers")["containers"]
-        return not {entry["uuid"] for entry in listed} & set(ids)
-
-    wait_for(gone, seconds=180, what="the containers to be deleted", interval=0.05)

@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 from stackyard.host.containers.dockerd import Dockerd
+from stackyard.host.containers.sandboxes import RUN_DIR
 
 IMAGE = "busybox"
 COMMAND = ("sleep", "3600")
@@ -23,7 +24,8 @@ class Engine:
 
     def __init__(self) -> None:
         self.state_dir = Path(tempfile.mkdtemp(prefix="stackyard-bench-"))
-        self._daemon = Dockerd(self.state_dir, f"bench-{secrets.token_hex(4)}", bridge=True)
+        self._name = f"bench-{secrets.token_hex(4)}"
+        self._daemon = Dockerd(self.state_dir, self._name, bridge=True)
         self.socket = self._daemon.socket_path
 
     def start(self) -> None:
@@ -44,9 +46,10 @@ class Engine:
 
     def stop(self) -> None:
         """Removes every container, ends the daemon and leaves nothing of it."""
-        if containers := self.docker("ps", "-aq").split():
+        if self._daemon.pid() is not None and (containers := self.docker("ps", "-aq").split()):
             self.docker("rm", "-f", *containers)
         self._daemon.stop(remove_data=True)
+        shutil.rmtree(RUN_DIR / self._name, ignore_errors=True)
         shutil.rmtree(self.state_dir, ignore_errors=True)
 
     def docker(self, *arguments: str, data: bytes | None = None) -> str:

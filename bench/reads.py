@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Iterator
 
 from bench.client import Client
+from bench.container_calls import container_body, own_network, remove
 from bench.context import Context
 from bench.load import requests_per_second
 from bench.peers import seed
@@ -46,12 +47,20 @@ def names(read: Read) -> list[str]:
 
 def measure(context: Context, read: Read) -> Iterator[Row]:
     """Fills both sides to the same amount of data and gives a row for each number of clients."""
-    sides = (context.client, context.peer_client)
     if read is CONTAINERS:
-        _fill_containers(context)
-    else:
-        for client in sides:
-            _fill(client, read)
+        made = _fill_containers(context)
+        try:
+            yield from _rates(context, read)
+        finally:
+            remove(context.client, made)
+        return
+    for client in (context.client, context.peer_client):
+        _fill(client, read)
+    yield from _rates(context, read)
+
+
+def _rates(context: Context, read: Read) -> Iterator[Row]:
+    sides = (context.client, context.peer_client)
     for client in sides:
         _check(client, read)
     runs, seconds = (1, 1) if context.quick else (3, 3)
@@ -89,16 +98,19 @@ def _fill(client: Client, read: Read) -> None:
             client.post(read.url(client), {"name": f"bench{number}", "disk_format": "raw", "container_format": "bare"})
 
 
-def _fill_containers(context: Context) -> None:
+def _fill_containers(context: Context) -> list[str]:
+    """Real containers on our side, rows on the other; returns the ids of ours."""
     assert CONTAINERS.count is not None
     client = context.client
     url = CONTAINERS.url(client)
+    network = own_network(client)
+    made = []
     for number in range(len(client.get(url)["containers"]), CONTAINERS.count):
-        body = {"name": f"bench{number}", "image": "busybox", "command": ["sleep", "3600"], "image_driver": "docker"}
-        client.post(url, body)
+        made.append(str(client.post(url, container_body(network, f"bench{number}"))["uuid"]))
     peer = context.peer_client
     token = _token_data(peer)
     seed.container_rows(context.peers, token["project"]["id"], token["user"]["id"], CONTAINERS.count)
+    return made
 
 
 def _token_data(client: Client) -> dict[str, dict[str, str]]:

@@ -1,0 +1,180 @@
+"""The cloud that is judged: one started for the run and removed after it, or one that runs already."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+STACKYARD = ROOT / ".venv" / "bin" / "stackyard"
+ADMINISTRATOR = "stackyard-admin"
+IMAGES = ("busybox", "nginx")
+_COMMAND_LIMIT = 600  # seconds; baking images unpacks packages
+
+
+class CloudError(Exception):
+    """The cloud could not be started or asked; the text says what was tried and what came back."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Access:
+    """The administrator's sign-in, as the cloud's clouds.yaml has it."""
+
+    auth_url: str
+    username: str
+    password: str
+    project: str
+    region: str
+
+    @classmethod
+    def read(cls, state_dir: Path) -> Access:
+        """From the state directory of a cloud. Raises CloudError when there is none."""
+        path = state_dir / "clouds.yaml"
+        try:
+            entry = yaml.safe_load(path.read_text())["clouds"][ADMINISTRATOR]
+            auth = entry["auth"]
+            return cls(
+                auth_url=auth["auth_url"].rstrip("/"),
+                username=auth["username"],
+                password=auth["password"],
+                project=auth["project_name"],
+                region=entry.get("region_name", "RegionOne"),
+            )
+        except (OSError, KeyError, TypeError) as error:
+            raise CloudError(f"{path} does not tell how to reach a cloud: {error!r}") from error
+
+
+class Cloud:
+    """One running cloud. Use as a context: what was started is removed at the end, whatever happened."""
+
+    def __init__(self, state_dir: Path | None) -> None:
+        self.owned = state_dir is None
+        self.state_dir = state_dir or Path(tempfile.mkdtemp(prefix="stackyard-conformance-"))
+
+    def __enter__(self) -> Cloud:
+        if self.owned:
+            try:
+                port, password = str(_free_port()), secrets.token_hex(12)
+                self._stackyard("up", "--port", port, "--password", password)
+            except BaseException:
+                self.remove()
+                raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.owned:
+            self.remove()
+
+    def bake(self) -> None:
+        """Builds and loads the images that the container tests run."""
+        self._stackyard("bake", *IMAGES)
+
+    def remove(self) -> None:
+        """Ends the cloud and everything that it made."""
+        try:
+            self._stackyard("down", "--purge")
+        finally:
+            shutil.rmtree(self.state_dir, ignore_errors=True)
+
+    def engine_socket(self) -> Path:
+        """Where the cloud's container engine listens: its own one, or the system's."""
+        own = self.state_dir / "docker" / "docker.sock"
+        return own if own.exists() else Path("/var/run/docker.sock")
+
+    def _stackyard(self, command: str, *arguments: str) -> None:
+        argv = [str(STACKYARD), command, "--state-dir", str(self.state_dir), *arguments]
+        with tempfile.TemporaryFile() as output:  # a pipe would stay open in the daemon that `up` leaves behind
+            done = subprocess.run(
+                argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, timeout=_COMMAND_LIMIT, check=False
+            )
+            if done.returncode:
+                output.seek(0)
+                text = output.read().decode(errors="replace")[-1500:]
+                raise CloudError(f"stackyard {command} exited {done.returncode}: {text}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """What the cloud says about itself, as far as the judges' configuration depends on it."""
+
+    service_types: frozenset[str]
+    public_network: str | None = None
+    network_extensions: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+    flavors: tuple[str, ...] = ()
+
+
+def facts(access: Access) -> Facts:
+    """Asks the running cloud. Raises CloudError when a service of its catalog does not answer as it should."""
+    token, catalog = _sign_in(access)
+    endpoints = {
+        service["type"]: endpoint["url"].rstrip("/")
+        for service in catalog
+        for endpoint in service["endpoints"]
+        if endpoint["interface"] == "public"
+    }
+    public, extensions, images, flavors = None, [], [], []
+    if network := endpoints.get("network"):
+        base = _versioned(network, "/v2.0")
+        external = _get(f"{base}/networks?router:external=true", token)["networks"]
+        public = external[0]["id"] if external else None
+        extensions = [entry["alias"] for entry in _get(f"{base}/extensions", token)["extensions"]]
+    if image := endpoints.get("image"):
+        listed = _get(f"{_versioned(image, '/v2')}/images?status=active", token)["images"]
+        images = [entry["id"] for entry in listed]
+    if compute := endpoints.get("compute"):
+        flavors = [entry["id"] for entry in _get(f"{_versioned(compute, '/v2.1')}/flavors", token)["flavors"]]
+    return Facts(frozenset(endpoints), public, tuple(extensions), tuple(images), tuple(flavors))
+
+
+def _sign_in(access: Access) -> tuple[str, list[dict[str, Any]]]:
+    domain = {"id": "default"}
+    user = {"name": access.username, "password": access.password, "domain": domain}
+    body = {
+        "auth": {
+            "identity": {"methods": ["password"], "password": {"user": user}},
+            "scope": {"project": {"name": access.project, "domain": domain}},
+        }
+    }
+    answer = _open(f"{access.auth_url}/auth/tokens", {"Content-Type": "application/json"}, json.dumps(body).encode())
+    return answer[0]["X-Subject-Token"], answer[1]["token"].get("catalog", [])
+
+
+def _get(url: str, token: str) -> Any:
+    return _open(url, {"X-Auth-Token": token, "Accept": "application/json"})[1]
+
+
+def _open(url: str, headers: dict[str, str], data: bytes | None = None) -> tuple[Mapping[str, str], Any]:
+    request = urllib.request.Request(url, data=data, headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.headers, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        raise CloudError(f"{url} answered {error.code}: {error.read()[:300]!r}") from error
+    except (OSError, ValueError) as error:
+        raise CloudError(f"{url} did not answer with JSON: {error}") from error
+
+
+def _versioned(endpoint: str, version: str) -> str:
+    """The endpoint with its API version, which some catalogs include and some leave to the client."""
+    path = urllib.parse.urlsplit(endpoint).path
+    return endpoint if path.endswith(version) else endpoint + version
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,214 @@
+"""Lets the public OpenStack suites judge a Stackyard cloud. The last line printed is `N passed, N failed, N skipped`.
+
+The suites are installed into an environment of their own. Without --cloud-state a cloud is started for the run, in a
+network namespace of its own when run as root, and removed after it. A listed test that did not run counts as failed.
+Exits 0 when the run came to its end, and with --passing only when every test of passing.txt passed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from tests.conformance import judges, selection  # noqa: E402 - found by the line above
+from tests.conformance.cloud import Access, Cloud, CloudError, facts  # noqa: E402
+from tests.conformance.engine_proxy import EngineProxy  # noqa: E402
+from tests.conformance.outcomes import PASSED, Outcome, Result, failures_table, outcomes, summary  # noqa: E402
+from tests.conformance.tempest_conf import tempest_conf  # noqa: E402
+
+HERE = Path(__file__).resolve().parent
+LISTS = HERE / "lists"
+PASSING = HERE / "passing.txt"
+COLLECT = HERE / "collect.py"
+INSIDE = "STACKYARD_CONFORMANCE_NAMESPACE"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line."""
+    options = _options(arguments)
+    listed = _listed(options)
+    if options.list_selected:
+        print("\n".join(listed))
+        return 0
+    if not listed:
+        print(summary([]))
+        return 0
+    environment = judges.ensure()
+    if options.cloud_state is None and os.geteuid() == 0 and INSIDE not in os.environ:
+        _enter_namespace()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the cloud is removed then too
+    try:
+        with Cloud(options.cloud_state) as cloud, tempfile.TemporaryDirectory(prefix="tempest-") as workspace:
+            found = _judge(cloud, listed, environment, options, Path(workspace))
+    except CloudError as error:
+        _say(f"no verdict: {error}")
+        found = outcomes(listed, [])
+    return _verdict(found, options)
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("lists", nargs="*", type=Path, help="files of ids (default: $LIST, else every file in lists/)")
+    parser.add_argument("--passing", action="store_true", help="run passing.txt and fail when one does not pass")
+    parser.add_argument("--update", action="store_true", help="add what passes now to passing.txt")
+    parser.add_argument("--match", default="", help="only ids in which this regular expression is found")
+    parser.add_argument("--cloud-state", type=Path, help="judge the running cloud with this state directory")
+    parser.add_argument("--concurrency", type=int, default=max(2, min(4, os.cpu_count() or 2)), help="test processes")
+    parser.add_argument("--timeout", type=int, default=300, help="seconds for one test")
+    parser.add_argument("--deadline", type=int, default=5000, help="seconds for the whole run")
+    parser.add_argument("--no-bake", action="store_true", help="do not build the container images first")
+    parser.add_argument("--list-selected", action="store_true", help="print the ids that would run, and end")
+    parser.add_argument("--save", type=Path, help="write every outcome to this file, as JSON lines")
+    return parser.parse_args(arguments)
+
+
+def _listed(options: argparse.Namespace) -> list[str]:
+    if options.passing:
+        lists = [PASSING]
+    elif options.lists:
+        lists = options.lists
+    else:
+        lists = [Path(name) for name in os.environ.get("LIST", "").split()] or sorted(LISTS.glob("*.txt"))
+    # A list may be named as a person would: from here, or by its name among lists/.
+    lists = [path if path.exists() else LISTS / path.name for path in lists]
+    wanted = re.compile(options.match)
+    return [identifier for identifier in selection.merged(lists) if wanted.search(identifier)]
+
+
+def _judge(
+    cloud: Cloud, listed: list[str], environment: Path, options: argparse.Namespace, workspace: Path
+) -> list[Outcome]:
+    access = Access.read(cloud.state_dir)
+    known = facts(access)
+    _say(f"the cloud serves: {', '.join(sorted(known.service_types))}")
+    with contextlib.ExitStack() as stack:
+        if "container" in known.service_types:
+            if not options.no_bake:
+                _say("building the container images")
+                cloud.bake()
+            if INSIDE in os.environ:
+                stack.enter_context(EngineProxy(cloud.engine_socket()))
+        engine = f"unix://{cloud.engine_socket()}"
+        (workspace / "tempest.conf").write_text(tempest_conf(access, known, workspace, engine))
+        (workspace / "include.txt").write_text(selection.include_patterns(listed))
+        _write_stestr_conf(environment, workspace)
+        _say(f"{len(listed)} tests, {options.concurrency} at a time")
+        return outcomes(listed, _suite(environment, workspace, options))
+
+
+def _write_stestr_conf(environment: Path, workspace: Path) -> None:
+    tempest = next(environment.glob("lib/python3*/site-packages/tempest"))
+    lines = ["[DEFAULT]", f"test_path={tempest}/test_discover", f"top_dir={tempest.parent}", r"group_regex=([^\.]*\.)*"]
+    (workspace / ".stestr.conf").write_text("\n".join(lines) + "\n")
+    for name in ("logs", "locks"):
+        (workspace / name).mkdir()
+
+
+def _suite(environment: Path, workspace: Path, options: argparse.Namespace) -> Iterator[Result]:
+    """Runs the suites and yields each result as it comes. At the deadline the suites are ended."""
+    variables = {
+        **os.environ,
+        "PATH": f"{environment}/bin:{os.environ.get('PATH', '')}",
+        "TEMPEST_CONFIG_DIR": str(workspace),
+        "TEMPEST_CONFIG": "tempest.conf",
+        "OS_TEST_TIMEOUT": str(options.timeout),
+        "PYTHONWARNINGS": "ignore",
+    }
+    run = [str(environment / "bin" / "stestr"), "run", "--subunit", "--include-list", "include.txt"]
+    log = (workspace / "stestr.log").open("w+")
+    suite = subprocess.Popen(
+        [*run, "--concurrency", str(options.concurrency)],
+        cwd=workspace,
+        env=variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        start_new_session=True,
+    )
+    collector = subprocess.Popen(
+        [str(environment / "bin" / "python"), str(COLLECT)], stdin=suite.stdout, stdout=subprocess.PIPE, text=True
+    )
+    assert suite.stdout is not None
+    assert collector.stdout is not None
+    suite.stdout.close()
+    alarm = threading.Timer(options.deadline, _end_group, [suite])
+    alarm.start()
+    try:
+        yield from _results(collector.stdout)
+        # With --subunit a status other than 0 says that there was no whole run: the tests could not be found, say.
+        if suite.wait(60):
+            log.seek(0)
+            _say(f"the suites ended with {suite.returncode}: {log.read()[-3000:]}")
+    finally:
+        alarm.cancel()
+        _end_group(suite)
+        collector.kill()
+        collector.wait()
+        log.close()
+
+
+def _results(lines: Iterator[str]) -> Iterator[Result]:
+    shown = time.monotonic()
+    for count, line in enumerate(lines, 1):
+        fields = json.loads(line)
+        if time.monotonic() - shown > 15:
+            shown = time.monotonic()
+            _say(f"{count} results so far; last: {fields['id'][:100]} {fields['status']}")
+        yield Result(fields["id"], fields["status"], fields["reason"])
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    """Ends the suites' processes: they are a session of their own."""
+    for number, grace in ((signal.SIGTERM, 5), (signal.SIGKILL, 5)):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(grace)
+
+
+def _verdict(found: list[Outcome], options: argparse.Namespace) -> int:
+    if options.save:
+        lines = (json.dumps({"id": item.id, "status": item.status, "reason": item.reason}) for item in found)
+        options.save.write_text("\n".join(lines) + "\n")
+    passed = [outcome.id for outcome in found if outcome.status == PASSED]
+    if options.update:
+        old = selection.read_list(PASSING.read_text()) if PASSING.exists() else []
+        new = selection.grown(old, passed)
+        selection.write_passing(PASSING, new)
+        _say(f"{PASSING.name}: {len(new) - len(old)} added, {len(new)} in all")
+    if table := failures_table(found):
+        print(table)
+    broken = [outcome for outcome in found if outcome.status != PASSED] if options.passing else []
+    for outcome in broken:
+        print(f"no longer passes: {outcome.id} ({outcome.status}: {outcome.reason})")
+    print(summary(found), flush=True)
+    return 1 if broken else 0
+
+
+def _enter_namespace() -> None:
+    """Starts this program anew in a network namespace of its own, so that no other cloud's addresses are met."""
+    here = [sys.executable, str(Path(__file__).resolve()), *sys.argv[1:]]
+    script = 'ip link set lo up && exec "$@"'
+    os.execvpe("unshare", ["unshare", "--net", "--", "sh", "-c", script, "run", *here], {**os.environ, INSIDE: "1"})
+
+
+def _say(text: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,120 @@
+"""Tempest's configuration for one cloud: only what the cloud itself has is said to be available."""
+
+from __future__ import annotations
+
+import configparser
+import io
+from pathlib import Path
+
+from tests.conformance.cloud import Access, Facts
+
+# Service types of a catalog that make one of Tempest's service flags true; what is not in the catalog is false.
+SERVICE_TYPES = {
+    "nova": ("compute",),
+    "neutron": ("network",),
+    "glance": ("image",),
+    "cinder": ("block-storage", "volumev3"),
+    "swift": ("object-store",),
+    "horizon": (),
+    "heat": ("orchestration",),
+    "magnum": ("container-infra",),
+    "zun": ("container",),
+    "murano": ("application-catalog",),
+    "kuryr": (),
+}
+PLACEHOLDER = "00000000-0000-0000-0000-000000000000"
+
+
+def tempest_conf(access: Access, facts: Facts, directory: Path, engine: str) -> str:
+    """The text of tempest.conf. `directory` takes logs and locks; `engine` is the container engine's address."""
+    sections = {
+        "DEFAULT": {"log_dir": str(directory / "logs"), "log_file": "tempest.log"},
+        "oslo_concurrency": {"lock_path": str(directory / "locks")},
+        "auth": _auth(access, facts),
+        "identity": {
+            "uri_v3": access.auth_url,
+            "auth_version": "v3",
+            "region": access.region,
+            "v3_endpoint_type": "public",
+            "user_lockout_failure_attempts": "2",
+            "user_lockout_duration": "5",
+            "user_unique_last_password_count": "2",
+        },
+        "identity-feature-enabled": {
+            "access_rules": "true",
+            "trust": "true",
+            "federation": "false",
+            "application_credentials": "true",
+            "project_tags": "true",
+        },
+        "service_available": {
+            name: _flag(any(kind in facts.service_types for kind in types)) for name, types in SERVICE_TYPES.items()
+        },
+        "validation": {"run_validation": "false", "connect_method": "floating", "network_for_ssh": "private"},
+        "network": _network(facts),
+        "network-feature-enabled": {
+            "api_extensions": ",".join(facts.network_extensions) or "none",
+            "floating_ips": "true",
+            "ipv6": "true",
+            "ipv6_subnet_attributes": "true",
+            "port_security": _flag("port-security" in facts.network_extensions),
+        },
+        # Any HTTP resource serves as the source of an import: the cloud's own version document is at hand.
+        "image": {"http_image": access.auth_url, "container_formats": "bare,docker", "disk_formats": "qcow2,raw"},
+        "image-feature-enabled": {"import_image": "true", "image_format_enforcement": "false"},
+        "compute": _compute(facts),
+        "compute-feature-enabled": {"vnc_console": "false", "live_migration": "false", "cold_migration": "false"},
+        "placement": {"max_microversion": "latest"},
+        "volume": {"max_microversion": "latest", "build_timeout": "120"},
+        "object-storage": {"operator_role": "member", "reseller_admin_role": "ResellerAdmin"},
+        "container_service": {
+            "min_microversion": "1.1",
+            "max_microversion": "latest",
+            "wait_timeout": "60",
+            # What the tests do with these images needs a shell and sleep, which BusyBox has.
+            "cirros_image": "busybox:latest",
+            "ubuntu_image": "busybox:latest",
+            "nginx_image": "nginx:latest",
+        },
+        "docker": {"api_url": engine},
+        "application_catalog": {"deployment_tests": "false", "cinder_volume_tests": "false"},
+    }
+    parser = configparser.RawConfigParser(default_section="")  # DEFAULT is to be a section like the others
+    parser.read_dict(sections)
+    text = io.StringIO()
+    parser.write(text)
+    return text.getvalue()
+
+
+def _auth(access: Access, facts: Facts) -> dict[str, str]:
+    return {
+        "use_dynamic_credentials": "true",
+        "admin_username": access.username,
+        "admin_password": access.password,
+        "admin_project_name": access.project,
+        "admin_domain_name": "Default",
+        "create_isolated_networks": _flag("network" in facts.service_types),
+    }
+
+
+def _network(facts: Facts) -> dict[str, str]:
+    settings = {"project_network_cidr": "10.100.0.0/16", "project_networks_reachable": "false"}
+    if facts.public_network:
+        settings |= {"public_network_id": facts.public_network, "floating_network_name": "public"}
+    return settings
+
+
+def _compute(facts: Facts) -> dict[str, str]:
+    images = (*facts.images, PLACEHOLDER, PLACEHOLDER)
+    flavors = (*facts.flavors, "1", "2")
+    return {
+        "image_ref": images[0],
+        "image_ref_alt": images[1],
+        "flavor_ref": flavors[0],
+        "flavor_ref_alt": flavors[1],
+        "max_microversion": "latest",
+    }
+
+
+def _flag(value: bool) -> str:
+    return "true" if value else "false"
