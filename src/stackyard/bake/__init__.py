@@ -26,7 +26,7 @@ from stackyard.host.errors import SpecError
 from stackyard.host.specs import ImageObservation
 
 # Part of every cached archive's name: raise it when the same recipe comes out differently.
-_FORMAT = "1"
+_FORMAT = "3"
 
 Progress = Callable[[str], None]
 

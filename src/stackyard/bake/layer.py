@@ -74,6 +74,9 @@ class _Layer:
         for name, mode in _DIRECTORIES.items():
             self._directory(name, mode)
         self._link("var/run", "/run")
+        # Before the packages, which have some of them too: the recipe's owner counts.
+        for path, user in recipe.directories.items():
+            self._directory(path, 0o755, user)
         users = (*_ROOT_USERS, *recipe.users)
         self._file("etc/passwd", "".join(f"{u.name}:x:{u.id}:{u.id}::{u.home}:{u.shell}\n" for u in users).encode())
         self._file("etc/group", "".join(f"{u.name}:x:{u.id}:\n" for u in users).encode())
@@ -92,8 +95,6 @@ class _Layer:
                     self._member(content, member, patterns)
 
     def add_recipe(self, recipe: Recipe) -> None:
-        for path, user in recipe.directories.items():
-            self._directory(path, 0o755, user)
         for path, text in recipe.files.items():
             self._file(path, text.encode(), 0o755 if text.startswith("#!") else 0o644)
         for path, destination in recipe.links.items():

@@ -36,6 +36,7 @@ class Packages:
         self._directory = directory
         self._archives = directory / "archives"
         self._lists = directory / "lists"
+        self._empty = directory / "none"
         self._progress = progress
 
     def fetch(self, wanted: Iterable[str], bare: Iterable[str], without: Iterable[str]) -> list[Path]:
@@ -62,7 +63,7 @@ class Packages:
         missing = {name: package for name, package in packages.items() if not self._has(package)}
         if missing:
             self._progress(f"fetching {len(missing)} packages, {sum(p.size for p in missing.values()) >> 20} MiB")
-            self._run("download", *sorted(missing), timeout=_FETCH_TIMEOUT)
+            self._run("download", *sorted(missing), timeout=_FETCH_TIMEOUT, directory=self._archives)
         absent = [package.file for package in packages.values() if not self._has(package)]
         if absent:
             raise HostError(f"apt did not fetch {', '.join(sorted(absent))}")
@@ -88,7 +89,7 @@ class Packages:
 
     def _prepare(self) -> None:
         self._archives.mkdir(parents=True, exist_ok=True)
-        (self._directory / "none" / "partial").mkdir(parents=True, exist_ok=True)
+        (self._empty / "partial").mkdir(parents=True, exist_ok=True)
         (self._directory / "status").touch()
 
     def _update(self) -> None:
@@ -96,14 +97,17 @@ class Packages:
         (self._lists / "partial").mkdir(parents=True, exist_ok=True)
         self._run("update", timeout=_FETCH_TIMEOUT)
 
-    def _run(self, action: str, *arguments: str, timeout: int) -> str:
-        done = self._call("apt-get", "-q", "-y", "--no-install-recommends", action, *arguments, timeout=timeout)
+    def _run(self, action: str, *arguments: str, timeout: int, directory: Path | None = None) -> str:
+        words = ("-q", "-y", "--no-install-recommends", action, *arguments)
+        done = self._call("apt-get", *words, timeout=timeout, directory=directory)
         if done.returncode != 0:
             reasons = [line for line in done.stderr.splitlines() if line.startswith("E:")] or [done.stderr.strip()]
             raise HostError(f"apt-get {action} failed: {' '.join(reasons)}")
         return done.stdout
 
-    def _call(self, tool: str, *arguments: str, timeout: int) -> subprocess.CompletedProcess[str]:
+    def _call(
+        self, tool: str, *arguments: str, timeout: int, directory: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
         try:
             return subprocess.run(
                 [tool, *self._options(), *arguments],
@@ -111,7 +115,7 @@ class Packages:
                 capture_output=True,
                 text=True,
                 timeout=timeout,
-                cwd=self._archives,  # where `download` puts what it fetches
+                cwd=directory or self._empty,  # `download` puts files here, and does not name those that are here
                 env={**os.environ, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"},
             )
         except subprocess.TimeoutExpired as error:
@@ -123,7 +127,7 @@ class Packages:
             "Dir::State::status": self._directory / "status",
             "Dir::State::lists": lists,
             # Always empty: apt names only the packages that it does not find here.
-            "Dir::Cache::archives": self._directory / "none",
+            "Dir::Cache::archives": self._empty,
             "Dir::Cache::pkgcache": "",
             "Dir::Cache::srcpkgcache": "",
             "APT::Sandbox::User": "root",

@@ -61,7 +61,7 @@ DirectoryIndex index.php index.html
 <Directory /usr/share>
     Require all granted
 </Directory>
-<Directory /usr/share/wordpress>
+<Directory /var/www/html>
     AllowOverride FileInfo
     Require all granted
 </Directory>
@@ -124,7 +124,6 @@ extension=xmlreader.so
 extension=xmlwriter.so
 zend_extension=opcache.so
 log_errors=On
-error_log=/dev/stderr
 upload_max_filesize=64M
 post_max_size=64M
 """
@@ -155,11 +154,15 @@ RECIPE = Recipe(
     without=(
         "debconf", "debianutils", "dpkg", "tar", "perl", "perl-base", "perl-modules-5.36", "libperl5.36", "usrmerge",
         "libfile-find-rule-perl", "libnumber-compare-perl", "libtext-glob-perl", "init-system-helpers", "ucf",
-        "sensible-utils", "sysvinit-utils", "procps", "psmisc", "php-common", "tzdata", "lsb-base", "libgdbm6",
+        "sensible-utils", "sysvinit-utils", "procps", "psmisc", "php-common", "lsb-base", "libgdbm6",
         "libgdbm-compat4", "apache2", "apache2-utils", "apache2-data", "libapache2-mod-php", "php-mysql",
         "php-mbstring", "php-xml", "media-types",
     ),
-    drop=("etc/apache2/*", "etc/wordpress/*", "usr/bin/php*", "usr/share/wordpress/wp-config.php"),
+    drop=(
+        # PHP is built to read the zones from here, and crashes without UTC; these are the same zones once more.
+        "usr/share/zoneinfo/right/*", "usr/share/zoneinfo/posix/*",
+        "etc/apache2/*", "etc/wordpress/*", "usr/bin/php*", "usr/share/wordpress/wp-config.php",
+    ),
     users=(_USER,),
     directories={
         "run/apache2": None, "var/lib/wordpress": _USER, "var/lib/wordpress/wp-content": _USER,
