@@ -104,9 +104,8 @@ def _fill_containers(context: Context) -> list[str]:
     client = context.client
     url = CONTAINERS.url(client)
     network = own_network(client)
-    made = []
-    for number in range(len(client.get(url)["containers"]), CONTAINERS.count):
-        made.append(str(client.post(url, container_body(network, f"bench{number}"))["uuid"]))
+    missing = range(len(client.get(url)["containers"]), CONTAINERS.count)
+    made = [str(client.post(url, container_body(network, f"bench{number}"))["uuid"]) for number in missing]
     peer = context.peer_client
     token = _token_data(peer)
     seed.container_rows(context.peers, token["project"]["id"], token["user"]["id"], CONTAINERS.count)
