@@ -1,7 +1,10 @@
-"""The policy language means what oslo.policy says it means: random rules, callers and targets, asked of both."""
+"""The policy language means what oslo.policy says it means: both are asked every check alone, and random rules."""
 
 from __future__ import annotations
 
+import itertools
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oslo_config import cfg
@@ -13,16 +16,17 @@ IDS = ["a", "b", "None", "True"]
 ROLES = ["admin", "Member", "reader", "ADMIN"]
 TARGET_KEYS = ["project_id", "user_id", "target.user.id", "flag", "visibility", "role.name"]
 
-values = st.sampled_from(["%(" + key + ")s" for key in TARGET_KEYS] + IDS + ["all", "x-%(user_id)s", "100%%", "1"])
-roles = st.sampled_from([*ROLES, "%(role.name)s", "compute:admin"]).map("role:{}".format)
-kinds = st.sampled_from(
-    [
-        *["user_id", "project_id", "domain_id", "is_admin", "system_scope", "system", "roles", "missing"],
-        *["token.user.id", "token.groups.id", "token.missing.id", "groups"],
-        *["True", "None", "1", "'public'", '"a"', "'Member'"],
-    ]
-)
-generic = st.builds("{}:{}".format, kinds, values)
+VALUES = ["%(" + key + ")s" for key in TARGET_KEYS] + [*IDS, "all", "x-%(user_id)s", "100%%", "1", "public"]
+KINDS = [
+    *["user_id", "project_id", "domain_id", "is_admin", "system_scope", "system", "groups", "missing"],
+    *["token.user.id", "token.groups.id", "token.missing.id"],
+    *["True", "None", "1", "'public'", '"a"', "'100%'"],
+]
+ROLE_CHECKS = [f"role:{role}" for role in [*ROLES, "%(role.name)s", "compute:admin", "missing"]]
+GENERIC_CHECKS = [f"{kind}:{value}" for kind in KINDS for value in VALUES]
+
+roles = st.sampled_from(ROLE_CHECKS)
+generic = st.sampled_from(GENERIC_CHECKS)
 references = st.sampled_from(["base", "other"]).map("rule:{}".format)
 
 
@@ -70,7 +74,44 @@ targets = st.dictionaries(st.sampled_from(TARGET_KEYS), scalars)
 scopes = st.lists(st.sampled_from(ANY_SCOPE), unique=True).map(tuple)
 
 
-@settings(max_examples=600, deadline=None)
+CALLERS: list[dict[str, object]] = [
+    {},
+    {"roles": ["member"], "user_id": "a", "project_id": "b", "domain_id": None, "is_admin": False},
+    {"roles": ["Admin", "x"], "user_id": "b", "project_id": None, "is_admin": True, "groups": []},
+    {"roles": [], "system_scope": "all", "system": "b", "domain_id": "a", "groups": ["b", 1, None]},
+    {"system_scope": None, "system": "all", "token": {"user": {"id": "a"}, "groups": [{"id": "b"}, {}, {"id": 1}]}},
+    {"user_id": "x-a", "project_id": "100%", "domain_id": "None", "token": {"user": {"id": None}, "groups": []}},
+    {"is_admin": 1, "groups": [True], "token": {}, "user_id": "True", "project_id": True},
+]
+TARGETS: list[dict[str, object]] = [
+    {},
+    {"project_id": "a", "user_id": "a", "role.name": "Member", "visibility": "public"},
+    {"project_id": "b", "user_id": "b", "target.user.id": "a", "flag": True, "role.name": "ADMIN"},
+    {"project_id": None, "user_id": None, "flag": None, "visibility": "100%", "role.name": "nobody"},
+    {"project_id": "True", "flag": 1, "target.user.id": 1, "visibility": "all"},
+]
+
+
+def _enforcer() -> oslo.Enforcer:
+    enforcer = oslo.Enforcer(cfg.ConfigOpts(), use_conf=False)
+    enforcer.conf(args=[])
+    return enforcer
+
+
+@pytest.mark.parametrize("checks", [ROLE_CHECKS, GENERIC_CHECKS], ids=["roles", "credentials"])
+def test_every_check_alone_answers_as_oslo_policy_does(checks: list[str]) -> None:
+    ours = PolicySet([Rule(check, check, "", ()) for check in checks])
+    enforcer = _enforcer()
+    enforcer.set_rules(oslo.Rules.from_dict({check: check for check in checks}), use_conf=False)
+    allowed = 0
+    for check, caller, target in itertools.product(checks, CALLERS, TARGETS):
+        expected = bool(enforcer.enforce(check, target, dict(caller)))
+        assert ours.allows(check, caller, target) is expected, (check, caller, target)
+        allowed += expected
+    assert allowed > len(checks)  # the cases are worth asking
+
+
+@settings(max_examples=400, deadline=None)
 @given(
     rule=st.one_of(with_references, legacy),
     base=without_references,
@@ -79,7 +120,7 @@ scopes = st.lists(st.sampled_from(ANY_SCOPE), unique=True).map(tuple)
     caller=credentials,
     target=targets,
 )
-def test_answers_as_oslo_policy_does(
+def test_rules_of_checks_answer_as_oslo_policy_does(
     rule: str | list[object],
     base: str,
     other: str,
@@ -90,8 +131,7 @@ def test_answers_as_oslo_policy_does(
     declared = [Rule("asked", "@", "", scope_types), Rule("base", base, "", ()), Rule("other", other, "", ())]
     ours = PolicySet(declared, {"asked": rule})
 
-    enforcer = oslo.Enforcer(cfg.ConfigOpts(), use_conf=False)
-    enforcer.conf(args=[])
+    enforcer = _enforcer()
     enforcer.register_default(oslo.RuleDefault("asked", "@", scope_types=list(scope_types) or None))
     enforcer.set_rules(oslo.Rules.from_dict({"asked": rule, "base": base, "other": other}), use_conf=False)
 
