@@ -114,12 +114,13 @@ class Dispatcher:
             headers.update(versions.headers(call.microversion))
         call.route, call.path = trie.find(method, path, call.microversion)
         loop = asyncio.get_running_loop()
-        if call.route.options.edge:
-            await loop.run_in_executor(self.runtime.threads, self._admit_edge, call)
-            return await call.route.operation(call)
+        edge = call.route.options.edge
         data = b""
-        if call.route.options.body is not None or method in ("POST", "PUT", "PATCH"):
+        if call.route.options.body is not None or (method in ("POST", "PUT", "PATCH") and not edge):
             data = await read_body(call.request, self.runtime.settings.limits.max_body)
+        if edge:
+            await loop.run_in_executor(self.runtime.threads, self._admit_edge, call, data)
+            return await call.route.operation(call)
         return await loop.run_in_executor(self.runtime.threads, self._transact, call, data)
 
     def _transact(self, call: Call, data: bytes) -> Any:
@@ -128,6 +129,14 @@ class Dispatcher:
         return run(call.route.label, self._operate, call, data)
 
     def _operate(self, tx: Transaction, call: Call, data: bytes) -> Any:
+        self._enter(tx, call, data)
+        return call.route.operation(tx, call)
+
+    def _admit_edge(self, call: Call, data: bytes) -> None:
+        self.runtime.database.read(f"admit {call.route.label}", self._enter, call, data)
+
+    def _enter(self, tx: Transaction, call: Call, data: bytes) -> None:
+        """All that comes before an operation: caller, body, target, and the rule on it."""
         self._admit(tx, call)
         options = call.route.options
         if options.body is not None:
@@ -138,17 +147,6 @@ class Dispatcher:
             call.target = options.target(tx, call)
             if call.route.rule != PUBLIC:
                 call.require(call.route.rule, as_mapping(call.target))
-        return call.route.operation(tx, call)
-
-    def _admit_edge(self, call: Call) -> None:
-        def admit(tx: Transaction) -> None:
-            self._admit(tx, call)
-            if call.route.options.target is not None:
-                call.target = call.route.options.target(tx, call)
-                if call.route.rule != PUBLIC:
-                    call.require(call.route.rule, as_mapping(call.target))
-
-        self.runtime.database.read(f"admit {call.route.label}", admit)
 
     def _admit(self, tx: Transaction, call: Call) -> None:
         """Find out who asks, and refuse who may not; a route with a target has its rule checked on that, later."""

@@ -47,12 +47,14 @@ class Filter:
     """How a query parameter narrows a list.
 
     `column` compared with each value given (several values: any of them); `read` turns the text into the column's type.
-    `where`, instead, makes the clause from a bound list parameter itself (for what lies in another table).
+    `where`, instead, makes the clause from a bound list parameter itself (for what lies in another table), or, when
+    `many` is false, from the last value given (for comparisons other than equality).
     """
 
     column: ColumnElement[Any] | None = None
     read: Callable[[str, str], object] = text
     where: Callable[[sa.BindParameter[Any]], ColumnElement[bool]] | None = None
+    many: bool = True
 
     def clause(self, parameter: sa.BindParameter[Any]) -> ColumnElement[bool]:
         """The condition, on an expanding bound parameter."""
@@ -153,7 +155,8 @@ class Listing:
                 found.setdefault(name, []).append(declared.read(name, value))
             elif self.unknown == "refuse" and name not in self.others:
                 raise BadRequest(f"Unknown query parameter: {name}")
-        return {f"filter_{name}": values for name, values in found.items()}, tuple(sorted(found))
+        values = {f"filter_{name}": given if self.filters[name].many else given[-1] for name, given in found.items()}
+        return values, tuple(sorted(found))
 
     def _limit(self, query: Query) -> int | None:
         asked = query.get("limit")
@@ -208,7 +211,8 @@ class Listing:
         if scope.where is not None:
             statement = statement.where(scope.where)
         for name in names:
-            statement = statement.where(self.filters[name].clause(bindparam(f"filter_{name}", expanding=True)))
+            declared = self.filters[name]
+            statement = statement.where(declared.clause(bindparam(f"filter_{name}", expanding=declared.many)))
         if nulls:
             statement = statement.where(self._after(sort, nulls))
         for name, direction in sort:
