@@ -14,7 +14,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -24,6 +24,7 @@ from sqlalchemy.engine import Connection, CursorResult, Engine, Row
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from stackyard.core.clock import Clock
+from stackyard.core.sqlite import SqliteConnections
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -135,8 +136,7 @@ class Database:
         self._writer = threading.Lock()
         self._writing_thread: int | None = None
         self._engine = self._make_engine(pool_size)
-        self._reading = self._engine.execution_options(stackyard_begin="BEGIN")
-        self._writing = self._engine.execution_options(stackyard_begin="BEGIN IMMEDIATE")
+        self._sqlite = SqliteConnections(self._engine) if self.is_sqlite else None
 
     def _make_engine(self, pool_size: int) -> Engine:
         options: dict[str, Any] = {
@@ -146,14 +146,16 @@ class Database:
             "json_deserializer": msgspec.json.decode,
         }
         if self.is_sqlite:
-            options |= {"connect_args": {"check_same_thread": False, "timeout": 30}, "poolclass": sa.pool.QueuePool}
+            del options["pool_size"], options["max_overflow"]
+            options |= {"connect_args": {"check_same_thread": False, "timeout": 30}, "poolclass": sa.pool.NullPool}
         else:
-            options |= {"isolation_level": "REPEATABLE READ", "pool_pre_ping": False}
-        engine = sa.create_engine(self.url, **options)
-        if self.is_sqlite:
-            sa.event.listen(engine, "connect", _prepare_sqlite)
-            sa.event.listen(engine, "begin", _begin_sqlite)
-        return engine
+            options |= {"isolation_level": "REPEATABLE READ"}
+        return sa.create_engine(self.url, **options)
+
+    def _begin(self, *, writes: bool) -> AbstractContextManager[Connection]:
+        if self._sqlite is None:
+            return self._engine.begin()
+        return self._sqlite.transaction("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     @property
     def engine(self) -> Engine:
@@ -162,41 +164,37 @@ class Database:
 
     def read(self, name: str, function: TransactionFunction[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a transaction function that only reads."""
-        result: T = self._run(name, self._reading, function, args, kwargs)
-        return result
+        return self._run(name, lambda tx: function(tx, *args, **kwargs), writes=False)
 
     def write(self, name: str, function: TransactionFunction[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a transaction function that writes, and commit it."""
-        if not self.is_sqlite:
-            done: T = self._run(name, self._writing, function, args, kwargs)
-            return done
-        result: T
-        if self._writing_thread == threading.get_ident():
+        return self._run(name, lambda tx: function(tx, *args, **kwargs), writes=True)
+
+    def _run(self, name: str, function: Callable[[Transaction], T], *, writes: bool) -> T:
+        if not (writes and self.is_sqlite):
+            result, transaction = self._attempt_until_done(name, function, writes=writes)
+        elif self._writing_thread == threading.get_ident():
             raise RuntimeError(f"transaction {name} was begun inside another; pass the Transaction on instead")
-        with self._writer:
-            self._writing_thread = threading.get_ident()
-            try:
-                result, transaction = self._attempt_until_done(name, self._writing, function, args, kwargs)
-            finally:
-                self._writing_thread = None
+        else:
+            with self._writer:
+                self._writing_thread = threading.get_ident()
+                try:
+                    result, transaction = self._attempt_until_done(name, function, writes=True)
+                finally:
+                    self._writing_thread = None
         # Outside the lock: what follows a commit may itself begin a transaction.
         transaction.committed()
         return result
 
-    def _run(self, name: str, engine: Engine, function: Any, args: Any, kwargs: Any) -> Any:
-        result, transaction = self._attempt_until_done(name, engine, function, args, kwargs)
-        transaction.committed()
-        return result
-
     def _attempt_until_done(
-        self, name: str, engine: Engine, function: Any, args: Any, kwargs: Any
-    ) -> tuple[Any, Transaction]:
+        self, name: str, function: Callable[[Transaction], T], *, writes: bool
+    ) -> tuple[T, Transaction]:
         started = time.perf_counter()
         for attempt in range(ATTEMPTS):
             try:
-                with engine.begin() as connection:
+                with self._begin(writes=writes) as connection:
                     transaction = Transaction(name, connection, self)
-                    result = function(transaction, *args, **kwargs)
+                    result = function(transaction)
             except (DBAPIError, TryAgain) as error:
                 if attempt + 1 == ATTEMPTS or not _may_retry(error):
                     raise
@@ -207,24 +205,19 @@ class Database:
             return result, transaction
         raise AssertionError("unreachable: the last attempt returns or raises")
 
+    def begin_schema_change(self) -> AbstractContextManager[Connection]:
+        """One transaction for migrations; on both databases a schema changes whole or not at all."""
+        return self._begin(writes=True)
+
     def create_all(self) -> None:
         """Make every declared table (a new state directory; migrations change an old one)."""
         metadata.create_all(self._engine)
 
     def close(self) -> None:
         """Close every connection."""
+        if self._sqlite is not None:
+            self._sqlite.close()
         self._engine.dispose()
-
-
-def _prepare_sqlite(connection: Any, record: object) -> None:
-    del record
-    connection.isolation_level = None  # SQLAlchemy's begin event, not the module, says BEGIN
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=30000"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get("stackyard_begin", "BEGIN"))
 
 
 def _may_retry(error: DBAPIError | TryAgain) -> bool:

@@ -22,7 +22,7 @@ def bring_up_to_date(database: Database) -> None:
     if version == HEAD:
         return
     if version is None:
-        with database.engine.begin() as connection:
+        with database.begin_schema_change() as connection:
             metadata.create_all(connection)
             connection.execute(sa.text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)"))
             connection.execute(_VERSION.insert(), {"version_num": HEAD})
@@ -53,6 +53,6 @@ def upgrade(database: Database, revision: str = "head") -> None:
             f"The database is at schema revision {version}, which this version of Stackyard does not know; "
             "run the newer version that wrote it, or restore an older snapshot."
         )
-    with database.engine.begin() as connection:
+    with database.begin_schema_change() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
