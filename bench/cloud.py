@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import secrets
-import shutil
 import socket
 import subprocess
 import tempfile
@@ -34,10 +34,10 @@ def free_port() -> int:
 
 @dataclasses.dataclass
 class Cloud:
-    """One cloud; nothing runs until start(). Its state directory is a temporary one."""
+    """One cloud; nothing runs until start(). The state directory is the caller's to remove."""
 
+    state_dir: Path
     docker_socket: Path | None = None
-    state_dir: Path = dataclasses.field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="stackyard-bench-")))
     port: int = dataclasses.field(default_factory=free_port)
     password: str = dataclasses.field(default_factory=lambda: secrets.token_hex(12))
     running: bool = False
@@ -60,30 +60,26 @@ class Cloud:
     def start(self) -> float:
         """Runs `stackyard up`; returns the seconds from there until every API has answered."""
         started = time.perf_counter()
-        command = ["up", "--state-dir", str(self.state_dir), "--port", str(self.port), "--password", self.password]
+        command = ["up", "--state-dir", str(self.state_dir), "--port", str(self.port)]
         if self.docker_socket:
             command += ["--docker-socket", str(self.docker_socket)]
         self.running = True  # also when `up` fails half-way there may be something to remove
-        _stackyard(*command)
-        wait_for(self.every_api_answers, seconds=30, what="every API to answer", interval=0.005)
-        return time.perf_counter() - started
-
-    def every_api_answers(self) -> bool:
-        """Asks each service's root."""
+        _stackyard(*command, password=self.password)
         target = self.target()
         roots = (target.identity, f"{self.url}/image", f"{self.url}/network", target.container, f"{self.url}/healthz")
-        return all(answers(root) for root in roots)
+        for root in roots:
+            wait_for(lambda root=root: answers(root), seconds=10, what=root, interval=0.005)  # type: ignore[misc]
+        return time.perf_counter() - started
 
     def stop(self) -> None:
         """`stackyard down`: workloads and state stay."""
         _stackyard("down", "--state-dir", str(self.state_dir))
 
     def remove(self) -> None:
-        """`stackyard down --purge`, and the directory."""
+        """`stackyard down --purge`, when it was ever started."""
         if self.running:
             _stackyard("down", "--state-dir", str(self.state_dir), "--purge")
         self.running = False
-        shutil.rmtree(self.state_dir, ignore_errors=True)
 
     def memory(self) -> tuple[float, int]:
         """Resident MiB of the control plane and the number of its processes (the data plane's daemons excluded)."""
@@ -97,20 +93,16 @@ def is_installed() -> bool:
     return STACKYARD.exists()
 
 
-def _stackyard(*arguments: str) -> None:
+def _stackyard(*arguments: str, password: str = "") -> None:
+    argv, environment = [str(STACKYARD), *arguments], {**os.environ, "STACKYARD_PASSWORD": password}
     # A file takes the output: with a pipe the daemon that `up` leaves behind could keep it open.
-    with tempfile.TemporaryFile() as output:
+    with tempfile.TemporaryFile() as log:
         done = subprocess.run(
-            [str(STACKYARD), *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            timeout=180,
-            check=False,
+            argv, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=180, check=False
         )
         if done.returncode:
-            output.seek(0)
-            raise CloudError(f"stackyard {arguments[0]} exited {done.returncode}: {output.read().decode()[-800:]}")
+            log.seek(0)
+            raise CloudError(f"stackyard {arguments[0]} exited {done.returncode}: {log.read().decode()[-800:]}")
 
 
 def _descendants(pid: int) -> list[int]:

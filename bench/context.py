@@ -27,13 +27,17 @@ class Context:
     report: Callable[[str], None]
     peers: Settings = dataclasses.field(default_factory=Settings.from_environment)
     _first_start: float | None = None
+    _cloud_failure: Exception | None = None
     _stack: contextlib.ExitStack = dataclasses.field(default_factory=contextlib.ExitStack)
 
     def __enter__(self) -> Context:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stack.close()
+        try:
+            self._stack.close()
+        except Exception as error:  # noqa: BLE001 - the figures are not to be lost with it; everything else was ended
+            self.report(f"clearing up failed: {type(error).__name__}: {error}")
 
     @functools.cached_property
     def engine(self) -> Engine:
@@ -49,10 +53,16 @@ class Context:
         """A seeded, running cloud; its first start is timed."""
         if not ours.is_installed():
             raise UnavailableError("stackyard is not installed (make setup)")
-        cloud = ours.Cloud(docker_socket=self.engine.socket, state_dir=self.engine.state_dir)
+        if self._cloud_failure:  # a cloud that did not start once is not tried again for every row
+            raise self._cloud_failure
+        cloud = ours.Cloud(self.engine.state_dir, docker_socket=self.engine.socket)
         self._stack.callback(cloud.remove)
         self.report("starting the cloud")
-        self._first_start = cloud.start()
+        try:
+            self._first_start = cloud.start()
+        except (ours.CloudError, TimeoutError) as error:
+            self._cloud_failure = error
+            raise
         return cloud
 
     def first_start(self) -> float:

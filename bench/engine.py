@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import secrets
 import shutil
 import subprocess
 import tarfile
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from stackyard.host.containers.dockerd import Dockerd
 from stackyard.host.containers.sandboxes import RUN_DIR
+from stackyard.state import StateDirectory
 
 IMAGE = "busybox"
 COMMAND = ("sleep", "3600")
@@ -24,8 +24,9 @@ class Engine:
 
     def __init__(self) -> None:
         self.state_dir = Path(tempfile.mkdtemp(prefix="stackyard-bench-"))
-        self._name = f"bench-{secrets.token_hex(4)}"
-        self._daemon = Dockerd(self.state_dir, self._name, bridge=True)
+        # The cloud that will be made here: its OCI runtime is known to an engine by the state directory's path.
+        self._cloud_id = StateDirectory(self.state_dir).create(created="").id
+        self._daemon = Dockerd(self.state_dir, self._cloud_id, bridge=True)
         self.socket = self._daemon.socket_path
 
     def start(self) -> None:
@@ -46,11 +47,13 @@ class Engine:
 
     def stop(self) -> None:
         """Removes every container, ends the daemon and leaves nothing of it."""
-        if self._daemon.pid() is not None and (containers := self.docker("ps", "-aq").split()):
-            self.docker("rm", "-f", *containers)
-        self._daemon.stop(remove_data=True)
-        shutil.rmtree(RUN_DIR / self._name, ignore_errors=True)
-        shutil.rmtree(self.state_dir, ignore_errors=True)
+        try:
+            if self._daemon.pid() is not None and (containers := self.docker("ps", "-aq").split()):
+                self.docker("rm", "-f", *containers)
+        finally:
+            self._daemon.stop(remove_data=True)
+            shutil.rmtree(RUN_DIR / self._cloud_id, ignore_errors=True)
+            shutil.rmtree(self.state_dir, ignore_errors=True)
 
     def docker(self, *arguments: str, data: bytes | None = None) -> str:
         """Runs Docker's own client. Raises CalledProcessError."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import secrets
 import shutil
 import socket
 import subprocess
@@ -67,8 +66,7 @@ class Cloud:
     def __enter__(self) -> Cloud:
         if self.owned:
             try:
-                port, password = str(_free_port()), secrets.token_hex(12)
-                self._stackyard("up", "--port", port, "--password", password)
+                self._stackyard("up", "--port", str(_free_port()))
             except BaseException:
                 self.remove()
                 raise
