@@ -24,19 +24,17 @@ def test_nothing_has_to_be_set() -> None:
 
 
 def test_the_environment_wins_over_the_file_and_the_file_over_the_defaults(tmp_path: Path) -> None:
-    path = _file(
-        tmp_path, '[server]\nport = 1\nhost = "::1"\n[reconcile]\ndeadline = 5\n[network]\nhost_ports = [53]\n'
-    )
+    path = _file(tmp_path, '[server]\nport = 1\nhost = "::1"\n[reconcile]\nworkers = 5\n[network]\nhost_ports = [53]\n')
     environ = {
         "STACKYARD_SERVER_PORT": "6000",
         "STACKYARD_SERVER_CLASSIC_PORTS": "Yes",
         "STACKYARD_NETWORK_HOST_PORTS": "80, 443",
-        "STACKYARD_RECONCILE_RETRY_FIRST": "0.5",
+        "STACKYARD_TOKEN_LIFETIME": "60",
         "STACKYARD_CONFIG": "an option of the command line",
     }
     settings = config.load(path, environ)
     assert (settings.server.host, settings.server.port, settings.server.classic_ports) == ("::1", 6000, True)
-    assert settings.reconcile == config.Reconcile(deadline=5.0, retry_first=0.5)
+    assert (settings.reconcile.workers, settings.token.lifetime) == (5, 60)
     assert settings.network.host_ports == (80, 443)
     assert config.load(path, {}).network.host_ports == (53,)
 
@@ -52,8 +50,7 @@ def test_the_environment_wins_over_the_file_and_the_file_over_the_defaults(tmp_p
         ("[server]\nport = true\n", "server.port: must be a whole number, not True"),
         ("[server]\nport = 0\n", "server.port: must be between 1 and 65535, not 0"),
         ("[server]\nclassic_ports = 1\n", "must be true or false, not 1"),
-        ("[reconcile]\ndeadline = 'soon'\n", "must be a number, not 'soon'"),
-        ("[reconcile]\ndeadline = nan\n", "must be at least 1"),
+        ("[token]\nlifetime = 1.5\n", "must be a whole number, not 1.5"),
         ("[network]\nhost_ports = ['80']\n", "must be a list of whole numbers"),
         ("[network]\nhost_ports = [0]\n", "must be a list of ports between 1 and 65535"),
         ("[network]\npublic_cidr = '10.0.0.1/24'\n", r"must be an IPv4 network such as 10\.0\.0\.0/24"),

@@ -132,10 +132,6 @@ class Reconcile:
     """The engine that makes what is wanted true."""
 
     workers: int = setting(8, "Resources worked on at the same time.", between(1, 256))
-    deadline: float = setting(600.0, "Seconds until an operation that does not get done fails.", at_least(1))
-    lease: float = setting(30.0, "Seconds after which work of a worker that died is taken over.", at_least(1))
-    retry_first: float = setting(0.2, "Seconds before the first retry; doubled for each further one.", at_least(0.01))
-    retry_limit: float = setting(60.0, "Most seconds between two retries.", at_least(0.01))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +157,6 @@ class Limits:
     """Bounds on single requests."""
 
     max_body: int = setting(16 * 1024 * 1024, "Largest JSON body in bytes; uploads stream and have none.", at_least(1))
-    page: int = setting(1000, "Most items in one page of a list.", at_least(1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,7 +304,6 @@ def _take(
 _NAMES: dict[object, str] = {
     str: "a text",
     int: "a whole number",
-    float: "a number",
     bool: "true or false",
     tuple[int, ...]: "a list of whole numbers",
 }
@@ -318,8 +312,6 @@ _BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "
 
 def _converted(value: object, wanted: object) -> object:
     """The value as the wanted type, or None. No guessing: "1" is no number, and true is none either."""
-    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
     if wanted == tuple[int, ...]:
         fits = isinstance(value, list) and all(isinstance(item, int) and not isinstance(item, bool) for item in value)
         return tuple(value) if fits and isinstance(value, list) else None
@@ -333,8 +325,6 @@ def _from_text(text: str, wanted: object) -> object:
             return _BOOLEANS[text.strip().lower()]
         if wanted is int:
             return int(text)
-        if wanted is float:
-            return float(text)
         if wanted == tuple[int, ...]:
             return [int(item) for item in text.split(",") if item.strip()]
     except (KeyError, ValueError):
