@@ -28,9 +28,11 @@ def assemble(state: StateDirectory, settings: Settings, passwords: Mapping[str, 
     """The cloud, and whether it was seeded just now. Starts the container engine without waiting for it."""
     marks = [("begin", time.perf_counter())]
     cloud_id = state.create("").id
-    found = find_engine(settings.engine.docker_socket or None, state.path, cloud_id)
+    configured = settings.engine.docker_socket or None
+    found = find_engine(configured, state.path, cloud_id, own_only=settings.engine.own_engine)
     marks.append(("engine", time.perf_counter()))
-    database = Database(settings.database.url or f"sqlite:///{state.path / 'stackyard.sqlite'}")
+    url = settings.database.url or f"sqlite:///{state.path / 'stackyard.sqlite'}"
+    database = Database(url, pool_size=settings.database.pool_size)
     bring_up_to_date(database)
     marks.append(("database", time.perf_counter()))
     network = KernelNetworkDriver(cloud_id, state.path / "network", host_ports=settings.network.host_ports)

@@ -46,17 +46,19 @@ class FoundEngine:
             raise EngineUnavailableError(f"no container engine answers at {self.socket_path}")
 
 
-def find_engine(configured: str | None, state_dir: Path, cloud_id: str, *, bridge: bool = False) -> FoundEngine:
+def find_engine(
+    configured: str | None, state_dir: Path, cloud_id: str, *, bridge: bool = False, own_only: bool = False
+) -> FoundEngine:
     """The engine to use; returns at once, `wait_ready` waits.
 
     In this order: the socket that is configured; our own engine, when this state directory has one, since its
     containers are there (started again if need be); the one that DOCKER_HOST or the system's socket leads to; our own,
-    started now. HostError when nothing answers and dockerd is not installed.
+    started now. `own_only` passes over the system's. HostError when nothing answers and dockerd is not installed.
     """
     if configured is not None:
         return FoundEngine(configured.removeprefix("unix://"))
     own = Dockerd(state_dir, cloud_id, bridge=bridge)
-    if not own.exists():
+    if not own.exists() and not own_only:
         for path in _system_sockets():
             if DockerHTTP(path).ping() is not None:
                 return FoundEngine(path)
