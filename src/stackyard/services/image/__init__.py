@@ -1,0 +1,75 @@
+"""Images (Glance v2): what containers and machines are started from, kept as checked files.
+
+Start reading at ROUTES. `images.py` is the noun; `patch.py` changes one; `upload.py` and `download.py` stream data;
+`store.py` keeps it on disk; `formats.py` and `archives.py` look at what it is; `memberships.py` shares; `imports.py`
+stages and imports; `reconcile.py` keeps rows and files in agreement; `api.py` is the door for other services.
+"""
+
+from __future__ import annotations
+
+from stackyard.core.routes import PUBLIC, Route, Service
+from stackyard.services.image import (
+    discovery,
+    download,
+    images,
+    imports,
+    memberships,
+    patch,
+    schemas,
+    upload,
+)
+from stackyard.services.image.faults import fault
+from stackyard.services.image.policies import POLICIES
+
+_IMAGE = "/v2/images/{image_id}"
+_MEMBERS = f"{_IMAGE}/members"
+_MEMBER = f"{_MEMBERS}/{{member_id}}"
+_TAG = f"{_IMAGE}/tags/{{tag}}"
+
+
+def _image(method: str, path: str, operation: object, rule: str, **options: object) -> Route:
+    """A route about one image that the caller may see."""
+    return Route(method, path, operation, rule, target=images.load, **options)  # type: ignore[arg-type]
+
+
+ROUTES: tuple[Route, ...] = (
+    Route("GET", "/", discovery.versions, PUBLIC),
+    Route("GET", "/versions", discovery.explicit_versions, PUBLIC),
+    Route("GET", "/v2/images", images.list_, "get_images"),
+    Route("POST", "/v2/images", images.create, "add_image", status=201, body=dict, target=images.load_new),
+    _image("GET", _IMAGE, images.show, "get_image"),
+    _image("PATCH", _IMAGE, patch.update, "modify_image", body=list),
+    _image("DELETE", _IMAGE, images.delete, "delete_image"),
+    _image("PUT", f"{_IMAGE}/file", upload.upload, "upload_image", edge=True),
+    _image("GET", f"{_IMAGE}/file", download.download, "download_image", edge=True),
+    _image("PUT", f"{_IMAGE}/stage", upload.stage, "modify_image", edge=True),
+    _image("POST", f"{_IMAGE}/import", imports.import_, "get_image", body=dict, status=202),
+    _image("GET", f"{_IMAGE}/tasks", imports.image_tasks, "get_image"),
+    _image("POST", f"{_IMAGE}/actions/deactivate", images.deactivate, "deactivate"),
+    _image("POST", f"{_IMAGE}/actions/reactivate", images.reactivate, "reactivate"),
+    _image("PUT", _TAG, images.add_tag, "modify_image"),
+    _image("DELETE", _TAG, images.delete_tag, "modify_image"),
+    Route("GET", _MEMBERS, memberships.list_, "get_members", target=memberships.load),
+    Route("POST", _MEMBERS, memberships.create, "add_member", body=dict, target=memberships.load),
+    Route("GET", _MEMBER, memberships.show, "get_member", target=memberships.load_shown),
+    Route("PUT", _MEMBER, memberships.update, "modify_member", body=dict, target=memberships.load),
+    Route("DELETE", _MEMBER, memberships.delete, "delete_member", target=memberships.load, status=204),
+    Route("GET", "/v2/schemas/{name}", schemas.show, "get_images"),
+    Route("GET", "/v2/info/import", discovery.import_info, "get_images"),
+    Route("GET", "/v2/info/stores", discovery.stores, "get_images"),
+    Route("GET", "/v2/info/stores/detail", discovery.stores_detail, "stores_info_detail"),
+    Route("GET", "/v2/info/usage", discovery.usage, "get_images"),
+    Route("GET", "/v2/tasks", imports.list_tasks, "tasks_api_access"),
+    Route("POST", "/v2/tasks", imports.create_task, "tasks_api_access", body=dict),
+    Route("GET", "/v2/tasks/{task_id}", imports.show_task, "tasks_api_access"),
+)
+
+SERVICE = Service(
+    type="image",
+    name="glance",
+    mount="/image",
+    classic_port=9292,
+    routes=ROUTES,
+    policies=POLICIES,
+    fault=fault,
+)

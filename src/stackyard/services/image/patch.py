@@ -1,0 +1,162 @@
+"""Changing an image by a list of operations: JSON patch as Glance has it, in its two historic wordings.
+
+Of JSON patch, Glance takes add, replace and remove of whole attributes. The wording of version 2.1 is RFC 6902
+(`{"op": "replace", "path": "/name", "value": "x"}`), that of 2.0 an early draft (`{"replace": "/name", "value": "x"}`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stackyard.core import timeline
+from stackyard.core.call import Call
+from stackyard.core.db import Transaction
+from stackyard.core.errors import BadRequest, Conflict, Forbidden, UnsupportedMediaType
+from stackyard.services.image import bodies, tables
+from stackyard.services.image.images import KIND, QUOTA, require_visibility
+from stackyard.services.image.views import image_view
+
+RFC = "application/openstack-images-v2.1-json-patch"
+DRAFT = "application/openstack-images-v2.0-json-patch"
+
+_OPERATIONS = ("add", "remove", "replace")
+_QUEUED_ONLY = ("container_format", "disk_format")
+_MOST_CHANGES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One operation on one attribute or property; `strict` when add must not replace (the draft's rule)."""
+
+    operation: str
+    name: str
+    value: Any
+    strict: bool
+
+
+def parse(content_type: str, document: Any) -> list[Change]:
+    """Read a patch. Raises UnsupportedMediaType, BadRequest, or Forbidden for what no client may change."""
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type not in (RFC, DRAFT):
+        allowed = f"{DRAFT}, {RFC}"
+        raise UnsupportedMediaType(
+            f"Image PATCH expects Content-Type one of: {allowed}", headers={"Accept-Patch": allowed}
+        )
+    if not isinstance(document, list):
+        raise BadRequest("Request body must be a JSON array of operation objects.")
+    if len(document) > _MOST_CHANGES:
+        raise BadRequest(f"The request has {len(document)} operations; at most {_MOST_CHANGES} are taken at once.")
+    return [_change(item, strict=media_type == DRAFT) for item in document]
+
+
+def _change(item: Any, *, strict: bool) -> Change:
+    if not isinstance(item, dict):
+        raise BadRequest("Operations must be JSON objects.")
+    operation, path = _draft(item) if strict else _rfc(item)
+    if not isinstance(path, str):
+        raise BadRequest("The path of an operation must be text.")
+    name = _pointer(path)
+    if name in bodies.READ_ONLY:
+        raise Forbidden(f"Attribute '{name}' is read-only.")
+    bodies.check_reserved(name)
+    if operation == "remove":
+        return Change(operation, name, None, strict)
+    if "value" not in item:
+        raise BadRequest(f'Operation "{operation}" requires a member named "value".')
+    if name in bodies.WRITABLE:
+        return Change(operation, name, bodies.attributes({name: item["value"]})[name], strict)
+    return Change(operation, name, bodies.check_property(name, item["value"]), strict)
+
+
+def _rfc(item: Mapping[str, Any]) -> tuple[str, Any]:
+    operation = item.get("op")
+    if operation not in _OPERATIONS:
+        raise BadRequest(
+            f"Invalid operation: `{operation}`. It must be one of the following: {', '.join(_OPERATIONS)}."
+        )
+    if "path" not in item:
+        raise BadRequest("Unable to find 'path' in JSON Schema change")
+    return str(operation), item["path"]
+
+
+def _draft(item: Mapping[str, Any]) -> tuple[str, Any]:
+    found = [operation for operation in _OPERATIONS if operation in item]
+    if len(found) != 1:
+        raise BadRequest('Operation objects must contain exactly one member named "add", "remove", or "replace".')
+    return found[0], item[found[0]]
+
+
+def _pointer(path: str) -> str:
+    """The one name that a JSON pointer here may hold."""
+    if not path.startswith("/"):
+        raise BadRequest(f'Pointer `{path[:255]}` does not start with "/".')
+    if re.search(r"~(?![01])", path):
+        raise BadRequest(f'Pointer `{path[:255]}` contains "~" not part of a recognized escape sequence.')
+    parts = path[1:].split("/")
+    if parts[0] == "locations":
+        raise Forbidden("Locations are not shown here and cannot be changed: upload or import the image's data.")
+    if len(parts) != 1 or not parts[0].strip():
+        raise BadRequest(f"Invalid JSON pointer for this resource: '{path[:255]}'")
+    return parts[0].replace("~1", "/").replace("~0", "~").strip()
+
+
+def update(tx: Transaction, call: Call) -> dict[str, Any]:
+    """Apply the changes in order, all or none."""
+    image = call.target
+    changes = parse(call.request.headers.get("content-type", ""), call.body)
+    properties = dict(image["properties"])
+    values: dict[str, Any] = {}
+    for change in changes:
+        if change.name in bodies.WRITABLE:
+            _set_attribute(call, image, change)
+            values["project_id" if change.name == "owner" else change.name] = change.value
+        else:
+            _set_property(properties, change)
+    if properties != image["properties"]:
+        bodies.check_count(properties)
+        values["properties"] = properties
+    if changes:
+        _move_quota(tx, call, image, values)
+        tables.update(tx, image["id"], values)
+        timeline.record(tx, KIND, image["id"], "changed", ", ".join(sorted(values)))
+    return image_view(tables.find(tx, image["id"]))
+
+
+def _set_attribute(call: Call, image: Mapping[str, Any], change: Change) -> None:
+    name = change.name
+    if change.operation == "remove":
+        raise Forbidden(f"Property {name} may not be removed.")
+    if change.operation == "add" and change.strict:
+        raise Conflict(f"Property {name} already present.")
+    if name == "owner" and not call.caller.is_admin:
+        raise Forbidden("Owner can't be updated by non admin.")
+    if name == "visibility":
+        require_visibility(call, change.value, image)
+    if name in _QUEUED_ONLY and image["status"] != "queued":
+        raise Forbidden(f"Attribute {name} can be only replaced for a queued image.")
+
+
+def _set_property(properties: dict[str, str], change: Change) -> None:
+    present = change.name in properties
+    if change.operation == "add":
+        if present and change.strict:
+            raise Conflict(f"Property {change.name} already present.")
+    elif not present:
+        raise Conflict(f"Property {change.name} does not exist.")
+    if change.operation == "remove":
+        del properties[change.name]
+    else:
+        properties[change.name] = change.value
+
+
+def _move_quota(tx: Transaction, call: Call, image: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    before, after = image["project_id"], values.get("project_id", image["project_id"])
+    if before == after:
+        return
+    if before:
+        call.runtime.quotas.release(tx, before, {QUOTA: 1})
+    if after:
+        call.runtime.quotas.reserve(tx, after, {QUOTA: 1})

@@ -1,0 +1,89 @@
+"""The image service alone with invented callers, on each kind of database: every persona, no identity service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from stackyard.core.caller import Caller
+from stackyard.core.config import Settings
+from stackyard.core.db import Database, Transaction
+from stackyard.core.dispatch import Dispatcher
+from stackyard.core.errors import Unauthorized
+from stackyard.core.policy import PolicySet
+from stackyard.core.quota import Quotas
+from stackyard.core.runtime import Runtime
+from stackyard.services.image import SERVICE
+from stackyard.services.image.reconcile import ImageReconciler
+from stackyard.services.keys import STATE_DIR
+
+DEMO, ALT, OPERATOR = "d" * 32, "a" * 32, "0" * 32
+
+CALLERS = {
+    "admin": (OPERATOR, {"admin", "manager", "member", "reader"}),
+    "demo": (DEMO, {"member", "reader"}),
+    "reader": (DEMO, {"reader"}),
+    "alt": (ALT, {"member", "reader"}),
+}
+
+
+def caller(name: str) -> Caller:
+    """One of the invented callers."""
+    project, roles = CALLERS[name]
+    return Caller(user_id=name * 4, user_name=name, project_id=project, project_name=name, roles=frozenset(roles))
+
+
+def _authenticate(tx: Transaction, token: str) -> Caller:
+    del tx
+    if token not in CALLERS:
+        raise Unauthorized("The token is not one of the test's.")
+    return caller(token)
+
+
+class ImageCloud:
+    """The service under test: a client a caller, and the reconciler to be run by hand."""
+
+    def __init__(self, url: str, state: Path) -> None:
+        self.database = Database(url)
+        self.database.create_all()
+        self.runtime = Runtime(
+            settings=Settings(),
+            database=self.database,
+            policies=PolicySet(SERVICE.policies),
+            quotas=Quotas({"image.images": -1}),
+            authenticate=_authenticate,
+        )
+        self.runtime.provide(STATE_DIR, state)
+        self.app = Dispatcher(self.runtime, [SERVICE])
+        self.reconciler = ImageReconciler(self.runtime)
+        self.folder = state / "images"
+
+    def client(self, name: str) -> TestClient:
+        """A client that sends a caller's token, below the service's mount."""
+        return TestClient(
+            self.app,
+            base_url="http://cloud:5000/image",
+            headers={"X-Auth-Token": name},
+            raise_server_exceptions=False,
+        )
+
+    def files(self) -> set[str]:
+        """Every file in the store, by its path below the images' folder."""
+        return {
+            str(path.relative_to(self.folder))
+            for path in self.folder.rglob("*")
+            if path.is_file() and not path.name.startswith(".")
+        }
+
+
+@pytest.fixture
+def images(database_url: str, tmp_path: Path) -> Iterator[ImageCloud]:
+    """The image service on each kind of database."""
+    made = ImageCloud(database_url, tmp_path / "state")
+    try:
+        yield made
+    finally:
+        made.runtime.close()
