@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import http.client
 import shutil
 import threading
 from collections.abc import Iterator
@@ -154,16 +155,19 @@ class DockerEngine:
         document = self._document(container_id)
         if not stdout and not stderr:
             return b""
+        # Docker counts the lines of both streams, whichever is asked for: of one alone we count ourselves.
+        one_stream = stdout != stderr
         query = {
             "stdout": stdout,
             "stderr": stderr,
             "timestamps": timestamps,
-            "tail": "all" if tail is None else tail,
+            "tail": "all" if tail is None or one_stream else tail,
             "since": None if since is None else f"{since:.9f}",
         }
         with self._http.stream("GET", self._path(container_id, "logs"), query) as reply:
             reply.check()
-            return _output(reply, tty=document["Config"]["Tty"])
+            output = _output(reply, tty=document["Config"]["Tty"])
+        return _last_lines(output, tail) if one_stream else output
 
     def execute(self, container_id: str, command: tuple[str, ...]) -> ExecResult:
         body = {"AttachStdout": True, "AttachStderr": True, "Cmd": [*command]}
@@ -241,7 +245,7 @@ class DockerEngine:
             self._watchers.add(reply)
             try:
                 # An engine that goes away in the middle of a line ends the stream; so does our own close().
-                with contextlib.suppress(OSError, ValueError):
+                with contextlib.suppress(OSError, ValueError, http.client.HTTPException):
                     for line in json_lines(reply.chunks()):
                         if self._closed.is_set():
                             return
@@ -352,6 +356,11 @@ def _output(reply: StreamedReply, *, tty: bool) -> bytes:
     if tty:
         return b"".join(reply.chunks())
     return b"".join(payload for _, payload in demultiplex(reply.chunks()))
+
+
+def _last_lines(output: bytes, count: int | None) -> bytes:
+    lines = output.splitlines(keepends=True)
+    return output if count is None else b"".join(lines[len(lines) - count :] if count < len(lines) else lines)
 
 
 def _filters(**given: list[str]) -> str:

@@ -78,7 +78,10 @@ class DockerImages:
 
     def save(self, name: str) -> Iterator[bytes]:
         found = self._found(name)
-        with self._http.stream("GET", f"/images/{_checked(name) if found.names else found.id}/get") as reply:
+        return self._saved(name if found.names else found.id)
+
+    def _saved(self, name: str) -> Iterator[bytes]:
+        with self._http.stream("GET", f"/images/{name}/get") as reply:
             reply.check()
             yield from reply.chunks()
 
