@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import itertools
 import os
 import select
 import socket
@@ -19,10 +20,15 @@ from stackyard.host.network import names, netns
 from stackyard.host.network.kernel import KernelNetworkDriver
 from stackyard.host.specs import (
     Address,
+    HostRecord,
     NetworkSpec,
     PortSpec,
+    RouterGateway,
+    RouterInterface,
+    RouterSpec,
     SecurityGroupSpec,
     SecurityRule,
+    ServicePort,
     SubnetSpec,
 )
 
@@ -213,6 +219,43 @@ class Lab:
         )  # fmt: skip
         self.driver.apply_port(spec)
         return Endpoint(path=end.path, name=end.name, spec=spec)
+
+    def served_network(
+        self, *subnets: SubnetSpec, hosts: tuple[HostRecord, ...] = (), **options: object
+    ) -> NetworkSpec:
+        """A network with a DHCP and DNS server at each subnet's second address."""
+        addresses = tuple(
+            Address(ip=str(list(itertools.islice(ipaddress.ip_network(item.cidr).hosts(), 2))[1]),
+                    prefix_length=ipaddress.ip_network(item.cidr).prefixlen)
+            for item in subnets
+        )  # fmt: skip
+        service = ServicePort(id=new_id(), mac=new_mac(), addresses=addresses)
+        return self.network(*subnets, service_port=service, hosts=hosts, **options)
+
+    def router(
+        self, *networks: NetworkSpec, external: NetworkSpec | None = None, gateway: str = "", **options: object
+    ) -> RouterSpec:
+        """A router that is the gateway of every subnet of the networks, with a leg on the external one."""
+        interfaces = tuple(
+            RouterInterface(
+                port_id=new_id(), network_id=network.id, mac=new_mac(), subnets=network.subnets,
+                addresses=tuple(
+                    Address(ip=str(item.gateway), prefix_length=ipaddress.ip_network(item.cidr).prefixlen)
+                    for item in network.subnets
+                ),
+            )
+            for network in networks
+        )  # fmt: skip
+        leg = None
+        if external is not None:
+            addresses = (Address(ip=gateway, prefix_length=24),)
+            hops = tuple(str(item.gateway) for item in external.subnets)
+            leg = RouterGateway(
+                port_id=new_id(), network_id=external.id, mac=new_mac(), addresses=addresses, next_hops=hops
+            )
+        spec = RouterSpec(id=new_id(), interfaces=interfaces, gateway=leg, **options)
+        self.driver.apply_router(spec)
+        return spec
 
     def outer(self, end: Endpoint) -> str:
         return names.port(end.port.id)

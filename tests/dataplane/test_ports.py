@@ -6,9 +6,9 @@ import socket
 
 import msgspec
 import pytest
+from tests.dataplane.lab import EVERYTHING, OUTWARD, Lab, allow, echoes, new_mac, run, subnet, until
 
 from stackyard.host.specs import AddressPair
-from tests.dataplane.lab import EVERYTHING, OUTWARD, Lab, allow, echoes, new_mac, run, subnet, until
 
 pytestmark = pytest.mark.root
 

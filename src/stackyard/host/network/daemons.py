@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,15 +41,18 @@ class Daemon:
     def start(self) -> None:
         """Start it. nsenter, not `ip netns exec`: that one hides the control groups. Raises HostError."""
         command = ["nsenter", f"--net={netns.path_of(self.namespace)}", "--", *self.arguments]
-        try:
-            done = subprocess.run(
-                command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_START_SECONDS, check=False
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise HostError(f"{self.arguments[0]} cannot be started: {error}") from error
-        if done.returncode != 0:
-            reason = (done.stderr or done.stdout).decode(errors="replace").strip()[-300:]
-            raise HostError(f"{self.arguments[0]} did not start: {reason or f'exit code {done.returncode}'}")
+        # A file, not a pipe: a daemon that keeps its error output open must not keep us waiting.
+        with tempfile.TemporaryFile() as said:
+            try:
+                done = subprocess.run(
+                    command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, timeout=_START_SECONDS, check=False
+                )
+            except (OSError, subprocess.TimeoutExpired) as error:
+                raise HostError(f"{self.arguments[0]} cannot be started: {error}") from error
+            if done.returncode != 0:
+                said.seek(0)
+                reason = said.read().decode(errors="replace").strip()[-300:] or f"exit code {done.returncode}"
+                raise HostError(f"{self.arguments[0]} did not start: {reason}")
 
     def reload(self) -> None:
         """Make it read its files again."""

@@ -61,7 +61,7 @@ def main_text(spec: NetworkSpec, directory: Path, user: str, upstream: tuple[str
     domain = checks.host_name(spec.dns_domain)
     lines = [
         "no-resolv", "no-hosts", "no-poll", "bind-interfaces", "except-interface=lo", f"interface={DEVICE}",
-        "domain-needed", "bogus-priv", f"domain={domain}", f"local=/{domain}/", "cache-size=1000", "log-facility=-",
+        "domain-needed", "bogus-priv", f"domain={domain}", f"local=/{domain}/", "cache-size=1000",
         f"user={user}", f"pid-file={directory / 'pid'}", f"addn-hosts={directory / 'hosts'}",
         f"dhcp-hostsfile={directory / 'leases'}", f"dhcp-optsfile={directory / 'options'}",
         "dhcp-authoritative", "leasefile-ro", "dhcp-no-override",

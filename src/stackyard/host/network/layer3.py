@@ -5,8 +5,11 @@ Functions take the rtnetlink socket of the namespace, and run in a thread that i
 
 from __future__ import annotations
 
+import fcntl
 import ipaddress
 import socket
+import struct
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -15,6 +18,8 @@ from stackyard.host.network import checks, netns
 from stackyard.host.network.names import ROUTE_PROTOCOL
 from stackyard.host.specs import Address, Route
 
+_SIOCGIFFLAGS, _IFF_RUNNING = 0x8913, 0x40
+_RUNNING_SECONDS = 0.5
 _PERMANENT = 0x80
 _MAIN_TABLE = 254
 _EEXIST, _ESRCH, _EADDRNOTAVAIL = 17, 3, 99
@@ -29,9 +34,13 @@ def prepare_ipv6(device: str, *, accept_advertisements: bool) -> None:
     netns.write_sysctl(f"{base}/accept_ra", int(accept_advertisements))
 
 
-def _present(ip: Any, index: int) -> dict[tuple[str, int], bool]:
-    """Addresses of the device with prefix lengths -> whether they are permanent."""
-    found = {}
+Present = dict[tuple[str, int], bool]
+"""Addresses of a device, with their prefix lengths -> whether they are permanent."""
+
+
+def present_addresses(ip: Any, index: int) -> Present:
+    """What the device has now."""
+    found: Present = {}
     for message in ip.get_addr(index=index):
         text = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")
         flags = message.get_attr("IFA_FLAGS") or message["flags"]
@@ -41,13 +50,17 @@ def _present(ip: Any, index: int) -> dict[tuple[str, int], bool]:
 
 def has_addresses(ip: Any, index: int, wanted: Iterable[Address]) -> bool:
     """Whether the device has all of these addresses."""
-    return {(str(checks.address(item.ip)), item.prefix_length) for item in wanted} <= _present(ip, index).keys()
+    return {(str(checks.address(item.ip)), item.prefix_length) for item in wanted} <= present_addresses(
+        ip, index
+    ).keys()
 
 
-def sync_addresses(ip: Any, index: int, wanted: Iterable[Address], removable: Callable[[str], bool]) -> list[str]:
+def sync_addresses(
+    ip: Any, index: int, wanted: Iterable[Address], removable: Callable[[str], bool], present: Present | None = None
+) -> list[str]:
     """Add what is missing, remove permanent addresses that are not wanted and are `removable`; says which were added."""
     target = {(str(checks.address(item.ip)), item.prefix_length): None for item in wanted}
-    present = _present(ip, index)
+    present = present_addresses(ip, index) if present is None else present
     for (text, length), permanent in present.items():
         if (text, length) in target or not permanent or ipaddress.ip_address(text).is_link_local:
             continue
@@ -67,6 +80,21 @@ def _ignoring(codes: tuple[int, ...], call: Callable[..., Any], *arguments: Any,
             raise
 
 
+def wait_running(device: str) -> None:
+    """Wait until the device passes packets: the kernel switches its queue, and its bridge port, on a little after "up".
+
+    Usually there is nothing to wait for. A device that does not come up in time is left to come up later.
+    """
+    deadline = time.monotonic() + _RUNNING_SECONDS
+    request = struct.pack("16sH14x", device.encode(), 0)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as channel:
+        while time.monotonic() < deadline:
+            flags = struct.unpack_from("16sH", fcntl.ioctl(channel, _SIOCGIFFLAGS, request))[1]
+            if flags & _IFF_RUNNING:
+                return
+            time.sleep(0.0005)
+
+
 def default_routes(gateways: Iterable[str]) -> list[Route]:
     """The default route by each gateway."""
     return [
@@ -75,13 +103,15 @@ def default_routes(gateways: Iterable[str]) -> list[Route]:
     ]
 
 
-def sync_routes(ip: Any, index: int | None, wanted: Iterable[Route], metric: int, onlink: bool = True) -> None:
+def sync_routes(
+    ip: Any, index: int | None, wanted: Iterable[Route], metric: int, *, onlink: bool = True, fresh: bool = False
+) -> None:
     """Make our routes (of our protocol number) on the device, or on any when `index` is None, be these.
 
-    Raises HostError for a next hop that cannot be reached.
+    `fresh` says that there are none yet. Raises HostError for a next hop that cannot be reached.
     """
     target = {(str(checks.network(item.destination)), str(checks.address(item.next_hop))) for item in wanted}
-    present = _present_routes(ip, index)
+    present = {} if fresh else _present_routes(ip, index)
     for (destination, next_hop), message in present.items():
         if (destination, next_hop) not in target:
             options = {"dst": destination, "gateway": next_hop, "oif": message.get_attr("RTA_OIF")}

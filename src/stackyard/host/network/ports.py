@@ -10,7 +10,7 @@ import socket
 from typing import Any
 
 from stackyard.host.errors import HostError
-from stackyard.host.network import checks, layer3, names, netns
+from stackyard.host.network import announcements, checks, layer3, names, netns
 from stackyard.host.network import filter as rules
 from stackyard.host.network.fabric import Fabric, Link, Pair
 from stackyard.host.network.names import Alias
@@ -39,7 +39,7 @@ def apply(fabric: Fabric, spec: PortSpec, before: PortSpec | None) -> None:
     descriptor = netns.open_namespace(spec.netns)
     try:
         with contextlib.ExitStack() as undo:
-            link = fabric.link(names.port(spec.id))
+            link, fresh = fabric.link(names.port(spec.id)), False
             if link is not None and not _wired_there(fabric, link, spec, descriptor):
                 fabric.delete_link(link.name)
                 link = None
@@ -47,12 +47,12 @@ def apply(fabric: Fabric, spec: PortSpec, before: PortSpec | None) -> None:
                 undo.callback(lambda: fabric.nft.run(rules.remove_port_text(spec.id)))
                 fabric.nft.run(rules.port_text(spec))
                 link = fabric.make_pair(_pair(fabric, spec, descriptor), undo)
-                before = None
+                before, fresh = None, True
             elif before is None or rules.port_text(before) != rules.port_text(spec):
                 fabric.nft.run(rules.port_text(spec))
             if link.mtu != spec.mtu:
                 fabric.ip.link("set", index=link.index, mtu=spec.mtu)
-            _configure(fabric, spec, before, link, descriptor)
+            _configure(fabric, spec, before, link, descriptor, fresh=fresh)
             undo.pop_all()
     finally:
         os.close(descriptor)
@@ -84,21 +84,33 @@ def _metric(device: str) -> int:
     return 100 + (int(digits[1]) if digits else 0)
 
 
-def _configure(fabric: Fabric, spec: PortSpec, before: PortSpec | None, link: Link, descriptor: int) -> None:
-    """Addresses and state inside, then the outer end up, then the routes, which need both ends up."""
+def _configure(
+    fabric: Fabric, spec: PortSpec, before: PortSpec | None, link: Link, descriptor: int, *, fresh: bool
+) -> None:
+    """Both ends up, with addresses and routes inside. The filter is in force already."""
+    fabric.settle(link, _alias(fabric, spec), up=spec.admin_up)
     has_gateway6 = any(":" in gateway for gateway in spec.gateways)
     with fabric.inside(descriptor) as ip:
         index = socket.if_nametoindex(spec.device)
         if before is None:
             ip.link("set", index=1, state="up")
             layer3.prepare_ipv6(spec.device, accept_advertisements=not has_gateway6)
-        _set_link(ip, index, spec)
-        layer3.sync_addresses(ip, index, spec.addresses, lambda text: _removable(text, spec, before))
+        if not fresh:
+            _set_link(ip, index, spec)
+        addresses = layer3.Present() if fresh else layer3.present_addresses(ip, index)
+        layer3.sync_addresses(ip, index, spec.addresses, lambda text: _removable(text, spec, before), addresses)
         ip.link("set", index=index, state="up")
-    fabric.settle(link, _alias(fabric, spec), up=spec.admin_up)
-    with fabric.inside(descriptor) as ip:
         wanted = [*layer3.default_routes(spec.gateways), *spec.routes]
-        layer3.sync_routes(ip, index, wanted, _metric(spec.device))
+        if wanted or not fresh:
+            layer3.sync_routes(ip, index, wanted, _metric(spec.device), fresh=fresh)
+        if spec.admin_up:
+            layer3.wait_running(spec.device)
+    if not spec.admin_up:
+        return
+    layer3.wait_running(link.name)
+    if fresh and not has_gateway6:
+        with netns.inside(descriptor):
+            announcements.solicit_router(spec.device)
 
 
 def _set_link(ip: Any, index: int, spec: PortSpec) -> None:

@@ -17,9 +17,9 @@ TABLE = "inet stackyard"
 INWARD, OUTWARD = "floating_in", "floating_out"
 
 _HOOKS = {
-    "mark": "{ type filter hook prerouting priority -150; policy accept; }",
+    "from_inside": "{ type filter hook prerouting priority -150; policy accept; }",
     "guard": "{ type filter hook forward priority 0; policy accept; }",
-    "self": "{ type filter hook input priority 0; policy accept; }",
+    "to_router": "{ type filter hook input priority 0; policy accept; }",
     "inward": "{ type nat hook prerouting priority -100; policy accept; }",
     "outward": "{ type nat hook postrouting priority 100; policy accept; }",
 }
@@ -34,10 +34,10 @@ def first_address(gateway: RouterGateway, version: int) -> str | None:
 def chains(spec: RouterSpec) -> tuple[Chain, ...]:
     """The router's chains; without a gateway nothing is translated."""
     rules: dict[str, list[str]] = {name: [] for name in _HOOKS}
-    rules["self"] = ["meta l4proto { 1, 58 } accept", "ct state established,related accept", "drop"]
+    rules["to_router"] = ["meta l4proto { 1, 58 } accept", "ct state established,related accept", "drop"]
     if spec.gateway is not None:
         device = f'"{names.inner_gateway(spec.gateway.port_id)}"'
-        rules["mark"] = [f"iifname != {device} meta mark set 1"]
+        rules["from_inside"] = [f"iifname != {device} meta mark set 1"]
         rules["inward"] = [f"dnat ip to ip daddr map @{INWARD}"]
         rules["outward"] = _outward(spec.gateway, device)
         if spec.gateway.snat:

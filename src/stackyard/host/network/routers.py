@@ -11,7 +11,7 @@ from typing import Any
 
 from stackyard.host.network import advertise, checks, daemons, layer3, names, netns
 from stackyard.host.network import router_rules as rules
-from stackyard.host.network.arp import announce
+from stackyard.host.network.announcements import announce
 from stackyard.host.network.conntrack import Connection, end_connections
 from stackyard.host.network.daemons import Daemon
 from stackyard.host.network.fabric import Fabric, Pair

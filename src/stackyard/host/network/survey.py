@@ -6,7 +6,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from stackyard.host.network import bridges, daemons, filter as rules, names, netns, ports, routers, security_groups
+from stackyard.host.network import bridges, daemons, names, netns, ports, routers, security_groups
+from stackyard.host.network import filter as rules
 from stackyard.host.network.applied import Applied
 from stackyard.host.network.fabric import Fabric, Link
 from stackyard.host.network.host_side import HostSide

@@ -1,4 +1,4 @@
-"""Gratuitous ARP: tells the neighbours at once who has an address now."""
+"""Packets sent on a device's behalf: who has an address now (gratuitous ARP), and who is the router (solicitation)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import struct
 from collections.abc import Iterable
 
 _ETH_P_ARP = 0x0806
+_ALL_ROUTERS = "ff02::2"
+_ROUTER_SOLICITATION = bytes([133, *bytes(7)])
 
 
 def announcement(mac: str, address: str) -> bytes:
@@ -31,3 +33,11 @@ def announce(device: str, mac: str, addresses: Iterable[str]) -> None:
         raw.bind((device, 0))
         for address in wanted:
             raw.send(announcement(mac, address))
+
+
+def solicit_router(device: str) -> None:
+    """Ask for a router advertisement. The kernel asks as well, but at once, when the bridge may not listen yet,
+    and then waits four seconds before it asks again."""
+    with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as raw, contextlib.suppress(OSError):
+        raw.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+        raw.sendto(_ROUTER_SOLICITATION, (_ALL_ROUTERS, 0, 0, socket.if_nametoindex(device)))
