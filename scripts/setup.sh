@@ -75,6 +75,8 @@ install_with_pip() {
 }
 
 install_packages
+# The machine's certificates, as pip uses them, under the option's older and newer name.
+export UV_NATIVE_TLS=true UV_SYSTEM_CERTS=true
 if command -v uv >/dev/null && UV_PROJECT_ENVIRONMENT=$venv UV_PYTHON_DOWNLOADS=never uv sync --frozen --quiet; then
     say "Python environment made by uv in $venv"
 else
