@@ -8,7 +8,7 @@ SUITES := $(wildcard $(addprefix tests/,unit api policy contract dataplane funct
 WORKERS ?= auto
 LIST ?=
 
-.PHONY: help setup demo test check fix conformance conformance-passing bench chaos clean
+.PHONY: help setup demo test check fix conformance conformance-passing bench bench-peers chaos clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ conformance-passing: setup ## Run the conformance tests that have passed before;
 
 bench: setup ## Measure against peers and physical limits; writes bench/results.json
 	@$(BIN)/python -m bench.run
+
+bench-peers: setup ## Install the real services that bench compares with (apt and PyPI packages, into .cache)
+	@$(BIN)/python -m bench.peers install
 
 chaos: setup ## Kill, cut and fill; then nothing is lost or left over (minutes)
 	@$(BIN)/python -m pytest -q tests/chaos

@@ -69,11 +69,13 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--cloud-state", type=Path, help="judge the running cloud with this state directory")
     parser.add_argument("--concurrency", type=int, default=max(2, min(4, os.cpu_count() or 2)), help="test processes")
     parser.add_argument("--timeout", type=int, default=300, help="seconds for one test")
-    parser.add_argument("--deadline", type=int, default=5000, help="seconds for the whole run")
+    parser.add_argument("--deadline", type=int, help="seconds for the whole run (default: 5000; --passing: 1000)")
     parser.add_argument("--no-bake", action="store_true", help="do not build the container images first")
     parser.add_argument("--list-selected", action="store_true", help="print the ids that would run, and end")
     parser.add_argument("--save", type=Path, help="write every outcome to this file, as JSON lines")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    options.deadline = options.deadline or (1000 if options.passing else 5000)
+    return options
 
 
 def _listed(options: argparse.Namespace) -> list[str]:
