@@ -92,7 +92,7 @@ class Fabric:
         """Make the namespace when it is missing, and the tables; take over what an earlier run left."""
         with self._guard:
             if self._executor is None or not netns.exists(self.namespace):
-                self._shut()
+                self._abandon()
                 netns.create(self.namespace)
                 self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fabric")
                 try:
@@ -127,6 +127,17 @@ class Fabric:
         self._thread = threading.current_thread()
         self.ip = IPRoute()
         self._nft = Nftables()
+
+    def _abandon(self) -> None:
+        """Leave a namespace that has lost its name, without leaving devices whose names the next one needs."""
+        if self._executor is not None:
+            self._executor.submit(self.delete_all).result()
+        self._shut()
+
+    def delete_all(self) -> None:
+        """Delete every device of ours in the fabric, with its other end, at once."""
+        if any(link.alias for link in self.links().values()):
+            self.ip.link("del", group=names.LINK_GROUP)
 
     def _shut(self) -> None:
         executor, self._executor = self._executor, None

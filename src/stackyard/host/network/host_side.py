@@ -139,6 +139,8 @@ class HostSide:
             index = next(iter(ip.link_lookup(ifname=inner)), None)
             if index is None:
                 return "the host's end is gone"
+            if not layer3.is_up(ip, index):
+                return "the host's end is down"
             if not layer3.has_addresses(ip, index, gateway_addresses(spec)):
                 return "the host has lost its address on it"
             nft = Nftables()

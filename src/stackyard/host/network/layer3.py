@@ -18,7 +18,7 @@ from stackyard.host.network import checks, netns
 from stackyard.host.network.names import ROUTE_PROTOCOL
 from stackyard.host.specs import Address, Route
 
-_SIOCGIFFLAGS, _IFF_RUNNING = 0x8913, 0x40
+_SIOCGIFFLAGS, _IFF_UP, _IFF_RUNNING = 0x8913, 0x1, 0x40
 _RUNNING_SECONDS = 0.5
 _PERMANENT = 0x80
 _MAIN_TABLE = 254
@@ -78,6 +78,11 @@ def _ignoring(codes: tuple[int, ...], call: Callable[..., Any], *arguments: Any,
     except Exception as error:
         if getattr(error, "code", None) not in codes:
             raise
+
+
+def is_up(ip: Any, index: int) -> bool:
+    """Whether the device is switched on."""
+    return bool(ip.link("get", index=index)[0]["flags"] & _IFF_UP)
 
 
 def wait_running(device: str) -> None:

@@ -258,6 +258,8 @@ def _inner_problem(ip: Any, spec: RouterSpec) -> str | None:
             index = socket.if_nametoindex(device)
         except OSError:
             return f"its device on network {leg.network_id} is gone"
+        if not layer3.is_up(ip, index):
+            return f"its device on network {leg.network_id} is down"
         if not layer3.has_addresses(ip, index, _wanted_addresses(spec, leg)):
             return f"it has lost an address on network {leg.network_id}"
     with contextlib.closing(Nftables()) as nft:

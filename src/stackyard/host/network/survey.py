@@ -148,8 +148,7 @@ def _router_ids(fabric: Fabric) -> frozenset[str]:
 def purge_contents(fabric: Fabric, host: HostSide) -> None:
     """Remove every device at once, so that none lingers until the kernel gets round to dropping the namespace."""
     host.purge()
-    if any(link.alias for link in fabric.links().values()):
-        fabric.ip.link("del", group=names.LINK_GROUP)
+    fabric.delete_all()
     fabric.zones.clear()
 
 
