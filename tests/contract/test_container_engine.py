@@ -369,9 +369,10 @@ def test_an_image_is_made_of_a_container(engine: ContainerEngine, make: Make) ->
     assert engine.find_image("contract/made:2") is None
 
 
-def test_an_archive_is_loaded_and_named(engine: ContainerEngine) -> None:
+def test_an_archive_is_loaded_under_the_name_given(engine: ContainerEngine) -> None:
     found = engine.load_image(busybox_archive("contract/own-name:1"), "contract/given-name")
     assert "contract/given-name:latest" in found.names
+    assert engine.find_image("contract/own-name:1") is None
     assert found.size > 0
     known = engine.find_image("contract/given-name")
     assert known is not None

@@ -142,7 +142,10 @@ class ContainerEngine(Protocol):
         ...
 
     def load_image(self, archive: BinaryIO, name: str) -> ImageObservation:
-        """Load a `docker save` (or OCI layout) archive, and give its image the name `name` as well."""
+        """Load a `docker save` archive under the name `name`; the names in the archive do not count.
+
+        SpecError when it holds no image.
+        """
         ...
 
     def save_image(self, name: str) -> Iterator[bytes]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,15 +10,13 @@ from typing import BinaryIO
 
 import msgspec
 
+from stackyard.host.containers.archive_names import renamed
 from stackyard.host.containers.docker_create import is_image_name
 from stackyard.host.containers.docker_http import DockerHTTP, error_message, raise_for_status
 from stackyard.host.containers.docker_observe import image_observation, pull_error
 from stackyard.host.containers.streams import json_lines
 from stackyard.host.errors import HostError, NotFoundError, SpecError
 from stackyard.host.specs import ImageObservation
-
-_CHUNK = 1 << 20
-_LOADED = re.compile(r"Loaded image(?: ID)?: (\S+)")
 
 
 class DockerImages:
@@ -59,21 +56,19 @@ class DockerImages:
         return self._found(name)
 
     def load(self, archive: BinaryIO, name: str) -> ImageObservation:
-        repository, tag = split_name(name)
-        loaded: list[str] = []
-        chunks = iter(lambda: archive.read(_CHUNK), b"")
-        with self._http.stream("POST", "/images/load", {"quiet": True}, chunks) as reply:
+        if "@" in name:
+            raise SpecError(f"an image cannot be given a name with a digest: {name}")
+        tagged, loaded = _with_tag(name), False
+        with self._http.stream("POST", "/images/load", {"quiet": True}, renamed(archive, tagged)) as reply:
             if reply.status >= 400:
                 raise SpecError(f"the image {name} cannot be loaded: {error_message(b''.join(reply.chunks()))}")
             for line in json_lines(reply.chunks()):
                 if "error" in line:
                     raise SpecError(f"the image {name} cannot be loaded: {line['error']}")
-                if match := _LOADED.match(str(line.get("stream", ""))):
-                    loaded.append(match[1])
+                loaded = loaded or str(line.get("stream", "")).startswith("Loaded image")
         if not loaded:
-            raise SpecError(f"the image {name} cannot be loaded: the archive holds no image")
-        self._http.call("POST", f"/images/{loaded[0]}/tag", {"repo": repository, "tag": tag})
-        self._remember(*(one for one in loaded if not one.startswith("sha256:")), _with_tag(name))
+            raise SpecError(f"the image {name} cannot be loaded: the archive holds no image with a manifest.json")
+        self._remember(tagged)
         return self._found(name)
 
     def save(self, name: str) -> Iterator[bytes]:
