@@ -38,10 +38,8 @@ def _module(name: str) -> Any:
     """While services are still being written: the module if it is there."""
     try:
         return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is not None and name.startswith(error.name):
-            return None
-        raise
+    except ImportError:
+        return None
 
 
 def _call(name: str, function: str, default: Any, *args: Any, **kwargs: Any) -> Any:

@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from stackyard.core.caller import ANONYMOUS, Caller
 from stackyard.core.errors import BadRequest, Forbidden
+from stackyard.core.log import request_id_var
 from stackyard.core.microversion import Microversion
 from stackyard.core.routes import Route, Service
 
@@ -174,10 +175,19 @@ class Call:
 
     async def in_thread(self, function: Any, *args: Any) -> Any:
         """From an edge operation: run what is slow but no transaction (the engine, a file) in a thread."""
-        return await asyncio.get_running_loop().run_in_executor(self.runtime.slow_threads, lambda: function(*args))
+
+        def run() -> Any:
+            request_id_var.set(self.request_id)
+            return function(*args)
+
+        return await asyncio.get_running_loop().run_in_executor(self.runtime.slow_threads, run)
 
     async def _in_thread(self, function: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self.runtime.threads, function)
+        def run() -> T:
+            request_id_var.set(self.request_id)
+            return function()
+
+        return await asyncio.get_running_loop().run_in_executor(self.runtime.threads, run)
 
 
 def as_mapping(target: Any) -> Mapping[str, Any]:

@@ -22,7 +22,7 @@ from stackyard.core.call import Call, Reply, as_mapping
 from stackyard.core.db import Transaction
 from stackyard.core.errors import ApiError, Forbidden, NotFound, TooLarge, Unauthorized
 from stackyard.core.ids import new_request_id
-from stackyard.core.log import request_id_var
+from stackyard.core.log import access, request_id_var
 from stackyard.core.routes import PUBLIC, Route, Service, Trie
 from stackyard.core.runtime import Runtime
 
@@ -31,6 +31,9 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 log = logging.getLogger("stackyard.http")
+SLOW_SECONDS = 1.0
+"""A request that takes longer is logged, as are those that fail by our fault; all of them at level debug."""
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -102,9 +105,15 @@ class Dispatcher:
             fault = ApiError(f"An unexpected error prevented the server from fulfilling your request ({request_id}).")
             await self._send_fault(send, call, fault, headers)
         finally:
-            if self.observe is not None:
-                route = getattr(call, "route", None)
-                self.observe(service.type, route, scope["method"], status, time.perf_counter() - started)
+            self._served(call, status, time.perf_counter() - started)
+
+    def _served(self, call: Call, status: int, seconds: float) -> None:
+        method = call.request.method
+        if self.observe is not None:
+            self.observe(call.service.type, getattr(call, "route", None), method, status, seconds)
+        if status >= 500 or seconds > SLOW_SECONDS or log.isEnabledFor(logging.DEBUG):
+            path = call.request.scope["path"]
+            access(service=call.service.type, method=method, path=path, status=status, seconds=seconds)
 
     async def _answer(self, call: Call, trie: Trie, method: str, path: str, headers: dict[str, str]) -> Any:
         versions = call.service.microversions
@@ -124,6 +133,7 @@ class Dispatcher:
         return await loop.run_in_executor(self.runtime.threads, self._transact, call, data)
 
     def _transact(self, call: Call, data: bytes) -> Any:
+        request_id_var.set(call.request_id)  # a pool's thread has a context of its own
         database = self.runtime.database
         run = database.write if call.route.writes else database.read
         return run(call.route.label, self._operate, call, data)

@@ -35,7 +35,7 @@ class SqliteConnections:
 
     @contextmanager
     def transaction(self, begin: str) -> Iterator[Connection]:
-        """A transaction on this thread's connection: begun with `begin`, committed at the end, rolled back on an error."""
+        """A transaction on this thread's connection, begun with `begin`; committed at the end, rolled back on error."""
         slot = self._slot
         if slot.busy:  # a read inside another transaction of this thread: a connection of its own
             with self._engine.connect() as connection:
