@@ -203,3 +203,17 @@ def test_a_tenant_cannot_play_dhcp_server_or_router(lab: Lab) -> None:
         mouth.sendto(b"offer", ("10.1.0.6", 68))
         with pytest.raises(TimeoutError):
             ear.recv(100)
+
+
+def test_a_port_that_has_lost_its_filter_is_closed(lab: Lab) -> None:
+    network, group = lab.network(subnet("10.1.0.0/24")), lab.group(*EVERYTHING)
+    one = lab.attach(network, "10.1.0.5", groups=(group,))
+    free = lab.attach(network, "10.1.0.7", port_security=False)
+    assert one.pings("10.1.0.7")
+    for name in ("spoof", "egress", "ingress"):
+        lab.fabric.run("nft", "flush", "map", "bridge", "stackyard", name)
+    assert not one.pings("10.1.0.7", wait=0.4)
+    assert not free.pings("10.1.0.5", wait=0.4)
+    assert one.port.id in lab.driver.observe().problems
+    lab.driver.apply_port(one.port)
+    assert free.pings("10.1.0.5")

@@ -4,6 +4,7 @@ Two tables. `inet stackyard` sees bridged packets through br_netfilter and gives
 then writes the connection's state into the packet's mark, because the bridge family cannot read connection state on every
 kernel. `bridge stackyard` knows the port a packet comes from and goes to: it stops spoofing in prerouting, and in forward
 runs first the sender's egress rules, then the receiver's ingress rules. Established connections pass by their mark.
+A port that no map knows, and that is not in the set of ports without port security, is closed both ways.
 Marks: 1 established or related, 2 invalid, 0 anything else.
 """
 
@@ -13,7 +14,7 @@ import ipaddress
 from collections.abc import Iterable
 
 from stackyard.host.network import checks, names
-from stackyard.host.network.nft import Chain
+from stackyard.host.network.nft import Chain, Listing
 from stackyard.host.specs import PortSpec
 
 TABLE = "bridge stackyard"
@@ -21,10 +22,10 @@ TRACKING = "inet stackyard"
 
 BASE = (
     Chain("input", ("drop",), "{ type filter hook input priority -200; policy accept; }"),
-    Chain("spoof", ("iifname vmap @spoof",), "{ type filter hook prerouting priority -300; policy accept; }"),
-    Chain("egress", ("meta mark 1 accept", "iifname vmap @egress"),
+    Chain("spoof", ("iifname vmap @spoof", 'iifname "syp*" iifname != @free drop'), "{ type filter hook prerouting priority -300; policy accept; }"),
+    Chain("egress", ("meta mark 1 accept", "iifname vmap @egress", 'iifname "syp*" iifname != @free drop'),
           "{ type filter hook forward priority -200; policy accept; }"),
-    Chain("ingress", ("meta mark 1 accept", "oifname vmap @ingress"),
+    Chain("ingress", ("meta mark 1 accept", "oifname vmap @ingress", 'oifname "syp*" oifname != @free drop'),
           "{ type filter hook forward priority -190; policy accept; }"),
 )  # fmt: skip
 
@@ -44,6 +45,7 @@ def base_text() -> str:
     """Tables, maps and base chains; harmless to apply again."""
     lines = [f"add table {TABLE}\n", f"add table {TRACKING}\n"]
     lines += [f"add map {TABLE} {name} {{ type ifname : verdict; }}\n" for name, _ in _DISPATCH]
+    lines.append(f"add set {TABLE} free {{ type ifname; }}\n")
     lines.append(f"add map {TRACKING} zones {{ typeof iifname : ct zone; }}\n")
     lines += [chain.text(TABLE) for chain in BASE]
     lines += [chain.text(TRACKING) for chain in TRACKING_BASE]
@@ -164,14 +166,16 @@ def _declare_chains(port_id: str) -> str:
 
 def port_text(spec: PortSpec) -> str:
     """Put a port's filter in force; a port without port security has none."""
+    free = f'element {TABLE} free {{ "{names.port(spec.id)}" }}\n'
     if not spec.port_security:
-        return remove_port_text(spec.id)
+        return remove_port_text(spec.id) + f"add {free}"
     groups = "".join(
         f"add chain {TABLE} {group_chain(group, direction)}\n"
         for group in spec.security_groups
         for direction in ("egress", "ingress")
     )
-    return groups + "".join(chain.text(TABLE) for chain in port_chains(spec)) + _elements("add", spec.id)
+    chains = "".join(chain.text(TABLE) for chain in port_chains(spec))
+    return groups + chains + _elements("add", spec.id) + f"add {free}delete {free}"
 
 
 def remove_port_text(port_id: str) -> str:
@@ -180,10 +184,15 @@ def remove_port_text(port_id: str) -> str:
     chains = "".join(
         f"flush chain {TABLE} {prefix}{key}\ndelete chain {TABLE} {prefix}{key}\n" for _, prefix in _DISPATCH
     )
-    return _declare_chains(port_id) + _elements("add", port_id) + _elements("delete", port_id) + chains
+    free = f'element {TABLE} free {{ "{names.port(port_id)}" }}\n'
+    elements = _elements("add", port_id) + _elements("delete", port_id) + f"add {free}delete {free}"
+    return _declare_chains(port_id) + elements + chains
 
 
-def port_is_whole(listing_has: set[str], port_id: str) -> bool:
-    """Whether every dispatch map (given as `map:device` texts) leads to the port's chains."""
-    device = names.port(port_id)
-    return all(f"{name}:{device}" in listing_has for name, _ in _DISPATCH)
+def port_is_whole(filters: Listing, spec: PortSpec) -> bool:
+    """Whether the port's filter is in force, unchanged."""
+    device = names.port(spec.id)
+    if not spec.port_security:
+        return filters.has("free", device)
+    dispatched = all(filters.has(name, device) for name, _ in _DISPATCH)
+    return dispatched and all(map(filters.holds, port_chains(spec)))

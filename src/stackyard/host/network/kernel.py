@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
+
 from stackyard.host.errors import HostError
 from stackyard.host.network import bridges, checks, connections, ports, security_groups, survey
 from stackyard.host.network.applied import Applied, port_addresses
@@ -21,6 +23,11 @@ from stackyard.host.network.servers import Servers
 from stackyard.host.specs import NetworkObservation, NetworkSpec, PortSpec, RouterSpec, SecurityGroupSpec
 
 _T = TypeVar("_T")
+
+
+def _only_hosts_differ(spec: NetworkSpec, before: NetworkSpec) -> bool:
+    """The change that every port brings; it needs no more than new files for the server."""
+    return msgspec.structs.replace(spec, hosts=before.hosts) == before
 
 
 class KernelNetworkDriver:
@@ -78,11 +85,15 @@ class KernelNetworkDriver:
         self._do(f"apply network {spec.id}", lambda: self._apply_network(spec))
 
     def _apply_network(self, spec: NetworkSpec) -> None:
-        if self._applied.networks.get(spec.id) == spec:
+        before = self._applied.networks.get(spec.id)
+        if before == spec:
             return
         self._applied.networks.pop(spec.id, None)
-        bridges.apply(self._fabric, self._host, spec)
-        self._servers.apply(spec)
+        if before is None or not _only_hosts_differ(spec, before):
+            bridges.apply(self._fabric, self._host, spec)
+            self._servers.apply(spec)
+        else:
+            self._servers.apply_hosts(spec)
         self._applied.networks[spec.id] = spec
 
     def remove_network(self, network_id: str) -> None:

@@ -9,6 +9,8 @@ import socket
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from stackyard.host.network import advertise, checks, daemons, layer3, names, netns
 from stackyard.host.network import router_rules as rules
 from stackyard.host.network.announcements import announce
@@ -191,8 +193,6 @@ def identity(fabric: Fabric, namespace: str) -> str | None:
 
 
 def _only_floating_ips_differ(spec: RouterSpec, before: RouterSpec) -> bool:
-    import msgspec
-
     return msgspec.structs.replace(spec, floating_ips=before.floating_ips) == before
 
 

@@ -52,7 +52,7 @@ class Servers:
             return
         with contextlib.ExitStack() as undo:
             self._apply_leg(spec, spec.service_port, undo)
-            self._apply_daemon(spec, spec.service_port)
+            self.apply_hosts(spec)
             undo.pop_all()
 
     def _apply_leg(self, spec: NetworkSpec, port: ServicePort, undo: contextlib.ExitStack) -> None:
@@ -83,7 +83,10 @@ class Servers:
         finally:
             os.close(descriptor)
 
-    def _apply_daemon(self, spec: NetworkSpec, port: ServicePort) -> None:
+    def apply_hosts(self, spec: NetworkSpec) -> None:
+        """Write the server's files, and start it, make it read them again, or leave it be, as the change needs."""
+        if spec.service_port is None:
+            return
         directory = self._directory(spec.id)
         directory.mkdir(mode=0o755, parents=True, exist_ok=True)
         upstream = host_resolvers() if any(item.gateway for item in spec.subnets) else ()

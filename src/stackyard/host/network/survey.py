@@ -90,13 +90,10 @@ def _network_problems(parts: Parts, view: _View) -> dict[str, str]:
 
 def _port_problems(parts: Parts, view: _View) -> dict[str, str]:
     found = {}
-    present = {f"{name}:{key}" for name, keys in view.filters.elements.items() for key in keys}
     for spec in list(parts.applied.ports.values()):
         text = ports.problem(parts.fabric, spec, view.links.get(names.port(spec.id)))
-        if not text and spec.port_security:
-            chains_hold = all(map(view.filters.holds, rules.port_chains(spec)))
-            if not chains_hold or not rules.port_is_whole(present, spec.id):
-                text = "its filter was changed"
+        if not text and not rules.port_is_whole(view.filters, spec):
+            text = "its filter was changed"
         if text:
             found[spec.id] = text
             parts.applied.ports.pop(spec.id)
