@@ -72,6 +72,8 @@ def quota_defaults(settings: Settings) -> dict[str, int]:
     found = {f"network.{name}": int(getattr(quota, name)) for name in names}
     found |= {f"container.{name}": int(getattr(quota, name)) for name in ("containers", "cpu", "memory", "disk")}
     found["image.images"] = quota.images
+    if quota.cpu > 0:
+        found["container.cpu"] = quota.cpu * 1000  # containers take fractions of a CPU: counted in thousandths
     return found
 
 
@@ -106,6 +108,7 @@ class Cloud:
         self.reconcile = ReconcileEngine(
             database,
             [
+                *_call("image.reconcile", "reconcilers", [], self.runtime),
                 *_call("network.reconcile", "reconcilers", [], self.runtime),
                 *_call("containers.reconcile", "reconcilers", [], self.runtime),
             ],
