@@ -131,6 +131,8 @@ class Database:
         self.url = sa.make_url(url)
         self.clock = clock or Clock()
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.reads_at_once = self.is_sqlite
+        """Whether a reading transaction waits for nothing: not for the network, nor (in WAL mode) for writers."""
         self.observe: Callable[[str, float, int], None] | None = None
         """Called after each transaction with its name, seconds, and retries."""
         self._writer = threading.Lock()
