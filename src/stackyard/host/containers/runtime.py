@@ -90,9 +90,12 @@ case $bounding in
 s#\("capabilities":{[^}]*\)"CAP_SYS_RESOURCE",#\1#
 t list
 s#\("capabilities":{[^}]*\),"CAP_SYS_RESOURCE"#\1#
+t list
+s#\("capabilities":{[^}]*\[\)"CAP_SYS_RESOURCE"\]#\1]#
 t list' ;;
 esac
-sed -i -e "$edit" "$bundle/config.json" || fail "the configuration of container $id does not let it have its network"
+[ -s "$bundle/config.json" ] && sed -i -e "$edit" "$bundle/config.json" ||
+    fail "the configuration of container $id does not let it have its network"
 exec "$runtime" "$@"
 """
 
