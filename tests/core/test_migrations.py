@@ -1,0 +1,61 @@
+"""The schema's history ends where the code's tables are, on both databases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+import stackyard.app  # noqa: F401  declares every table
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from stackyard import migrations
+from stackyard.core.db import Database, metadata
+from stackyard.migrations.apply import SchemaTooNewError, bring_up_to_date, current_version, upgrade
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    made = Database(database_url)
+    yield made
+    made.close()
+
+
+def script() -> ScriptDirectory:
+    config = Config()
+    config.set_main_option("script_location", str(migrations.__path__[0]))
+    return ScriptDirectory.from_config(config)
+
+
+def differences(database: Database) -> list[object]:
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return list(compare_metadata(context, metadata))
+
+
+def test_head_is_the_newest_revision() -> None:
+    assert script().get_current_head() == migrations.HEAD
+
+
+def test_migrating_an_empty_database_gives_todays_tables(database: Database) -> None:
+    upgrade(database)
+    assert differences(database) == []
+    assert current_version(database) == migrations.HEAD
+
+
+def test_a_new_database_gets_todays_tables_at_once(database: Database) -> None:
+    bring_up_to_date(database)
+    bring_up_to_date(database)
+    assert differences(database) == []
+    assert current_version(database) == migrations.HEAD
+
+
+def test_a_database_of_a_newer_program_is_left_alone(database: Database) -> None:
+    bring_up_to_date(database)
+    with database.engine.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(SchemaTooNewError, match="9999"):
+        bring_up_to_date(database)
+    assert differences(database) == []
