@@ -20,8 +20,8 @@ T = TypeVar("T")
 _PATH = re.compile(r" - at `(?:key in )?\$(?P<path>[^`]*)`$")
 
 
-class Body(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """Base of request bodies: unknown fields are refused by name."""
+class OpenBody(msgspec.Struct, kw_only=True):
+    """Base of bodies whose API ignores fields that it does not know."""
 
     def given(self) -> Iterator[tuple[str, Any]]:
         """The fields that the client sent, with their values."""
@@ -31,10 +31,8 @@ class Body(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
                 yield name, value
 
 
-class OpenBody(msgspec.Struct, kw_only=True):
-    """Base of bodies whose API ignores fields that it does not know."""
-
-    given = Body.given
+class Body(OpenBody, forbid_unknown_fields=True, kw_only=True):
+    """Base of request bodies: unknown fields are refused by name."""
 
 
 def decode(data: bytes, kind: type[T], envelope: str | None = None) -> T:

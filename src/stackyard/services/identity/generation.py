@@ -6,6 +6,8 @@ read at, so that every API process notices every change with one small read and 
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import secrets
 import threading
 from collections import OrderedDict
@@ -17,6 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from stackyard.core.db import Database, Transaction, metadata
+from stackyard.core.routes import Route
 
 T = TypeVar("T")
 
@@ -92,3 +95,21 @@ def memory(tx: Transaction) -> Memory:
     if found is None:
         found = _memories.setdefault(tx.database, Memory())
     return found
+
+
+def noting(route: Route) -> Route:
+    """The same route, whose operation also says that it changed identity data, if it is one that writes in its
+    transaction. What an edge operation writes says so itself.
+    """
+    if not route.writes or route.options.edge:
+        return route
+    operation = route.operation
+
+    @functools.wraps(operation)
+    def run(tx: Transaction, call: Any) -> Any:
+        answer = operation(tx, call)
+        bump(tx)
+        return answer
+
+    options = {field.name: getattr(route.options, field.name) for field in dataclasses.fields(route.options)}
+    return Route(route.method, route.path, run, route.rule, **options)

@@ -96,6 +96,7 @@ POLICIES: tuple[Rule, ...] = (
         EVERY,
         "Change projects and their tags.",
     ),
+    *_rules("revoke_tokens_for_user", f"{ADMIN} or {OWNER}", EVERY, "End every token of a user."),
     *_rules("get_user", f"{_SEE_USER} or {OWNER}", EVERY, "See a user."),
     *_rules("list_users", _IN_LISTED_DOMAIN, EVERY, "List users."),
     *_rules(

@@ -39,7 +39,7 @@ access_rules = sa.Table(
     sa.Column("user_id", sa.ForeignKey("identity_users.id", ondelete="CASCADE"), nullable=False),
     sa.Column("service", sa.String(64), nullable=False),
     sa.Column("method", sa.String(16), nullable=False),
-    sa.Column("path", sa.String(128), nullable=False),
+    sa.Column("path", sa.String(255), nullable=False),
     sa.UniqueConstraint("user_id", "service", "method", "path"),
 )
 

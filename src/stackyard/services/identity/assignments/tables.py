@@ -57,3 +57,17 @@ DELETE_OF_ACTOR = sa.delete(assignments).where(
 DELETE_AT = sa.delete(assignments).where(
     assignments.c.target_kind == bindparam("kind"), assignments.c.target_id == bindparam("id")
 )
+OF_ONE = sa.select(assignments).where(
+    assignments.c.actor_kind == bindparam("actor_kind"),
+    assignments.c.actor_id == bindparam("actor_id"),
+    assignments.c.target_kind == bindparam("target_kind"),
+    assignments.c.target_id == bindparam("target_id"),
+    assignments.c.inherited == bindparam("inherited", type_=sa.Boolean),
+)
+EVERY = sa.select(assignments).order_by(
+    assignments.c.target_kind,
+    assignments.c.target_id,
+    assignments.c.actor_kind,
+    assignments.c.actor_id,
+    assignments.c.role_id,
+)

@@ -14,6 +14,7 @@ ROOT_URL = "$(root_url)s"
 proxy in front needs no change of data."""
 
 _PLACE = re.compile(r"[$%]\((\w+)\)s")
+_KNOWN = frozenset({"project_id", "tenant_id", "user_id"})
 
 
 def render_url(template: str, values: Mapping[str, str | None]) -> str | None:
@@ -50,3 +51,10 @@ def catalog(tx: Transaction, root_url: str, project_id: str | None, user_id: str
         {"endpoints": by_service.get(row.id, []), "id": row.id, "type": row.type, "name": row.name or ""}
         for row in tx.all(tables.CATALOG_SERVICES)
     ]
+
+
+def unknown_places(template: str) -> list[str]:
+    """The places of a URL that nothing is known to fill, with those that are malformed."""
+    names = _PLACE.findall(template)
+    rest = _PLACE.sub("", template)
+    return [name for name in names if name not in _KNOWN] + re.findall(r"[$%]\([^)]*\)?", rest)

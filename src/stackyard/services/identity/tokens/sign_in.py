@@ -8,10 +8,8 @@ from typing import Any
 from msgspec import UNSET
 from sqlalchemy.engine import Row
 
-from stackyard.core.body import decode
 from stackyard.core.call import Call, Reply
 from stackyard.core.db import Transaction
-from stackyard.core.dispatch import read_body
 from stackyard.core.errors import Unauthorized
 from stackyard.services.identity import fernet, generation, passwords
 from stackyard.services.identity.assignments import effective
@@ -28,8 +26,7 @@ from stackyard.services.identity.users import tables as user_tables
 
 async def create(call: Call) -> Reply:
     """Sign in."""
-    data = await read_body(call.request, call.runtime.settings.limits.max_body)
-    auth = decode(data, Auth, "auth")
+    auth: Auth = call.body
     auth.check()
     evidence = await call.read("sign in: look up", gather, auth)
     for stored, secret in evidence.secrets:

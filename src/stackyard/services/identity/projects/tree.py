@@ -1,0 +1,75 @@
+"""The tree of projects: what is above one, what is below it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+from sqlalchemy.engine import Row
+
+from stackyard.core.call import Call
+from stackyard.core.db import Transaction
+from stackyard.core.errors import BadRequest
+from stackyard.services.identity.assignments import effective, reach
+from stackyard.services.identity.projects import views
+from stackyard.services.identity.projects.tables import projects
+
+MAX_DEPTH = 5
+"""How many projects may stand above one another, without the domain; Keystone's default."""
+
+_LEVEL = (
+    sa.select(projects)
+    .where(projects.c.parent_id.in_(bindparam("ids", expanding=True)))
+    .order_by(projects.c.name, projects.c.id)
+)
+
+
+def subtree(tx: Transaction, project_id: str) -> list[Row[Any]]:
+    """All projects below one, level by level."""
+    found: list[Row[Any]] = []
+    level = [project_id]
+    while level:
+        rows = tx.all(_LEVEL, {"ids": level})
+        found += rows
+        level = [row.id for row in rows]
+    return found
+
+
+def add_relatives(tx: Transaction, call: Call, project: Row[Any], body: dict[str, Any]) -> None:
+    """Add to a project's body what the query asks of parents and subtree."""
+    query = call.query
+    for kind in ("parents", "subtree"):
+        if query.get(f"{kind}_as_list") is not None and query.get(f"{kind}_as_ids") is not None:
+            raise BadRequest(f"Cannot use {kind}_as_list and {kind}_as_ids query params at the same time.")
+    if _asked(call, "parents_as_list"):
+        body["parents"] = _visible(tx, call, effective.ancestors(tx, project))
+    elif _asked(call, "parents_as_ids"):
+        body["parents"] = _parent_ids(effective.ancestors(tx, project))
+    if _asked(call, "subtree_as_list"):
+        body["subtree"] = _visible(tx, call, subtree(tx, project.id))
+    elif _asked(call, "subtree_as_ids"):
+        body["subtree"] = _subtree_ids(project.id, subtree(tx, project.id))
+
+
+def _asked(call: Call, name: str) -> bool:
+    value = call.query.get(name)
+    return value is not None and value.lower() not in ("0", "false", "no")
+
+
+def _visible(tx: Transaction, call: Call, rows: list[Row[Any]]) -> list[dict[str, Any]]:
+    """Those where the caller has a role himself, as Keystone shows them."""
+    own = {row.id for row in reach.projects_of_user(tx, call.caller.user_id)}
+    return [{"project": body} for body in views.views(tx, call, [row for row in rows if row.id in own])]
+
+
+def _parent_ids(rows: list[Row[Any]]) -> dict[str, Any] | None:
+    nested: dict[str, Any] | None = None
+    for row in reversed(rows):
+        nested = {row.id: nested}
+    return nested
+
+
+def _subtree_ids(project_id: str, rows: list[Row[Any]]) -> dict[str, Any] | None:
+    children = [row.id for row in rows if row.parent_id == project_id]
+    return {child: _subtree_ids(child, rows) for child in children} or None

@@ -1,0 +1,166 @@
+"""Users: list, show, create, update, delete; creation and update are edge operations, for the password's sake."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from msgspec import UNSET
+from sqlalchemy import bindparam
+from sqlalchemy.engine import Row
+
+from stackyard.core.call import Call
+from stackyard.core.db import Transaction
+from stackyard.core.errors import BadRequest, Conflict, NotFound
+from stackyard.core.ids import new_hex
+from stackyard.core.paging import Filter, Listing
+from stackyard.services.identity import attributes, generation, passwords
+from stackyard.services.identity.assignments import reach
+from stackyard.services.identity.listing import collection, in_callers_domain, switch, texts
+from stackyard.services.identity.projects import tables as project_tables
+from stackyard.services.identity.projects import views as project_views
+from stackyard.services.identity.targets import default_domain, the
+from stackyard.services.identity.tokens import revocations
+from stackyard.services.identity.users import expiry, removal, tables, views
+from stackyard.services.identity.users.bodies import NewUser, UserChange
+from stackyard.services.identity.users.tables import users
+
+LISTING = Listing(
+    users,
+    {
+        "domain_id": Filter(users.c.domain_id),
+        "enabled": Filter(users.c.enabled, read=switch),
+        "default_project_id": Filter(users.c.default_project_id),
+        **texts("name", users.c.name),
+    },
+    sort_keys=("name",),
+    default_sort=(("name", "asc"),),
+)
+_UPDATE = sa.update(users).where(users.c.id == bindparam("key"))
+
+
+def list_(tx: Transaction, call: Call) -> dict[str, Any]:
+    """Users."""
+    page = LISTING.page(tx, call.query, expiry.narrowed(in_callers_domain(call, users.c.domain_id), call))
+    return collection(call, "users", [views.view(call, row) for row in page.rows], page)
+
+
+def show(tx: Transaction, call: Call) -> dict[str, Any]:
+    """One user."""
+    del tx
+    return {"user": views.view(call, the(call, "user"))}
+
+
+async def create(call: Call) -> dict[str, Any]:
+    """Make a user."""
+    asked, extra = attributes.read(call.body, NewUser, "user")
+    hashed = None if asked.password is None else await passwords.in_pool(passwords.hash_password, asked.password)
+    return await call.write("create user", _create, call, asked, extra, hashed)
+
+
+def _create(tx: Transaction, call: Call, asked: NewUser, extra: dict[str, Any], hashed: str | None) -> dict[str, Any]:
+    domain_id = asked.domain_id or default_domain(call)
+    check_domain(tx, domain_id)
+    _check_default_project(tx, asked.default_project_id)
+    name = asked.name.strip()
+    _check_name_free(tx, domain_id, name)
+    user_id = new_hex()
+    values = {
+        "id": user_id,
+        "name": name,
+        "domain_id": domain_id,
+        "enabled": asked.enabled,
+        "default_project_id": asked.default_project_id,
+        "password_hash": hashed,
+        "password_created_at": None if hashed is None else tx.now,
+        "password_expires_at": None,
+        "options": attributes.new_options(asked.options),
+        "extra": extra,
+        "created_at": tx.now,
+    }
+    tx.execute(tables.INSERT, values)
+    generation.bump(tx)
+    return {"user": views.view(call, _read(tx, user_id))}
+
+
+def check_domain(tx: Transaction, domain_id: str) -> None:
+    """Raise NotFound unless there is such a domain."""
+    row = tx.first(project_tables.BY_ID, {"id": domain_id})
+    if row is None or not row.is_domain:
+        raise NotFound(f"Could not find domain: {domain_id}.")
+
+
+def _check_default_project(tx: Transaction, project_id: str | None) -> None:
+    row = tx.first(project_tables.BY_ID, {"id": project_id}) if project_id else None
+    if row is not None and row.is_domain:
+        raise BadRequest("User's default project ID cannot be a domain ID.")
+
+
+def _check_name_free(tx: Transaction, domain_id: str, name: str) -> None:
+    if tx.first(tables.BY_NAME, {"domain_id": domain_id, "name": name}) is not None:
+        raise Conflict(
+            f"Conflict occurred attempting to store user - Duplicate entry found with name {name} "
+            f"at domain ID {domain_id}."
+        )
+
+
+def _read(tx: Transaction, user_id: str) -> Row[Any]:
+    row = tx.first(tables.BY_ID, {"id": user_id})
+    if row is None:
+        raise NotFound(f"Could not find user: {user_id}.")
+    return row
+
+
+async def update(call: Call) -> dict[str, Any]:
+    """Change a user."""
+    row = the(call, "user")
+    asked, extra = attributes.changes(call.body, UserChange, "user", row.id)
+    if asked.domain_id is not UNSET and asked.domain_id != row.domain_id:
+        raise BadRequest("Cannot change Domain ID")
+    hashed = None
+    if isinstance(asked.password, str):
+        hashed = await passwords.in_pool(passwords.hash_password, asked.password)
+    return await call.write("update user", _update, call, asked, extra, hashed)
+
+
+def _update(
+    tx: Transaction, call: Call, asked: UserChange, extra: dict[str, Any], hashed: str | None
+) -> dict[str, Any]:
+    row = _read(tx, call.path["user_id"])
+    name = row.name if asked.name is UNSET else asked.name.strip()
+    if name != row.name:
+        _check_name_free(tx, row.domain_id, name)
+    values: dict[str, Any] = {
+        "name": name,
+        "enabled": row.enabled if asked.enabled is UNSET else asked.enabled,
+        "options": attributes.new_options(asked.options, row.options),
+        "extra": attributes.merged(row.extra, extra),
+    }
+    if asked.default_project_id is not UNSET:
+        _check_default_project(tx, asked.default_project_id)
+        values["default_project_id"] = asked.default_project_id
+    if asked.password is not UNSET:
+        values |= {"password_hash": hashed, "password_created_at": tx.now, "password_expires_at": None}
+    tx.execute(_UPDATE.values(**values), {"key": row.id})
+    if asked.password is not UNSET or (row.enabled and not values["enabled"]):
+        revocations.revoke(tx, user_id=row.id)
+    generation.bump(tx)
+    return {"user": views.view(call, _read(tx, row.id))}
+
+
+def delete(tx: Transaction, call: Call) -> None:
+    """Delete a user."""
+    removal.remove_user(tx, the(call, "user").id)
+
+
+def list_projects(tx: Transaction, call: Call) -> dict[str, Any]:
+    """The projects that a user has a role on."""
+    rows = reach.projects_of_user(tx, the(call, "user").id)
+    for parameter in ("domain_id", "name", "parent_id"):
+        wanted = call.query.get(parameter)
+        if wanted is not None:
+            rows = [row for row in rows if row._mapping[parameter] == wanted]
+    enabled = call.query.get("enabled")
+    if enabled is not None:
+        rows = [row for row in rows if row.enabled == switch("enabled", enabled)]
+    return collection(call, "projects", project_views.views(tx, call, rows))
