@@ -8,6 +8,8 @@ import socket
 import struct
 from collections.abc import Iterable
 
+from stackyard.host.network.netns import close_later
+
 _ETH_P_ARP = 0x0806
 _ALL_ROUTERS = "ff02::2"
 _ROUTER_SOLICITATION = bytes([133, *bytes(7)])
@@ -26,13 +28,14 @@ def announce(device: str, mac: str, addresses: Iterable[str]) -> None:
     wanted = [item for item in addresses if ":" not in item]
     if not wanted:
         return
-    with (
-        socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ARP)) as raw,
-        contextlib.suppress(OSError),
-    ):
-        raw.bind((device, 0))
-        for address in wanted:
-            raw.send(announcement(mac, address))
+    # Protocol 0 receives nothing, which makes the socket cheap; closing takes the kernel 10 ms, so nobody waits for that.
+    raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    try:
+        with contextlib.suppress(OSError):
+            for address in wanted:
+                raw.sendto(announcement(mac, address), (device, _ETH_P_ARP))
+    finally:
+        close_later(raw.close)
 
 
 def solicit_router(device: str) -> None:

@@ -141,6 +141,11 @@ def in_thread(function: Callable[[], _T]) -> _T:
     return outcome[0]
 
 
+def close_later(close: Callable[[], object]) -> None:
+    """Close a socket for whose end the kernel takes its time, without waiting for it."""
+    threading.Thread(target=close, name="close").start()
+
+
 def write_sysctl(key: str, value: int) -> None:
     """Set net/... of the namespace that the calling thread is in; what the kernel lacks is left alone."""
     with contextlib.suppress(FileNotFoundError):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stackyard.host.errors import HostError
+from stackyard.host.network.netns import close_later
 
 _OUTPUT_JSON = 1 << 4
 
@@ -146,10 +147,10 @@ class Nftables:
         return [f"{table['family']} {table['name']}" for table in found]
 
     def close(self) -> None:
-        """Give the socket back."""
-        if self._context:
-            self._library.nft_ctx_free(self._context)
-            self._context = None
+        """Give the socket back. The kernel waits there for what was deleted to be unused, so nobody waits with it."""
+        context, self._context = self._context, None
+        if context:
+            close_later(lambda: self._library.nft_ctx_free(context))
 
     def _run(self, text: str, flags: int) -> str:
         self._library.nft_ctx_output_set_flags(self._context, flags)
