@@ -1,0 +1,1 @@
+"""The noun container: its table, bodies, operations and views, a file each."""
