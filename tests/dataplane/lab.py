@@ -1,4 +1,4 @@
-"""A small laboratory: a driver of its own cloud, and namespaces that stand for containers, with real packets between them."""
+"""A small laboratory: a driver of its own cloud, and namespaces that stand for containers."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def test_a_port_before_its_group_and_network_is_closed_and_opens_with_them(lab: 
     network = lab.network(subnet("10.1.0.0/24"))
     lab.driver.remove_network(network.id)
     one = lab.attach(network, "10.1.0.5", groups=(group,))
-    two = lab.attach(network, "10.1.0.6", groups=(late,))
+    lab.attach(network, "10.1.0.6", groups=(late,))
     assert not one.pings("10.1.0.6", wait=0.3)
     assert one.port.id in lab.driver.observe().problems
     lab.driver.apply_network(network)

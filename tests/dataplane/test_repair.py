@@ -10,11 +10,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tests.dataplane.lab import EVERYTHING, HOST, Endpoint, Lab, new_id, new_mac, run, subnet, until
 
 from stackyard.host.errors import HostError
 from stackyard.host.network import names
 from stackyard.host.specs import FloatingIPSpec, HostRecord, NetworkSpec, RouterSpec, SecurityGroupSpec
-from tests.dataplane.lab import EVERYTHING, HOST, Endpoint, Lab, new_id, new_mac, run, subnet, until
 
 pytestmark = pytest.mark.root
 

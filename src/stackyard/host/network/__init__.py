@@ -15,8 +15,8 @@ class NetworkDriver(Protocol):
     """The packet side of one host. Every method may be called from any thread and repeated at any time.
 
     Applying a spec makes the kernel match it, by the smallest change; what an earlier spec said and this one does not
-    is removed. Things may be applied in any order: a port whose group or network has not been applied yet is safe (closed).
-    A step that fails leaves nothing half made. Raises HostError, SpecError.
+    is removed. Things may be applied in any order: a port whose group or network has not been applied yet is safe
+    (closed). A step that fails leaves nothing half made. Raises HostError, SpecError.
     """
 
     def start(self) -> None:

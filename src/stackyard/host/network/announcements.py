@@ -24,11 +24,11 @@ def announcement(mac: str, address: str) -> bytes:
 
 
 def announce(device: str, mac: str, addresses: Iterable[str]) -> None:
-    """Send it for each IPv4 address, from the namespace the thread is in. A device that is not up yet has no neighbours."""
+    """Send it for each IPv4 address, from the namespace the thread is in. A device that is down has no neighbours."""
     wanted = [item for item in addresses if ":" not in item]
     if not wanted:
         return
-    # Protocol 0 receives nothing, which makes the socket cheap; closing takes the kernel 10 ms, so nobody waits for that.
+    # Protocol 0 receives nothing, which makes the socket cheap. Closing it takes the kernel 10 ms: nobody waits for that.
     raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     try:
         with contextlib.suppress(OSError):

@@ -1,4 +1,7 @@
-"""Tracked connections of a namespace: list them, end some. Speaks ctnetlink itself, for the tool would be a process a connection."""
+"""Tracked connections of a namespace: list them, end some.
+
+Speaks ctnetlink itself, for with the `conntrack` tool every connection to be ended would be a process.
+"""
 
 from __future__ import annotations
 

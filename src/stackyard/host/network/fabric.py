@@ -1,7 +1,7 @@
 """The fabric: one namespace a cloud with all its bridges and filters, and the one thread that works in it.
 
-The host's own stack, and Docker's rules in it, never see tenants' frames. All work of the driver runs in the fabric's thread,
-one thing after another, which is what makes the driver safe to call from any thread.
+The host's own stack, and Docker's rules in it, never see tenants' frames. All work of the driver runs in the fabric's
+thread, one thing after another, which is what makes the driver safe to call from any thread.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LAST_ZONE = 65535
 
 @dataclass(frozen=True)
 class Link:
-    """A device of the fabric. `namespace` is the kernel's number for the namespace of its other end, -1 for the same."""
+    """A device of the fabric. `namespace` is the kernel's number for its other end's namespace, -1 for the same."""
 
     name: str
     index: int

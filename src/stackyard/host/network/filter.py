@@ -1,10 +1,10 @@
 """The fabric's filter: what may leave and reach a port, as text for nftables. Pure; nothing here touches the kernel.
 
-Two tables. `inet stackyard` sees bridged packets through br_netfilter and gives every bridge a conntrack zone of its own,
-then writes the connection's state into the packet's mark, because the bridge family cannot read connection state on every
-kernel. `bridge stackyard` knows the port a packet comes from and goes to: it stops spoofing in prerouting, and in forward
-runs first the sender's egress rules, then the receiver's ingress rules. Established connections pass by their mark.
-A port that no map knows, and that is not in the set of ports without port security, is closed both ways.
+Two tables. `inet stackyard` sees bridged packets through br_netfilter and gives every bridge a conntrack zone of its
+own, then writes the connection's state into the packet's mark, because the bridge family cannot read connection state
+on every kernel. `bridge stackyard` knows the port a packet comes from and goes to: it stops spoofing in prerouting, and
+in forward runs first the sender's egress rules, then the receiver's ingress rules. Established connections pass by their
+mark. A port that no map knows, and that is not in the set of ports without port security, is closed both ways.
 Marks: 1 established or related, 2 invalid, 0 anything else.
 """
 
@@ -38,7 +38,7 @@ TRACKING_BASE = (
 _DISPATCH = (("spoof", "s_"), ("egress", "e_"), ("ingress", "i_"))
 
 _ND = "130, 131, 132, 133, 135, 136, 143"
-"""ICMPv6 types of neighbour and multicast listener discovery, and router solicitation, without which IPv6 does not work."""
+"""ICMPv6 types of neighbour and listener discovery and router solicitation, without which IPv6 does not work."""
 
 
 def base_text() -> str:

@@ -1,7 +1,7 @@
 """The host's own end of external networks: gateway addresses, masquerading, and what tenants may reach on the host.
 
-The only things made in the host's own namespace are one veth end for each external network, one nftables table, and, where
-another program (Docker) drops forwarded packets by default, one accepting rule for each direction.
+The only things made in the host's own namespace are one veth end for each external network, one nftables table, and,
+where another program (Docker) drops forwarded packets by default, one accepting rule for each direction.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def gateway_addresses(spec: NetworkSpec) -> tuple[Address, ...]:
 
 
 def table_chains(cloud: str, joined: dict[str, NetworkSpec], host_ports: tuple[int, ...]) -> tuple[Chain, ...]:
-    """The host's table: closed to tenants but for answers, ICMP and `host_ports`; masquerading for what they send out."""
+    """The host's table: closed to tenants but for answers, ICMP and `host_ports`; masquerading for what goes out."""
     every = f'"{names.host_leg_prefix(cloud)}*"'
     hide = []
     for _, spec in sorted(joined.items()):

@@ -1,7 +1,7 @@
 """The network driver that programs the Linux kernel: the one door to everything in this folder.
 
-Devices and filters live in the cloud's fabric namespace (fabric.py); here a spec is checked, compared with what was applied
-last, handed to the part that knows how, and remembered.
+Devices and filters live in the cloud's fabric namespace (fabric.py); here a spec is checked, compared with what was
+applied last, handed to the part that knows how, and remembered.
 """
 
 from __future__ import annotations
@@ -33,8 +33,9 @@ def _only_hosts_differ(spec: NetworkSpec, before: NetworkSpec) -> bool:
 class KernelNetworkDriver:
     """Bridges, veth pairs, nftables, dnsmasq and radvd of one cloud on this host. Needs root.
 
-    `cloud_id` (4 to 16 lower-case letters and digits) tells this cloud's things from another's; `host_ports` are the TCP
-    ports of the host that its tenants may reach.
+    `cloud_id` (4 to 16 lower-case letters and digits) tells this cloud's things from another's; `host_ports` are the
+    TCP ports of the host that its tenants may reach. The state directory should be open to all (mode 0711 or wider, and
+    so its parents): then dnsmasq runs as nobody, else as root.
     """
 
     def __init__(self, cloud_id: str, state_dir: Path, *, host_ports: tuple[int, ...] = ()) -> None:

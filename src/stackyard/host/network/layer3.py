@@ -58,7 +58,7 @@ def has_addresses(ip: Any, index: int, wanted: Iterable[Address]) -> bool:
 def sync_addresses(
     ip: Any, index: int, wanted: Iterable[Address], removable: Callable[[str], bool], present: Present | None = None
 ) -> list[str]:
-    """Add what is missing, remove permanent addresses that are not wanted and are `removable`; says which were added."""
+    """Add what is missing, remove permanent addresses that are unwanted and `removable`; says which were added."""
     target = {(str(checks.address(item.ip)), item.prefix_length): None for item in wanted}
     present = present_addresses(ip, index) if present is None else present
     for (text, length), permanent in present.items():

@@ -53,7 +53,7 @@ def _mount(source: str, target: str, flags: int) -> int:
 
 
 def _share_directory() -> None:
-    """Make /run/netns a shared mount as `ip netns` does, so that names bound here are seen in other mount namespaces."""
+    """Make /run/netns a shared mount as `ip netns` does, so that other mount namespaces see the names bound here."""
     DIRECTORY.mkdir(mode=0o755, parents=True, exist_ok=True)
     directory = str(DIRECTORY)
     if _mount("", directory, _MS_SHARED | _MS_REC) == 0:

@@ -117,7 +117,7 @@ class _Library:
 
 
 class Nftables:
-    """A handle on nftables of the namespace that the calling thread is in when it is made; not for two threads at once."""
+    """nftables of the namespace that the calling thread is in when this is made; not for two threads at once."""
 
     def __init__(self) -> None:
         self._library = _Library.load()

@@ -1,8 +1,8 @@
 """Translation in a router, as nftables text. Pure.
 
-Floating IPs are elements of two maps, so that giving and taking one changes a map and no rule. A connection that comes from
-inside to a floating IP of the same router goes back inside (hairpin); it is marked on its way in, so that its source is
-translated too and the answer comes back through the router.
+Floating IPs are elements of two maps, so that giving and taking one changes a map and no rule. A connection that comes
+from inside to a floating IP of the same router goes back inside (hairpin); it is marked on its way in, so that its
+source is translated too and the answer comes back through the router.
 """
 
 from __future__ import annotations
@@ -76,15 +76,15 @@ def full_text(spec: RouterSpec) -> str:
         f"add map {TABLE} {name} {{ type ipv4_addr : ipv4_addr; }}\nflush map {TABLE} {name}\n"
         for name in (INWARD, OUTWARD)
     )
-    return (
-        f"add table {TABLE}\n" + maps + "".join(chain.text(TABLE) for chain in chains(spec)) + _elements("add", list(spec.floating_ips))
-    )  # fmt: skip
+    texts = "".join(chain.text(TABLE) for chain in chains(spec))
+    return f"add table {TABLE}\n" + maps + texts + _elements("add", list(spec.floating_ips))
 
 
 def change_text(spec: RouterSpec, before: RouterSpec) -> str:
     """From one spec to the next, when that is applied and whole."""
     old, new = set(before.floating_ips), set(spec.floating_ips)
-    order = lambda item: item.id  # noqa: E731
-    text = _elements("delete", sorted(old - new, key=order)) + _elements("add", sorted(new - old, key=order))
+    gone = [item for item in before.floating_ips if item not in new]
+    come = [item for item in spec.floating_ips if item not in old]
+    text = _elements("delete", gone) + _elements("add", come)
     before_chains = {chain.name: chain for chain in chains(before)}
     return text + "".join(chain.text(TABLE) for chain in chains(spec) if before_chains[chain.name] != chain)

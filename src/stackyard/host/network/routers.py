@@ -49,7 +49,7 @@ class Routers:
         return names.router_namespace(self._fabric.cloud, router_id)
 
     def apply(self, spec: RouterSpec, before: RouterSpec | None) -> None:
-        """Make the router be as the spec says; `before` is what this process applied last, None when it does not know."""
+        """Make the router be as the spec says; `before` is what this process applied last, None when unknown."""
         namespace = self._namespace(spec.id)
         with contextlib.ExitStack() as undo:
             if netns.create(namespace):

@@ -1,7 +1,7 @@
-"""Security groups: rules as nftables text, the change from one spec to the next, and which connections are still allowed.
+"""Security groups: rules as nftables text, the change from one spec to the next, which connections are still allowed.
 
-Pure; `groups.py` applies it. A group is two chains (egress, ingress) that ports' chains jump to, and two sets with its members'
-addresses (IPv4, IPv6) that other groups' rules look into.
+Pure. A group is two chains (egress, ingress) that ports' chains jump to, and two sets with its members' addresses (IPv4,
+IPv6) that other groups' rules look into.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def clear_text(group_id: str) -> str:
 
 
 def delete_texts(group_id: str) -> tuple[str, ...]:
-    """Transactions that delete the emptied group's parts; each fails, harmlessly, while a port or rule names the part."""
+    """Transactions that delete the emptied group's parts; each fails, harmlessly, while something names the part."""
     chains = [f"delete chain {TABLE} {group_chain(group_id, direction)}\n" for direction in DIRECTIONS]
     sets = [f"delete set {TABLE} {member_set(group_id, version)}\n" for version in (4, 6)]
     return (*chains, *sets)

@@ -40,7 +40,7 @@ class Servers:
         return self.directory / names.short(network_id)
 
     def _user(self) -> str:
-        """nobody, when it may read the state directory; else root, for dnsmasq reads its files again at every change."""
+        """nobody, when it may read the state directory, else root: dnsmasq reads its files again at every change."""
         resolved = self.directory.resolve()
         open_to_all = all(path.stat().st_mode & stat.S_IXOTH for path in (resolved, *resolved.parents))
         return "nobody" if open_to_all else "root"

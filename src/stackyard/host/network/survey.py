@@ -1,4 +1,4 @@
-"""Looks at everything the driver has in the kernel, whoever made it, this process or an earlier one; and removes all of it."""
+"""Looks at everything the driver has in the kernel, made by this process or an earlier one; and removes all of it."""
 
 from __future__ import annotations
 
