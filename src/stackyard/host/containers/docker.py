@@ -240,18 +240,21 @@ class DockerEngine:
 
     def events(self) -> Iterator[EngineEvent]:
         filters = _filters(type=["container"], event=[*_EVENTS], label=[f"{CLOUD_LABEL}={self._cloud_id}"])
-        with self._http.stream("GET", "/events", {"filters": filters}, timeout=None) as reply:
+        with contextlib.ExitStack() as stack:
+            # The engine has answered, and so listens, before this returns: what happens from now on is told.
+            reply = stack.enter_context(self._http.stream("GET", "/events", {"filters": filters}, timeout=None))
             reply.check()
             self._watchers.add(reply)
-            try:
-                # An engine that goes away in the middle of a line ends the stream; so does our own close().
-                with contextlib.suppress(OSError, ValueError, http.client.HTTPException):
-                    for line in json_lines(reply.chunks()):
-                        if self._closed.is_set():
-                            return
-                        yield self._event(line)
-            finally:
-                self._watchers.discard(reply)
+            return self._watch(reply, stack.pop_all())
+
+    def _watch(self, reply: StreamedReply, stack: contextlib.ExitStack) -> Iterator[EngineEvent]:
+        # An engine that goes away in the middle of a line ends the stream; so does our own close().
+        with stack, contextlib.suppress(OSError, ValueError, http.client.HTTPException):
+            stack.callback(self._watchers.discard, reply)
+            for line in json_lines(reply.chunks()):
+                if self._closed.is_set():
+                    return
+                yield self._event(line)
 
     def purge(self) -> None:
         for entry in self.list():
