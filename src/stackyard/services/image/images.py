@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from stackyard.core import ids, reconcile, timeline
-from stackyard.core.call import Call, Reply, as_mapping
+from stackyard.core.call import Call, Reply
 from stackyard.core.caller import Caller
 from stackyard.core.db import Transaction
 from stackyard.core.errors import Conflict, Forbidden, NotFound
@@ -139,7 +139,8 @@ def require_visibility(call: Call, visibility: str, target: Mapping[str, Any]) -
 def list_(tx: Transaction, call: Call) -> dict[str, Any]:
     """The images that the caller may see, narrowed and ordered as the query asks."""
     page = listing.page(tx, call)
-    views = [image_view(row) for row in page.rows if call.allows("get_image", as_mapping(row))]
+    allows, credentials = call.runtime.policies.allows, call.credentials
+    views = [image_view(row) for row in page.rows if allows("get_image", credentials, cast("Any", row._mapping))]
     pairs = [(name, value) for name, value in call.query.pairs() if name != "marker"]
     first = "/v2/images" + (f"?{urlencode(pairs)}" if pairs else "")
     body = {"images": views, "first": first, "schema": "/v2/schemas/images"}

@@ -56,6 +56,8 @@ _listing = Listing(
 _clauses: dict[str, Clause] = {}
 
 _OWN = images.c.project_id == bindparam("caller")
+# Not in_(): an expanding parameter would be rendered anew at every execution.
+_FOR_ALL = sa.or_(images.c.visibility == "public", images.c.visibility == "community")
 _MEMBER = members.c.member_id == bindparam("caller")
 _SHARED = {
     status: sa.and_(
@@ -148,7 +150,7 @@ def _visible(filters: _Filters, call: Call) -> None:
     if not caller.is_admin:
         filters.add(
             f"seen {member_status}",
-            lambda: sa.or_(_OWN, images.c.visibility.in_(("public", "community")), _SHARED[member_status]),
+            lambda: sa.or_(_OWN, _FOR_ALL, _SHARED[member_status]),
             **values,
         )
     if asked is None:
