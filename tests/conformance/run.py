@@ -129,6 +129,7 @@ def _suite(environment: Path, workspace: Path, options: argparse.Namespace) -> I
         "TEMPEST_CONFIG": "tempest.conf",
         "OS_TEST_TIMEOUT": str(options.timeout),
         "PYTHONWARNINGS": "ignore",
+        "TMPDIR": str(workspace),
     }
     run = [str(environment / "bin" / "stestr"), "run", "--subunit", "--include-list", "include.txt"]
     log = (workspace / "stestr.log").open("w+")

@@ -45,6 +45,7 @@ def tempest_conf(access: Access, facts: Facts, directory: Path, engine: str) -> 
             "trust": "true",
             "federation": "false",
             "application_credentials": "true",
+            "security_compliance": "true",
             "project_tags": "true",
         },
         "service_available": {
