@@ -55,7 +55,7 @@ def rotate_keys(tx: Transaction, max_active_keys: int = MAX_ACTIVE_KEYS) -> int:
 
 def cipher(tx: Transaction, at: int) -> MultiFernet:
     """What encrypts with the primary key and opens with any, at generation `at`."""
-    return generation.memory(tx).remember(("cipher", at), lambda: _load(tx))
+    return generation.memory(tx).remember(at, "cipher", lambda: _load(tx))
 
 
 def _load(tx: Transaction) -> MultiFernet:

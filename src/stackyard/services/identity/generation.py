@@ -34,7 +34,7 @@ generations = sa.Table(
 _READ = "SELECT value FROM identity_generation WHERE id = 1"
 _CHANGE = sa.update(generations).where(generations.c.id == 1).values(value=bindparam("new"))
 _INSERT = sa.insert(generations)
-_KEPT = 8192
+_KEPT = 4096
 
 
 def current(tx: Transaction) -> int:
@@ -55,34 +55,38 @@ def bump(tx: Transaction) -> None:
 
 
 class Memory:
-    """What was worked out, by generation and key; the least recently used goes first."""
+    """What was worked out at one generation, by key; the least recently used goes first, all of it at a change."""
 
     def __init__(self, size: int = _KEPT) -> None:
         self._size = size
+        self._at = 0
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: Hashable) -> Any:
-        """What is kept under `key`, or None."""
+    def get(self, at: int, key: Hashable) -> Any:
+        """What is kept under `key` at generation `at`, or None."""
         with self._lock:
-            found = self._kept.get(key)
+            found = self._kept.get(key) if at == self._at else None
             if found is not None:
                 self._kept.move_to_end(key)
             return found
 
-    def put(self, key: Hashable, value: Any) -> None:
-        """Keep `value`."""
+    def put(self, at: int, key: Hashable, value: Any) -> None:
+        """Keep `value`; nothing of another generation is kept beside it."""
         with self._lock:
+            if at != self._at:
+                self._kept.clear()
+                self._at = at
             self._kept[key] = value
             if len(self._kept) > self._size:
                 self._kept.popitem(last=False)
 
-    def remember(self, key: Hashable, work_out: Callable[[], T]) -> T:
-        """What is kept under `key`, else what `work_out` answers, which is then kept."""
-        found: T | None = self.get(key)
+    def remember(self, at: int, key: Hashable, work_out: Callable[[], T]) -> T:
+        """What is kept under `key` at generation `at`, else what `work_out` answers, which is then kept."""
+        found: T | None = self.get(at, key)
         if found is None:
             found = work_out()
-            self.put(key, found)
+            self.put(at, key, found)
         return found
 
 

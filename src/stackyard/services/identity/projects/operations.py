@@ -65,9 +65,11 @@ def show(tx: Transaction, call: Call) -> dict[str, Any]:
 def create(tx: Transaction, call: Call) -> dict[str, Any]:
     """Make a project, or a domain when it is to act as one."""
     asked, extra = attributes.read(call.body, NewProject, "project")
+    if asked.is_domain:
+        call.require("identity:create_domain", call.target)
+        if asked.parent_id or asked.domain_id:
+            raise BadRequest("only root projects are allowed to act as domains.")
     domain_id, parent_id = (tables.NO_DOMAIN, None) if asked.is_domain else _place(tx, call, asked)
-    if asked.is_domain and asked.parent_id:
-        raise BadRequest("only root projects are allowed to act as domains.")
     name = asked.name.strip()
     check_name_free(tx, domain_id, name)
     row = {
@@ -95,10 +97,8 @@ def _place(tx: Transaction, call: Call, asked: NewProject) -> tuple[str, str]:
     parent = tx.first(tables.BY_ID, {"id": asked.parent_id}) if asked.parent_id else None
     if asked.parent_id and parent is None:
         raise BadRequest(f"Could not find project: {asked.parent_id}.")
-    domain_id = asked.domain_id or None
-    if domain_id is None:
-        # Beside a parent the domain need not be told: there is only one that fits.
-        domain_id = (parent.domain_id or parent.id) if parent is not None else default_domain(call)
+    # Not the parent's domain: the rule was asked about this one.
+    domain_id = asked.domain_id or default_domain(call)
     domain = tx.first(tables.BY_ID, {"id": domain_id})
     if domain is None or not domain.is_domain:
         raise BadRequest(f"Could not find domain: {domain_id}.")

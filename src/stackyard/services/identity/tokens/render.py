@@ -19,8 +19,8 @@ _encode = msgspec.json.Encoder().encode
 def token_bytes(tx: Transaction, session: Session, root_url: str, *, with_catalog: bool) -> bytes:
     """The JSON of a token, from memory where nothing has changed since."""
     at = generation.current(tx)
-    key = (at, session.token.audit_ids, session.token.expires_at, root_url, with_catalog)
-    return generation.memory(tx).remember(key, lambda: _encode(_body(tx, session, root_url, with_catalog)))
+    key = (session.token.audit_ids, session.token.expires_at, root_url, with_catalog)
+    return generation.memory(tx).remember(at, key, lambda: _encode(_body(tx, session, root_url, with_catalog)))
 
 
 def _body(tx: Transaction, session: Session, root_url: str, with_catalog: bool) -> dict[str, Any]:

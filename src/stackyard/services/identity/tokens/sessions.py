@@ -52,13 +52,13 @@ def find_session(tx: Transaction, text: str, window: timedelta = timedelta()) ->
     """
     at = generation.current(tx)
     memory = generation.memory(tx)
-    session: Session | None = memory.get((at, text))
+    session: Session | None = memory.get(at, text)
     if session is None:
         token = payload.unseal(fernet.cipher(tx, at), text)
         if token is None:
             raise Unauthorized(REFUSED, kind="TokenNotFound")
         session = open_session(tx, token)
-        memory.put((at, text), session)
+        memory.put(at, text, session)
     if session.token.expires_at + window <= tx.now:
         raise Unauthorized(REFUSED, kind="TokenExpired")
     return session

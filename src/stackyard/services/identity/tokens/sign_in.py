@@ -57,7 +57,7 @@ def _issue(tx: Transaction, call: Call, auth: Auth, evidence: Evidence) -> Reply
     session = open_session(tx, token)
     at = generation.current(tx)
     text = payload.seal(fernet.cipher(tx, at), token)
-    generation.memory(tx).put((at, text), session)
+    generation.memory(tx).put(at, text, session)
     body = token_bytes(tx, session, call.root_url, with_catalog=call.query.get("nocatalog") is None)
     return Reply(body, status=201, headers={"X-Subject-Token": text, "Vary": "X-Auth-Token"})
 
@@ -70,9 +70,19 @@ def _proven_user(tx: Transaction, evidence: Evidence) -> Row[Any]:
     if user is None or not user.enabled or user.password_hash != evidence.user.password_hash:
         raise Unauthorized(REFUSED)
     expires = user.password_expires_at
+    if not _enough_methods(user.options, set(evidence.methods)):
+        raise Unauthorized(f"Additional authentications steps required for user: {user.id}.")
     if "password" in evidence.methods and evidence.session is None and expires is not None and expires <= tx.now:
         raise Unauthorized(f"The password is expired and needs to be changed for user: {user.id}.")
     return user
+
+
+def _enough_methods(options: dict[str, Any], methods: set[str]) -> bool:
+    """Whether one of the user's multi-factor rules is met, if he has any."""
+    rules = [set(rule) for rule in options.get("multi_factor_auth_rules", []) if rule]
+    if not rules or options.get("multi_factor_auth_enabled") is False:
+        return True
+    return any(rule <= methods for rule in rules)
 
 
 def _scope(tx: Transaction, auth: Auth, evidence: Evidence, user: Row[Any]) -> tuple[int, str]:
