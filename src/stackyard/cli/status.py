@@ -33,7 +33,8 @@ def command(state_dir: Path | None, as_json: bool) -> None:
 
 def gather(state: StateDirectory) -> dict[str, Any]:
     """All that status tells."""
-    from stackyard.app import SERVICES, counts
+    from stackyard.app import SERVICES
+    from stackyard.insight import counts
     from stackyard.launch import server_url
 
     cloud = state.read()

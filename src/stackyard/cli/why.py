@@ -44,7 +44,7 @@ def command(state_dir: Path | None, resource: str, as_json: bool) -> None:
 
 def find(tx: Transaction, resource: str) -> list[str]:
     """The ids of what is meant: by name among what is there, else the id as it is when it ever had an entry."""
-    from stackyard.app import find_by_name
+    from stackyard.insight import find_by_name
     from stackyard.core import timeline
     from stackyard.core.ids import is_uuid
 
@@ -56,7 +56,7 @@ def find(tx: Transaction, resource: str) -> list[str]:
 
 def tell(tx: Transaction, resource_id: str) -> Story:
     """What is written down of one resource."""
-    from stackyard.app import explain
+    from stackyard.insight import explain
     from stackyard.core import timeline
     from stackyard.core.reconcile import waiting
 

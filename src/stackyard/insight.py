@@ -1,0 +1,27 @@
+"""What all services together tell of their resources: for `stackyard why`, `status` and `doctor`."""
+
+from __future__ import annotations
+
+from stackyard.core.db import Transaction
+from stackyard.core.explain import Explanation
+from stackyard.services.containers import explain as containers
+from stackyard.services.identity import explain as identity
+from stackyard.services.image import explain as image
+from stackyard.services.network import explain as network
+
+TELLERS = (identity, image, network, containers)
+
+
+def explain(tx: Transaction, resource_id: str) -> list[Explanation]:
+    """Every resource of this id, whatever its kind."""
+    return [found for teller in TELLERS for found in teller.explain(tx, resource_id)]
+
+
+def find_by_name(tx: Transaction, name: str) -> list[str]:
+    """The ids of every resource of this name, whatever its kind."""
+    return list(dict.fromkeys(found for teller in TELLERS for found in teller.named(tx, name)))
+
+
+def counts(tx: Transaction) -> dict[str, int]:
+    """How many there are, by kind."""
+    return {kind: number for teller in TELLERS for kind, number in teller.counts(tx).items()}
