@@ -412,3 +412,11 @@ def test_ids_that_are_none(images: ImageCloud) -> None:
         for path in ("", "/file", "/members", "/tasks"):
             assert demo.get(f"/v2/images/{image_id}{path}").status_code == 404
         assert demo.delete(f"/v2/images/{image_id}").status_code == 404
+
+
+def test_an_empty_id_is_no_list(images: ImageCloud) -> None:
+    demo = images.client("demo")
+    make(demo)
+    assert demo.get("/v2/images/").status_code == 404
+    assert demo.delete("/v2/images/").status_code == 404
+    assert listed(demo) == ["one"]

@@ -37,6 +37,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/versions", discovery.explicit_versions, PUBLIC),
     Route("GET", "/v2/images", images.list_, "get_images"),
     Route("POST", "/v2/images", images.create, "add_image", status=201, body=dict, target=images.load_new),
+    Route("DELETE", "/v2/images", images.nameless, "delete_image"),
     _image("GET", _IMAGE, images.show, "get_image"),
     _image("PATCH", _IMAGE, patch.update, "modify_image", body=list),
     _image("DELETE", _IMAGE, images.delete, "delete_image"),

@@ -138,6 +138,8 @@ def require_visibility(call: Call, visibility: str, target: Mapping[str, Any]) -
 
 def list_(tx: Transaction, call: Call) -> dict[str, Any]:
     """The images that the caller may see, narrowed and ordered as the query asks."""
+    if call.request.scope["path"].endswith("/"):
+        nameless(tx, call)
     page = listing.page(tx, call)
     allows, credentials = call.runtime.policies.allows, call.credentials
     views = [image_view(row) for row in page.rows if allows("get_image", credentials, cast("Any", row._mapping))]
@@ -147,6 +149,12 @@ def list_(tx: Transaction, call: Call) -> dict[str, Any]:
     if page.marker is not None:
         body["next"] = f"/v2/images?{urlencode([*pairs, ('marker', page.marker)])}"
     return body
+
+
+def nameless(tx: Transaction, call: Call) -> None:
+    """`/v2/images/` is an image without an id, which there is none of: a client's empty variable must not list all."""
+    del tx, call
+    raise NotFound("Failed to find image: the address has no image id.", kind="ImageNotFound")
 
 
 def show(tx: Transaction, call: Call) -> dict[str, Any]:
