@@ -278,6 +278,7 @@ BAD_RULES: dict[str, dict[str, object]] = {
     "port": {"protocol": "tcp", "port_min": 80, "port_max": 70000},
     "range": {"protocol": "udp", "port_min": 90, "port_max": 80},
     "icmp": {"protocol": "icmp", "port_min": 300},
+    "icmpv6 in IPv4": {"protocol": "ipv6-icmp"},
     "icmp code alone": {"protocol": "icmp", "port_max": 3},
     "family": {"remote_cidr": "fd01::/64"},
     "cidr": {"remote_cidr": "everywhere"},

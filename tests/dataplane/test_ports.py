@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from tests.dataplane.lab import EVERYTHING, OUTWARD, Lab, allow, echoes, new_mac, run, subnet, until
 
+from stackyard.host.network.checks import PROTOCOLS
 from stackyard.host.specs import AddressPair
 
 pytestmark = pytest.mark.root
@@ -151,6 +152,28 @@ def test_ports_protocols_and_icmp_types_are_told_apart(lab: Lab) -> None:
         assert not far.reaches("10.1.0.6", 8005, wait=0.4)
     assert far.pings("10.1.0.6")
     assert not one.pings("fd01::6", wait=0.4)
+
+
+def test_the_kernel_takes_every_protocol_and_range(lab: Lab) -> None:
+    rules = [
+        allow(direction, version, protocol=name)
+        for name in (*PROTOCOLS, "0", "200", "255", "any")
+        for version in (4, 6)
+        for direction in ("ingress", "egress")
+        if not (version == 4 and PROTOCOLS.get(name) == 58)
+    ]
+    ranges = ((0, 65535), (0, 0), (65535, 65535), (1, None), (None, 9), (53, 54))
+    for name in ("tcp", "udp", "sctp", "dccp", "udplite"):
+        rules += [allow("ingress", 4, protocol=name, port_min=low, port_max=high) for low, high in ranges]
+    for version in (4, 6):
+        icmp = ((0, None), (255, 255), (8, 0), (3, 4))
+        rules += [allow("ingress", version, protocol="icmp", port_min=kind, port_max=code) for kind, code in icmp]
+        rules += [allow("egress", version, remote_group="friends")]
+    four = ("0.0.0.0/0", "10.0.0.1", "10.0.0.1/8", "255.255.255.255")
+    six = ("::/0", "fd00::1", "fd00::1/7", "::1/128", "::ffff:1.2.3.4")
+    rules += [allow("ingress", 6 if ":" in item else 4, remote_cidr=item) for item in (*four, *six)]
+    lab.group(*rules, members=("10.0.0.1", "fd00::1", "::ffff:1.2.3.4", "0.0.0.0"))
+    assert lab.driver.observe().problems == {}
 
 
 def test_a_port_that_is_down_carries_nothing(lab: Lab) -> None:

@@ -14,6 +14,7 @@ from tests.dataplane.lab import EVERYTHING, HOST, Endpoint, Lab, new_id, new_mac
 
 from stackyard.host.errors import HostError
 from stackyard.host.network import names
+from stackyard.host.network.features import network_features
 from stackyard.host.specs import FloatingIPSpec, HostRecord, NetworkSpec, RouterSpec, SecurityGroupSpec
 
 pytestmark = pytest.mark.root
@@ -246,3 +247,12 @@ def test_purge_leaves_nothing(cloud: Cloud) -> None:
     cloud.lab.driver.start()
     cloud.apply_all()
     assert until(cloud.works)
+
+
+def test_the_machines_features_are_found_without_a_trace() -> None:
+    before = run("ip", "link").stdout, run("nft", "list", "tables").stdout
+    found = {feature.name: feature for feature in network_features()}
+    assert found["bridge"].ok
+    assert found["connection tracking zones"].ok
+    assert all(feature.remedy for feature in found.values() if not feature.ok)
+    assert (run("ip", "link").stdout, run("nft", "list", "tables").stdout) == before

@@ -28,7 +28,7 @@ def announce(device: str, mac: str, addresses: Iterable[str]) -> None:
     wanted = [item for item in addresses if ":" not in item]
     if not wanted:
         return
-    # Protocol 0 receives nothing, which makes the socket cheap. Closing it takes the kernel 10 ms: nobody waits for that.
+    # Protocol 0 receives nothing, so opening is cheap; closing takes the kernel 10 ms, for which nobody waits.
     raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     try:
         with contextlib.suppress(OSError):

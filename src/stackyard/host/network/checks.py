@@ -76,7 +76,7 @@ def mac(text: str) -> str:
 
 
 def protocol(rule: SecurityRule) -> int | None:
-    """The rule's IP protocol number, None for any. For IPv6, icmp means ICMPv6."""
+    """The rule's IP protocol number, None for any (0 means any too). For IPv6, icmp means ICMPv6."""
     if rule.protocol is None or rule.protocol == "any":
         return None
     number = PROTOCOLS.get(rule.protocol.lower())
@@ -84,6 +84,8 @@ def protocol(rule: SecurityRule) -> int | None:
         if not re.fullmatch(r"[0-9]{1,3}", rule.protocol) or int(rule.protocol) > 255:
             raise SpecError(f"{rule.protocol!r} is not an IP protocol")
         number = int(rule.protocol)
+    if number == 0:
+        return None
     return 58 if number == 1 and rule.ethertype == 6 else number
 
 
@@ -182,6 +184,8 @@ def check_rule(rule: SecurityRule) -> None:
     if rule.direction not in ("ingress", "egress") or rule.ethertype not in (4, 6):
         raise SpecError(f"no rule has direction {rule.direction!r} and ethertype {rule.ethertype!r}")
     number = protocol(rule)
+    if number == 58 and rule.ethertype == 4:
+        raise SpecError("ICMPv6 does not travel in IPv4")
     if number in (1, 58):
         _check_number(rule.port_min, 255, "an ICMP type")
         _check_number(rule.port_max, 255, "an ICMP code")

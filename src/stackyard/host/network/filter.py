@@ -3,8 +3,8 @@
 Two tables. `inet stackyard` sees bridged packets through br_netfilter and gives every bridge a conntrack zone of its
 own, then writes the connection's state into the packet's mark, because the bridge family cannot read connection state
 on every kernel. `bridge stackyard` knows the port a packet comes from and goes to: it stops spoofing in prerouting, and
-in forward runs first the sender's egress rules, then the receiver's ingress rules. Established connections pass by their
-mark. A port that no map knows, and that is not in the set of ports without port security, is closed both ways.
+in forward runs first the sender's egress rules, then the receiver's ingress rules. Established connections pass by
+their mark. A port that no map knows, and that is not in the set of ports without port security, is closed both ways.
 Marks: 1 established or related, 2 invalid, 0 anything else.
 """
 
@@ -20,20 +20,25 @@ from stackyard.host.specs import PortSpec
 TABLE = "bridge stackyard"
 TRACKING = "inet stackyard"
 
-BASE = (
-    Chain("input", ("drop",), "{ type filter hook input priority -200; policy accept; }"),
-    Chain("spoof", ("iifname vmap @spoof", 'iifname "syp*" iifname != @free drop'), "{ type filter hook prerouting priority -300; policy accept; }"),
-    Chain("egress", ("meta mark 1 accept", "iifname vmap @egress", 'iifname "syp*" iifname != @free drop'),
-          "{ type filter hook forward priority -200; policy accept; }"),
-    Chain("ingress", ("meta mark 1 accept", "oifname vmap @ingress", 'oifname "syp*" oifname != @free drop'),
-          "{ type filter hook forward priority -190; policy accept; }"),
-)  # fmt: skip
+_UNKNOWN_FROM, _UNKNOWN_TO = (f'{side} "syp*" {side} != @free drop' for side in ("iifname", "oifname"))
 
+
+def _hook(name: str, priority: int) -> str:
+    return f"{{ type filter hook {name} priority {priority}; policy accept; }}"
+
+
+BASE = (
+    Chain("input", ("drop",), _hook("input", -200)),
+    Chain("spoof", ("iifname vmap @spoof", _UNKNOWN_FROM), _hook("prerouting", -300)),
+    Chain("egress", ("meta mark 1 accept", "iifname vmap @egress", _UNKNOWN_FROM), _hook("forward", -200)),
+    Chain("ingress", ("meta mark 1 accept", "oifname vmap @ingress", _UNKNOWN_TO), _hook("forward", -190)),
+)
+
+_STATES = ("ct state established,related meta mark set 1", "ct state invalid meta mark set 2")
 TRACKING_BASE = (
-    Chain("zone", ("ct zone set iifname map @zones",), "{ type filter hook prerouting priority -300; policy accept; }"),
-    Chain("state", ("ct state established,related meta mark set 1", "ct state invalid meta mark set 2"),
-          "{ type filter hook prerouting priority -150; policy accept; }"),
-)  # fmt: skip
+    Chain("zone", ("ct zone set iifname map @zones",), _hook("prerouting", -300)),
+    Chain("state", _STATES, _hook("prerouting", -150)),
+)
 
 _DISPATCH = (("spoof", "s_"), ("egress", "e_"), ("ingress", "i_"))
 

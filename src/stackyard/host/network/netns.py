@@ -64,6 +64,11 @@ def _share_directory() -> None:
     _call("sharing /run/netns", _mount("", directory, _MS_SHARED | _MS_REC))
 
 
+def unshare() -> None:
+    """Give the calling thread a new, empty namespace, which ends with the thread."""
+    _call("unshare", _libc.unshare(_CLONE_NEWNET))
+
+
 def create(name: str) -> bool:
     """Make the namespace when it is not there; True when it was made. Raises HostError."""
     if exists(name):
@@ -74,7 +79,7 @@ def create(name: str) -> bool:
         path = Path(path_of(name))
         path.touch(mode=0o444)
         try:
-            _call("unshare", _libc.unshare(_CLONE_NEWNET))
+            unshare()
             _call("binding the namespace", _mount("/proc/thread-self/ns/net", str(path), _MS_BIND))
         except BaseException:
             path.unlink(missing_ok=True)

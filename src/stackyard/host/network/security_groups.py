@@ -1,7 +1,7 @@
 """Security groups: rules as nftables text, the change from one spec to the next, which connections are still allowed.
 
-Pure. A group is two chains (egress, ingress) that ports' chains jump to, and two sets with its members' addresses (IPv4,
-IPv6) that other groups' rules look into.
+Pure. A group is two chains (egress, ingress) that ports' chains jump to, and two sets with its members' addresses
+(IPv4, IPv6) that other groups' rules look into.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from stackyard.host.network import bridges, daemons, names, netns, ports, routers, security_groups
+from stackyard.host.network import bridges, checks, daemons, names, netns, ports, routers, security_groups
 from stackyard.host.network import filter as rules
 from stackyard.host.network.applied import Applied
 from stackyard.host.network.fabric import Fabric, Link
@@ -110,13 +110,18 @@ def _group_problems(parts: Parts, view: _View) -> dict[str, str]:
     for spec in list(parts.applied.groups.values()):
         chains_hold = all(map(view.filters.holds, security_groups.group_chains(spec)))
         members_hold = all(
-            view.filters.elements.get(rules.member_set(spec.id, version)) == members
+            _addresses(view.filters.elements.get(rules.member_set(spec.id, version))) == members
             for version, members in security_groups.members_by_version(spec).items()
         )
         if not chains_hold or not members_hold:
             found[spec.id] = "its rules were changed" if not chains_hold else "its members were changed"
             parts.applied.groups.pop(spec.id)
     return found
+
+
+def _addresses(elements: frozenset[str] | None) -> frozenset[str] | None:
+    """Elements of a set in the form in which we write addresses; nft writes some IPv6 addresses otherwise."""
+    return None if elements is None else frozenset(str(checks.address(item)) for item in elements)
 
 
 def _group_ids(view: _View) -> frozenset[str]:
