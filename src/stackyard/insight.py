@@ -22,6 +22,11 @@ def find_by_name(tx: Transaction, name: str) -> list[str]:
     return list(dict.fromkeys(found for teller in TELLERS for found in teller.named(tx, name)))
 
 
+def expected(tx: Transaction) -> dict[str, set[str]]:
+    """The ids of what should be on this host now, by kind: network, port, router, container."""
+    return {**network.expected(tx), **containers.expected(tx)}
+
+
 def counts(tx: Transaction) -> dict[str, int]:
     """How many there are, by kind."""
     return {kind: number for teller in TELLERS for kind, number in teller.counts(tx).items()}

@@ -44,9 +44,9 @@ def command(state_dir: Path | None, resource: str, as_json: bool) -> None:
 
 def find(tx: Transaction, resource: str) -> list[str]:
     """The ids of what is meant: by name among what is there, else the id as it is when it ever had an entry."""
-    from stackyard.insight import find_by_name
     from stackyard.core import timeline
     from stackyard.core.ids import is_uuid
+    from stackyard.insight import find_by_name
 
     if is_uuid(resource):
         return [resource]
@@ -56,9 +56,9 @@ def find(tx: Transaction, resource: str) -> list[str]:
 
 def tell(tx: Transaction, resource_id: str) -> Story:
     """What is written down of one resource."""
-    from stackyard.insight import explain
     from stackyard.core import timeline
     from stackyard.core.reconcile import waiting
+    from stackyard.insight import explain
 
     rows: list[Mapping[Any, Any]] = [row._mapping for row in timeline.read(tx, resource_id)]
     return Story(

@@ -12,6 +12,9 @@ from stackyard.services.containers.containers.tables import containers
 _ONE = sa.select(containers).where(containers.c.uuid == bindparam("id"))
 _NAMED = sa.select(containers.c.uuid).where(containers.c.name == bindparam("name"))
 _COUNT = sa.select(containers.c.status, sa.func.count().label("number")).group_by(containers.c.status)
+_MADE = sa.select(containers.c.uuid).where(
+    containers.c.status.not_in(("Creating", "Deleting", "Deleted", "Error")), containers.c.wanted != "deleted"
+)
 
 
 def explain(tx: Transaction, resource_id: str) -> list[Explanation]:
@@ -19,7 +22,7 @@ def explain(tx: Transaction, resource_id: str) -> list[Explanation]:
     row = tx.first(_ONE, {"id": resource_id})
     if row is None:
         return []
-    ports = tuple(f"port {interface['port_id']}" for interface in row.interfaces if interface.get("port_id"))
+    ports = tuple(f"port {interface['port']}" for interface in row.interfaces if interface.get("port"))
     return [
         Explanation(
             kind="container",
@@ -42,3 +45,8 @@ def named(tx: Transaction, name: str) -> list[str]:
 def counts(tx: Transaction) -> dict[str, int]:
     """Containers by state."""
     return {f"containers {row.status}": row.number for row in tx.all(_COUNT)}
+
+
+def expected(tx: Transaction) -> dict[str, set[str]]:
+    """Containers that the engine should have: all that were made and are not being deleted."""
+    return {"container": {row.uuid for row in tx.all(_MADE)}}

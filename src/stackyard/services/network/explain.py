@@ -142,3 +142,12 @@ def named(tx: Transaction, name: str) -> list[str]:
 def counts(tx: Transaction) -> dict[str, int]:
     """How many there are of each."""
     return {f"{kind}s": int(tx.scalar(statement)) for kind, statement in _COUNTS.items()}
+
+
+def expected(tx: Transaction) -> dict[str, set[str]]:
+    """What the host should have: every network and router, and the ports that are bound to a namespace."""
+    return {
+        "network": {row.id for row in tx.all(sa.select(networks.c.id))},
+        "router": {row.id for row in tx.all(sa.select(routers.c.id))},
+        "port": {row.id for row in tx.all(sa.select(ports.c.id).where(ports.c.netns.is_not(None)))},
+    }
