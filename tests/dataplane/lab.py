@@ -41,6 +41,13 @@ def new_mac() -> str:
     return "fa:16:3e:" + ":".join(f"{byte:02x}" for byte in os.urandom(3))
 
 
+def free_port() -> int:
+    """A TCP port of the host that nobody uses."""
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        return int(probe.getsockname()[1])
+
+
 def until(condition: Callable[[], object], seconds: float = 5.0) -> bool:
     """Whether the condition became true in time; asked again and again without sleeping through it."""
     deadline = time.monotonic() + seconds

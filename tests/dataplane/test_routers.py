@@ -72,14 +72,14 @@ def test_tenants_leave_behind_the_routers_address_and_reach_only_open_ports_of_t
     lab.router(inside, external=outside, gateway="198.18.40.10")
     one = lab.attach(inside, "10.1.0.5", groups=(lab.group(*OUTWARD),), gateways=("10.1.0.1",))
     assert one.pings("198.18.40.1")
-    with HOST.serves(39001) as opened, HOST.serves(39002):
-        client = one.connect("198.18.40.1", 39001)
+    with HOST.serves(lab.host_ports[0]) as opened, HOST.serves(0) as closed:
+        client = one.connect("198.18.40.1", lab.host_ports[0])
         assert client is not None
         server, (source, _) = opened.accept()
         with client, server:
             assert source == "198.18.40.10"
             assert echoes(client, server)
-        assert not one.reaches("198.18.40.1", 39002, wait=0.4)
+        assert not one.reaches("198.18.40.1", closed.getsockname()[1], wait=0.4)
 
 
 def test_a_floating_ip_leads_in_and_leads_out_and_ends_with_its_connections(lab: Lab) -> None:
@@ -90,11 +90,11 @@ def test_a_floating_ip_leads_in_and_leads_out_and_ends_with_its_connections(lab:
     with_ip = msgspec.structs.replace(router, floating_ips=(floating("198.18.40.50", "10.1.0.5"),))
     lab.driver.apply_router(with_ip)
     assert HOST.pings("198.18.40.50")
-    with one.serves(80) as listener, HOST.serves(39001) as opened:
+    with one.serves(80) as listener, HOST.serves(lab.host_ports[0]) as opened:
         client = HOST.connect("198.18.40.50", 80)
         assert client is not None
         server, _ = listener.accept()
-        out = one.connect("198.18.40.1", 39001)
+        out = one.connect("198.18.40.1", lab.host_ports[0])
         assert out is not None
         accepted, (source, _) = opened.accept()
         assert source == "198.18.40.50"
