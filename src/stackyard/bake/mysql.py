@@ -94,7 +94,7 @@ RECIPE = Recipe(
         "mariadb-client-core|mariadb-client-core-10.6",
         "busybox-static",
     ),
-    without=("debconf", "perl-base"),
+    without=("debconf", "gcc-*-base", "perl-base"),
     drop=(
         "usr/lib/*/gconv/*", "usr/share/mysql/[a-z]*/errmsg.sys.*", "etc/mysql/*", "usr/bin/mariadb-backup",
         "usr/bin/*test*", "usr/share/mysql/mysql-test/*",

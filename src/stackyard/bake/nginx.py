@@ -56,9 +56,8 @@ RECIPE = Recipe(
     name="nginx",
     packages=("nginx", "busybox-static"),
     without=(
-        "debconf", "gcc-12-base", "iproute2", "libbpf1", "libbsd0", "libcap2", "libcap2-bin", "libdb5.3", "libelf1",
-        "libmd0", "libmnl0", "libselinux1", "libtirpc-common", "libtirpc3", "libtirpc3t64", "libxtables12",
-        "libbpf0", "libelf1t64", "libbpf1t64", "libdb5.3t64", "gcc-13-base", "gcc-14-base", "gcc-15-base",
+        "debconf", "gcc-*-base", "iproute2", "libbpf*", "libbsd0", "libcap2*", "libdb5.3*", "libelf1*", "libmd0",
+        "libmnl0", "libselinux1", "libtirpc*", "libxtables12",
     ),
     drop=("usr/lib/*/gconv/*", "etc/nginx/sites-*", "etc/nginx/conf.d/*", "var/www/*"),
     users=(_USER,),

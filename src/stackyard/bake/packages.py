@@ -5,6 +5,7 @@ apt is told that nothing is installed, so that the answer is complete and the ma
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import re
 import shutil
@@ -42,24 +43,25 @@ class Packages:
     def fetch(self, wanted: Iterable[str], bare: Iterable[str], without: Iterable[str]) -> list[Path]:
         """The files of the `wanted` packages with all they depend on, and of the `bare` ones alone.
 
-        An entry may name alternatives (`a|b`): the first that the release has is taken. `without` are left out.
+        An entry may name alternatives (`a|b`): the first that the release has is taken. What matches one of the
+        patterns in `without` is left out.
         """
         for tool in ("apt-get", "dpkg-deb"):
             if shutil.which(tool) is None:
                 raise HostError(f"baking images needs {tool}, which Debian and Ubuntu have")
         self._prepare()
-        left_out = frozenset(without)
         try:
-            return self._fetch([*wanted], [*bare], left_out)
+            return self._fetch([*wanted], [*bare], [*without])
         except HostError:
             # The machine's lists are missing, or name versions that the mirror has replaced.
             self._update()
-            return self._fetch([*wanted], [*bare], left_out)
+            return self._fetch([*wanted], [*bare], [*without])
 
-    def _fetch(self, wanted: list[str], bare: list[str], without: frozenset[str]) -> list[Path]:
+    def _fetch(self, wanted: list[str], bare: list[str], without: list[str]) -> list[Path]:
         resolved = self._resolve("install", self._available(wanted))
         alone = self._resolve("download", self._available(bare)) if bare else []
-        packages = {package.name: package for package in [*resolved, *alone] if package.name not in without}
+        left_out = re.compile("|".join(map(fnmatch.translate, without)) or r"\b\B")
+        packages = {package.name: package for package in [*resolved, *alone] if not left_out.match(package.name)}
         missing = {name: package for name, package in packages.items() if not self._has(package)}
         if missing:
             self._progress(f"fetching {len(missing)} packages, {sum(p.size for p in missing.values()) >> 20} MiB")

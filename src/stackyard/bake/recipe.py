@@ -21,9 +21,10 @@ class User(msgspec.Struct, frozen=True):
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """One image. Paths have no leading slash.
 
-    `packages` come with their dependencies but those `without`; `bare` ones come alone; `a|b` takes the first that the
-    release has. `drop` are patterns of paths to leave out. `files` starting with #! are executable. `links` are
-    symbolic; a `*` in a destination is resolved among the unpacked paths. `config` is the image's own (Cmd, Env ...).
+    `packages` come with their dependencies, but for those that match a pattern in `without`; `bare` ones come alone;
+    `a|b` takes the first that the release has. `drop` are patterns of paths to leave out. `files` starting with #! are
+    executable. `links` are symbolic; a `*` in a destination is resolved among the unpacked paths. `config` is the
+    image's own (Cmd, Env ...).
     """
 
     name: str

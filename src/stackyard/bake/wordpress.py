@@ -152,11 +152,11 @@ RECIPE = Recipe(
         "libjs-cropper", "libjs-underscore", "libjs-prototype", "libjs-scriptaculous", "php-getid3",
     ),
     without=(
-        "debconf", "debianutils", "dpkg", "tar", "perl", "perl-base", "perl-modules-5.36", "libperl5.36", "usrmerge",
+        "debconf", "debianutils", "dpkg", "tar", "perl", "perl-base", "perl-modules-*", "libperl5.*", "usrmerge",
         "libfile-find-rule-perl", "libnumber-compare-perl", "libtext-glob-perl", "init-system-helpers", "ucf",
-        "sensible-utils", "sysvinit-utils", "procps", "psmisc", "php-common", "lsb-base", "libgdbm6",
-        "libgdbm-compat4", "apache2", "apache2-utils", "apache2-data", "libapache2-mod-php", "php-mysql",
-        "php-mbstring", "php-xml", "media-types",
+        "sensible-utils", "sysvinit-utils", "procps", "psmisc", "php-common", "lsb-base", "libgdbm*", "apache2",
+        "apache2-utils", "apache2-data", "libapache2-mod-php", "php-mysql", "php-mbstring", "php-xml",
+        "media-types",
     ),
     drop=(
         # PHP is built to read the zones from here, and crashes without UTC; these are the same zones once more.

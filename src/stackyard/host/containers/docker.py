@@ -39,6 +39,7 @@ from stackyard.host.specs import (
 _START_TIMEOUT = 120
 _EXEC_TIMEOUT = 600
 _SAMPLE_INTERVAL = 0.15
+_PURGE_THREADS = 4
 _EVENTS = ("start", "die", "oom", "health_status", "destroy", "pause", "unpause")
 
 
@@ -257,10 +258,13 @@ class DockerEngine:
                 yield self._event(line)
 
     def purge(self) -> None:
-        for entry in self.list():
-            self.remove(entry.id, force=True)
-        for container_id in self.sandboxes():
-            self.remove_sandbox(container_id)
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(_PURGE_THREADS) as pool:
+            # All are tried; the first failure is raised then.
+            list(pool.map(lambda entry: self.remove(entry.id, force=True), self.list()))
+            list(pool.map(self.remove_sandbox, self.sandboxes()))
+        self._sandboxes.leave()
         self._images.purge()
         if self._sandboxes.mode == "pause":
             with contextlib.suppress(HostError):  # another cloud's sandboxes may need it

@@ -21,7 +21,7 @@ from pathlib import Path
 from stackyard.host.containers.docker_create import checked_id
 from stackyard.host.containers.docker_http import DockerHTTP
 from stackyard.host.containers.runtime import NAME, Runtime
-from stackyard.host.containers.sandboxes import RUN_DIR
+from stackyard.host.containers.sandboxes import RUN_DIR, remove_empty
 from stackyard.host.errors import EngineUnavailableError, HostError
 
 _SYSTEM_SOCKET = "/var/run/docker.sock"
@@ -157,9 +157,7 @@ class Dockerd:
             shutil.rmtree(self._directory, ignore_errors=True)
             shutil.rmtree(self._run_dir, ignore_errors=True)
             shutil.rmtree(self._runtime.path.parent, ignore_errors=True)
-            for directory in (self._run_dir.parent / "netns", self._run_dir.parent, RUN_DIR):
-                with contextlib.suppress(OSError):  # not empty: another cloud's, or a sandbox that is still in use
-                    directory.rmdir()
+            remove_empty(self._run_dir.parent / "netns")
 
     def _arguments(self) -> list[str]:
         return [

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+import shutil
 import threading
 from pathlib import Path
 
@@ -124,6 +125,10 @@ class Runtime:
     def forget(self, engine_id: str) -> None:
         """The container is removed."""
         (self.records / engine_id).unlink(missing_ok=True)
+
+    def forget_all(self) -> None:
+        """All containers are removed; one whose removal was cut short may have left its record."""
+        shutil.rmtree(self.records, ignore_errors=True)
 
 
 def script(runc: str, records: Path) -> str:

@@ -7,6 +7,7 @@ namespace, and the real one joins it.
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -43,6 +44,10 @@ class Sandboxes(Protocol):
 
     def all(self) -> frozenset[str]:
         """The ids of those that exist, whole or in part."""
+        ...
+
+    def leave(self) -> None:
+        """Remove the directories, when nothing is left in them."""
         ...
 
     def place(self, body: dict[str, Any], container_id: str, hostname: str) -> None:
@@ -84,6 +89,10 @@ class RuntimeSandboxes:
 
     def all(self) -> frozenset[str]:
         return _entries(self._directory)
+
+    def leave(self) -> None:
+        self._runtime.forget_all()
+        remove_empty(self._directory)
 
     def place(self, body: dict[str, Any], container_id: str, hostname: str) -> None:
         if not namespaces.is_namespace(self.path(container_id)):
@@ -145,6 +154,9 @@ class PauseSandboxes:
         listed = self._http.call("GET", "/containers/json", {"all": True, "filters": filters})
         return _entries(self._directory) | {entry["Labels"][SANDBOX_LABEL] for entry in listed}
 
+    def leave(self) -> None:
+        remove_empty(self._directory)
+
     def place(self, body: dict[str, Any], container_id: str, hostname: str) -> None:
         if not self._pid(self._name(container_id)):
             raise NotFoundError(f"container {container_id} has no sandbox")
@@ -194,6 +206,13 @@ class PauseSandboxes:
             reply = self._http.request("POST", "/containers/create", {"name": name}, body)
         if reply.status != 409:
             raise_for_status(reply.status, reply.body)
+
+
+def remove_empty(directory: Path) -> None:
+    """Remove a directory of one cloud under /run/stackyard, and those above it, as far as they are empty."""
+    for path in (directory, directory.parent, RUN_DIR):
+        with contextlib.suppress(OSError):  # another cloud's, or a sandbox that is still in use
+            path.rmdir()
 
 
 def _entries(directory: Path) -> frozenset[str]:
