@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import tarfile
 import threading
 from collections.abc import Mapping
@@ -86,11 +87,11 @@ class MemoryImages:
             return self.add(name, MemoryImage(size=len(data)))
 
     def save(self, name: str) -> bytes:
-        """The archive that it was loaded from."""
+        """The archive that it was loaded from; of one that was not loaded, an archive with an empty layer."""
         with self._lock:
             if self.find(name) is None:
                 raise NotFoundError(f"the engine has no image {name}")
-            return self._archives.get(_tagged(name), b"")
+            return self._archives.get(_tagged(name)) or _archive(_tagged(name))
 
     def remove(self, name: str) -> None:
         """Forget the name."""
@@ -107,6 +108,24 @@ class MemoryImages:
     def _observation(self, image: MemoryImage) -> ImageObservation:
         names = tuple(sorted(name for name, known in self._images.items() if known is image))
         return ImageObservation(id=image.content_id(names[0]), names=names, size=image.size)
+
+
+def _archive(name: str) -> bytes:
+    layer = io.BytesIO()
+    tarfile.open(fileobj=layer, mode="w").close()
+    manifest = [{"Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"]}]
+    files = {
+        "manifest.json": json.dumps(manifest).encode(),
+        "config.json": json.dumps({"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers"}}).encode(),
+        "layer.tar": layer.getvalue(),
+    }
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as archive:
+        for path, data in files.items():
+            entry = tarfile.TarInfo(path)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    return content.getvalue()
 
 
 def _tagged(name: str) -> str:

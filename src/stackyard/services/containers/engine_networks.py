@@ -12,11 +12,7 @@ from stackyard.core.call import Call
 from stackyard.core.db import Transaction
 from stackyard.core.errors import NotFound
 from stackyard.services.containers.containers.bodies import Short
-
-try:  # TEMP
-    from stackyard.services.network import api as network_api
-except ImportError:  # TEMP
-    network_api = None  # TEMP
+from stackyard.services.network import api as network_api
 
 
 class NetworkBody(Body):

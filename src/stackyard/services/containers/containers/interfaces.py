@@ -16,11 +16,7 @@ from stackyard.services.containers.containers import ports, states, tables
 from stackyard.services.containers.containers.bodies import Net, Short
 from stackyard.services.containers.containers.create import KIND
 from stackyard.services.containers.containers.values import of_call
-
-try:  # TEMP
-    from stackyard.services.network import api as network_api
-except ImportError:  # TEMP
-    network_api = None  # TEMP
+from stackyard.services.network import api as network_api
 
 
 class AttachParameters(Body):
@@ -155,7 +151,7 @@ def _regroup(tx: Transaction, call: Call, action: str, groups: list[str]) -> Non
     if not row.interfaces:
         raise InvalidField("name", "the container is on no network.")
     for interface in row.interfaces:
-        network_api.set_port_groups(tx, call.runtime, interface["port"], groups)
+        network_api.set_security_groups(tx, interface["port"], groups)
     tables.update(tx, row, security_groups=groups)
     action_log.begin(tx, call, row.uuid, action, finished=True)
     timeline.record(tx, KIND, row.uuid, f"{action} asked", ", ".join(groups))

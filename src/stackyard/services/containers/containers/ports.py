@@ -16,12 +16,7 @@ from stackyard.core.errors import BadRequest, Conflict, Forbidden, InvalidField,
 from stackyard.core.runtime import Runtime
 from stackyard.services.containers.containers.bodies import Net
 from stackyard.services.containers.containers.names import dns_label
-
-try:  # TEMP
-    from stackyard.services.network import api as network_api
-except ImportError:  # TEMP
-    network_api = None  # TEMP
-
+from stackyard.services.network import api as network_api
 
 DEVICE_OWNER = "compute:zun"
 
@@ -50,7 +45,7 @@ class Requested:
 def resolve(tx: Transaction, call: Call, nets: list[Net]) -> list[Requested]:
     """Find what the names mean; without any, the project's own network. Refuses what the caller may not use."""
     if not nets:
-        network = network_api.default_network(tx, call.caller)
+        network = network_api.oldest_network(tx, call.caller)
         return [_allowed(call, network, Requested(network.id))]
     return [resolve_one(tx, call, net) for net in nets]
 
@@ -92,13 +87,10 @@ def _allowed(call: Call, network: Any, requested: Requested) -> Requested:
 
 def groups_of(tx: Transaction, call: Call, names: list[str]) -> list[str]:
     """The ids of security groups, each once."""
-    found = []
-    for name in names:
-        try:
-            found.append(str(network_api.find_security_group(tx, call.caller, name).id))
-        except NotFound:
-            raise BadRequest(f"Security group {name} not found.", kind="InvalidValue") from None
-    return list(dict.fromkeys(found))
+    try:
+        return network_api.find_security_groups(tx, call.caller, names)
+    except NotFound as error:
+        raise BadRequest(error.message, kind="InvalidValue") from None
 
 
 def expose(tx: Transaction, call: Call, uuid: str, exposed: list[str]) -> str:
@@ -106,13 +98,19 @@ def expose(tx: Transaction, call: Call, uuid: str, exposed: list[str]) -> str:
     rules = []
     for port in exposed:
         number, _, protocol = port.partition("/")
+        ports = {"port_range_min": int(number), "port_range_max": int(number)}
         rules += [
-            network_api.GroupRule(
-                direction="ingress", ethertype=ethertype, protocol=protocol, port_min=int(number), port_max=int(number)
-            )
+            {"direction": "ingress", "ethertype": ethertype, "protocol": protocol, **ports}
             for ethertype in ("IPv4", "IPv6")
         ]
-    return str(network_api.create_security_group(tx, call.runtime, call.caller, f"zun-{uuid}", rules=rules).id)
+    return network_api.create_security_group(
+        tx,
+        call.runtime,
+        str(call.caller.project_id),
+        f"zun-{uuid}",
+        description="The exposed ports of a container.",
+        rules=rules,
+    )
 
 
 def take(
@@ -138,7 +136,7 @@ def add(
     own = item.port_id is None
     if item.port_id is not None:
         port_id = item.port_id
-        network_api.claim_port(tx, call.runtime, port_id, device_id=owner.uuid, device_owner=DEVICE_OWNER)
+        network_api.claim_port(tx, port_id, device_id=owner.uuid, device_owner=DEVICE_OWNER)
     else:
         port_id = str(
             network_api.create_port(
@@ -147,18 +145,19 @@ def add(
                 call.caller,
                 network_api.PortRequest(
                     network_id=item.network_id,
+                    project_id=str(call.caller.project_id),
                     name=owner.name,
                     device_id=owner.uuid,
                     device_owner=DEVICE_OWNER,
                     dns_name=dns_label(owner.hostname),
-                    fixed_ips=item.fixed_ips,
+                    fixed_ips=tuple({"ip_address": ip} for ip in item.fixed_ips) or None,
                     security_groups=tuple(groups) if groups else None,
                 ),
             ).id
         )
     device = _free_device(interfaces)
     interfaces.append({"port": port_id, "network": item.network_id, "device": device, "own": own})
-    shown = network_api.port_view(tx, port_id)
+    shown = network_api.port_view(tx, port_id) or {"fixed_ips": ()}
     addresses.setdefault(item.network_id, []).extend(
         {
             "addr": fixed["ip_address"],
@@ -183,7 +182,8 @@ def give_back(tx: Transaction, runtime: Runtime, interfaces: list[Interface]) ->
             if interface["own"]:
                 network_api.delete_port(tx, runtime, interface["port"])
             else:
-                network_api.release_port(tx, runtime, interface["port"])
+                network_api.unbind_port(tx, interface["port"])
+                network_api.claim_port(tx, interface["port"], device_id="", device_owner="")
         except NotFound:
             continue
 
@@ -194,6 +194,6 @@ def drop_group(tx: Transaction, runtime: Runtime, group_id: str | None) -> None:
         return
     try:
         network_api.delete_security_group(tx, runtime, group_id)
-    except (NotFound, Conflict):
-        # Somebody has deleted it, or uses it for something else by now: then it is theirs.
+    except Conflict:
+        # Somebody has put ports of his own into it: then it is theirs.
         return

@@ -34,8 +34,24 @@ class ContainerView:
         return found
 
 
+_KEPT = 4096
+_kept: dict[str, tuple[tuple[int, datetime | None], dict[str, Any]]] = {}
+
+
 def row_view(row: Any, now: datetime) -> dict[str, Any]:
-    """Every key but the links."""
+    """Every key but the links. What has been rendered of a row is kept until the row changes: lists are asked often."""
+    key = (row.version, row.updated_at)
+    kept = _kept.get(row.uuid)
+    if kept is None or kept[0] != key:
+        if len(_kept) >= _KEPT:
+            _kept.clear()
+        kept = _kept[row.uuid] = (key, _rendered(row))
+    found = kept[1].copy()
+    found["status_detail"] = status_detail(found["status"], row.observed, now)
+    return found
+
+
+def _rendered(row: Any) -> dict[str, Any]:
     spec: Mapping[str, Any] = row.spec
     observed: Mapping[str, Any] = row.observed
     return {
@@ -59,7 +75,7 @@ def row_view(row: Any, now: datetime) -> dict[str, Any]:
         "image_pull_policy": spec["image_pull_policy"],
         "host": row.host,
         "restart_policy": spec["restart_policy"],
-        "status_detail": status_detail(row.status, observed, now),
+        "status_detail": None,  # depends on the time
         "interactive": row.interactive,
         "tty": row.tty,
         "image_driver": row.image_driver,

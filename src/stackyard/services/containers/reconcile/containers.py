@@ -26,12 +26,7 @@ from stackyard.services.containers.reconcile.plan import Step, Wish, plan
 from stackyard.services.containers.reconcile.settle import facts, settle
 from stackyard.services.containers.reconcile.spec import container_spec
 from stackyard.services.keys import ENGINE, HOST_NAME, STATE_DIR
-
-try:  # TEMP
-    from stackyard.services.network import api as network_api
-except ImportError:  # TEMP
-    network_api = None  # TEMP
-
+from stackyard.services.network import api as network_api
 
 ENGINE_AWAY_PAUSE = 2.0
 _LOST = (
@@ -142,7 +137,8 @@ class ContainerReconciler:
         if row.wanted not in (Wanted.DELETED, Wanted.FAILED) and (row.build_done < row.build or row.auto_heal):
             networks = list(dict.fromkeys(interface["network"] for interface in row.interfaces))
             job.dns_servers = tuple(network_api.dns_servers(tx, networks))
-            job.dns_search = tuple(network_api.dns_domains(tx, networks))
+            domains = (network_api.dns_domain(tx, self._runtime, network) for network in networks)
+            job.dns_search = tuple(dict.fromkeys(domains))
             job.files = files.read(tx, uuid) if row.spec["mounts"] else []
             job.registry = self._registry(tx, row.registry_id)
         return job

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from stackyard.core import reconcile
-from stackyard.core.db import Transaction
+from stackyard.core.db import Moment, Transaction
 from stackyard.core.runtime import Key, Runtime
 from stackyard.host.errors import EngineUnavailableError, HostError
 from stackyard.host.specs import EngineEvent
@@ -53,7 +53,7 @@ _UNKNOWN = (
         _c.host == bindparam("at_host"),
         _c.status.in_([Status.RUNNING, Status.PAUSED, Status.STOPPED, Status.CREATED, Status.RESTARTING]),
     )
-    .values(status=Status.UNKNOWN, status_reason=bindparam("reason"))
+    .values(status=Status.UNKNOWN, status_reason=bindparam("reason"), updated_at=bindparam("at", type_=Moment))
 )
 
 
@@ -126,7 +126,7 @@ class Watcher:
 
     def _unknown(self, tx: Transaction, reason: str) -> None:
         values = {"at_host": self._runtime[HOST_NAME], "reason": f"The container engine does not answer: {reason}"}
-        tx.execute(_UNKNOWN, values)
+        tx.execute(_UNKNOWN, values | {"at": tx.now})
 
 
 def _differs(row: Any, state: str | None) -> bool:
