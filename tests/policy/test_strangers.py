@@ -10,12 +10,12 @@ from stackyard.app import SERVICES
 from stackyard.core.routes import PUBLIC, Route, Service
 
 PUBLIC_ROUTES = {
-    "identity": {"GET /", "GET /v3", "POST /v3/auth/tokens"},
+    "identity": {"GET /", "GET /v3", "POST /v3/auth/tokens", "POST /v3/users/{user_id}/password"},
     "image": {"GET /", "GET /versions"},
     "network": {"GET /", "GET /v2.0"},
     "container": {"GET /", "GET /v1"},
 }
-"""Version documents, and signing in."""
+"""Version documents, signing in, and the change of a password by whoever knows it."""
 
 ROUTES = [(service, route) for service in SERVICES for route in service.routes]
 
