@@ -53,10 +53,11 @@ work = sa.Table(
 
 _KEY = sa.and_(work.c.kind == bindparam("k"), work.c.resource_id == bindparam("r"))
 _FREE = sa.or_(work.c.owner.is_(None), work.c.lease_until < bindparam("now"))
+_DUE_FIRST = sa.case((work.c.due_at < bindparam("due"), work.c.due_at), else_=bindparam("due"))
 _REMARK = (
     sa.update(work)
     .where(_KEY)
-    .values(mark=work.c.mark + 1, due_at=bindparam("due"), attempts=0, deadline_at=None, last_error="")
+    .values(mark=work.c.mark + 1, due_at=_DUE_FIRST, attempts=0, deadline_at=None, last_error="")
 )
 _INSERT = sa.insert(work)
 _DUE = (
@@ -124,7 +125,10 @@ class Reconciler(Protocol):
 
 
 def mark(tx: Transaction, kind: str, resource_id: str, *, delay: float = 0) -> None:
-    """Say, in the transaction that changes what is wanted, that a resource is dirty; `delay` in seconds."""
+    """Say, in the transaction that changes what is wanted, that a resource is dirty; `delay` in seconds.
+
+    A mark with a delay never puts off an earlier one.
+    """
     due = tx.database.clock.time() + delay
     if tx.execute(_REMARK, {"k": kind, "r": resource_id, "due": due}).rowcount == 0:
         row = {"kind": kind, "resource_id": resource_id, "mark": 1, "due_at": due, "deadline_at": None}

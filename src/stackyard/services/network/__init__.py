@@ -1,0 +1,67 @@
+"""The network service: Neutron's API, version 2.0.
+
+Read ROUTES first; each noun has a module or folder of its name. An operation writes what is wanted; `reconcile` has the
+host's network driver make it so, from the specs that `specs` builds out of rows. Other services use `api`.
+"""
+
+from __future__ import annotations
+
+from stackyard.core.routes import Route, Service
+from stackyard.services.network import networks
+from stackyard.services.network.faults import fault
+from stackyard.services.network.policies import POLICIES
+from stackyard.services.network.ports import operations as ports
+from stackyard.services.network.ports.bodies import PortFields
+from stackyard.services.network.security_groups import operations as groups
+from stackyard.services.network.security_groups.bodies import GroupFields
+from stackyard.services.network.subnets import operations as subnets
+from stackyard.services.network.subnets.bodies import SubnetFields
+
+_NETWORK = "/v2.0/networks/{network_id}"
+_SUBNET = "/v2.0/subnets/{subnet_id}"
+_PORT = "/v2.0/ports/{port_id}"
+_GROUP = "/v2.0/security-groups/{security_group_id}"
+_RULE = "/v2.0/security-group-rules/{security_group_rule_id}"
+
+# Lists need no rule on a target: what they show is what the caller may see.
+_LIST = "get_network_api"
+
+ROUTES = (
+    Route("GET", "/v2.0/networks", networks.list_, _LIST),
+    Route("POST", "/v2.0/networks", networks.create, "create_network", body=dict, status=201),
+    Route("GET", _NETWORK, networks.show, "get_network", target=networks.load),
+    Route("PUT", _NETWORK, networks.update, "update_network", target=networks.load, body=networks.NetworkFields,
+          envelope="network"),
+    Route("DELETE", _NETWORK, networks.delete, "delete_network", target=networks.load, status=204),
+    Route("GET", "/v2.0/subnets", subnets.list_, _LIST),
+    Route("POST", "/v2.0/subnets", subnets.create, "create_subnet", body=dict, target=subnets.load_new, status=201),
+    Route("GET", _SUBNET, subnets.show, "get_subnet", target=subnets.load),
+    Route("PUT", _SUBNET, subnets.update, "update_subnet", target=subnets.load, body=SubnetFields, envelope="subnet"),
+    Route("DELETE", _SUBNET, subnets.delete, "delete_subnet", target=subnets.load, status=204),
+    Route("GET", "/v2.0/ports", ports.list_, _LIST),
+    Route("POST", "/v2.0/ports", ports.create, "create_port", body=dict, target=ports.load_new, status=201),
+    Route("GET", _PORT, ports.show, "get_port", target=ports.load),
+    Route("PUT", _PORT, ports.update, "update_port", target=ports.load, body=PortFields, envelope="port"),
+    Route("DELETE", _PORT, ports.delete, "delete_port", target=ports.load, status=204),
+    Route("GET", "/v2.0/security-groups", groups.list_, _LIST, edge=True),
+    Route("POST", "/v2.0/security-groups", groups.create, "create_security_group", body=dict, status=201),
+    Route("GET", _GROUP, groups.show, "get_security_group", target=groups.load),
+    Route("PUT", _GROUP, groups.update, "update_security_group", target=groups.load, body=GroupFields,
+          envelope="security_group"),
+    Route("DELETE", _GROUP, groups.delete, "delete_security_group", target=groups.load, status=204),
+    Route("GET", "/v2.0/security-group-rules", groups.list_rules, _LIST),
+    Route("POST", "/v2.0/security-group-rules", groups.create_rule, "create_security_group_rule", body=dict,
+          target=groups.load_new_rules, status=201),
+    Route("GET", _RULE, groups.show_rule, "get_security_group_rule", target=groups.load_rule),
+    Route("DELETE", _RULE, groups.delete_rule, "delete_security_group_rule", target=groups.load_rule, status=204),
+)  # fmt: skip
+
+SERVICE = Service(
+    type="network",
+    name="neutron",
+    mount="/network",
+    classic_port=9696,
+    routes=ROUTES,
+    policies=POLICIES,
+    fault=fault,
+)

@@ -1,0 +1,72 @@
+"""The networks that a new cloud has: `public`, which leads out, and `private` for the demo project."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+
+from stackyard.core.db import Transaction
+from stackyard.core.runtime import Runtime
+from stackyard.services.identity import api as identity
+from stackyard.services.network import default_groups, seen
+from stackyard.services.network import networks as nets
+from stackyard.services.network.subnets import rows as subnet_rows
+from stackyard.services.network.subnets.bodies import NewSubnet
+from stackyard.services.network.tables import networks
+
+PUBLIC = "public"
+PRIVATE = "private"
+
+_NAMED = sa.select(networks.c.id).where(
+    networks.c.name == bindparam("name"), networks.c.project_id == bindparam("project")
+)
+
+
+def bootstrap(tx: Transaction, runtime: Runtime) -> None:
+    """Make what is not there yet."""
+    admin = identity.find_project_by_name(tx, "admin")
+    demo = identity.find_project_by_name(tx, "demo")
+    if admin is not None:
+        default_groups.ensure(tx, runtime, admin.id)
+        _public(tx, runtime, admin.id)
+    if demo is not None:
+        default_groups.ensure(tx, runtime, demo.id)
+        _private(tx, runtime, demo.id)
+
+
+def _find(tx: Transaction, name: str, project_id: str) -> str | None:
+    found: str | None = tx.scalar(_NAMED, {"name": name, "project": project_id})
+    return found
+
+
+def _network(tx: Transaction, runtime: Runtime, project_id: str, body: nets.NewNetwork) -> Any:
+    return seen.any_network(tx, nets.insert(tx, runtime, project_id, body)["id"])
+
+
+def _public(tx: Transaction, runtime: Runtime, project_id: str) -> None:
+    if _find(tx, PUBLIC, project_id) is not None:
+        return
+    network = _network(tx, runtime, project_id, nets.NewNetwork(name=PUBLIC, external=True, is_default=True))
+    subnet = NewSubnet(
+        network_id=network.id, name="public-subnet", ip_version=4, cidr=runtime.settings.network.public_cidr,
+        enable_dhcp=False,
+    )  # fmt: skip
+    subnet_rows.insert(tx, runtime, network, project_id, subnet)
+
+
+def _private(tx: Transaction, runtime: Runtime, project_id: str) -> None:
+    if _find(tx, PRIVATE, project_id) is not None:
+        return
+    settings = runtime.settings.network
+    network = _network(tx, runtime, project_id, nets.NewNetwork(name=PRIVATE))
+    v4 = NewSubnet(network_id=network.id, name="private-subnet", ip_version=4, cidr=settings.private_cidr)
+    slaac = "slaac" if ipaddress.ip_network(settings.private_cidr_v6).prefixlen == 64 else "dhcpv6-stateful"
+    v6 = NewSubnet(
+        network_id=network.id, name="ipv6-private-subnet", ip_version=6, cidr=settings.private_cidr_v6,
+        ipv6_ra_mode=slaac, ipv6_address_mode=slaac,
+    )  # fmt: skip
+    for body in (v4, v6):
+        subnet_rows.insert(tx, runtime, network, project_id, body)

@@ -1,0 +1,166 @@
+"""Writing ports: the one place where a port's row, addresses, groups, quota and marks are made and removed together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+from sqlalchemy.exc import IntegrityError
+
+from stackyard.core import timeline
+from stackyard.core.db import Transaction, TryAgain
+from stackyard.core.ids import new_uuid
+from stackyard.core.runtime import Runtime
+from stackyard.services.network import allocation, marks, owners, resources
+from stackyard.services.network.addresses import new_mac
+from stackyard.services.network.faults import conflict
+from stackyard.services.network.ports.choice import Chosen, Wish, choose
+from stackyard.services.network.tables import ip_allocations, port_security_groups, ports
+
+_INSERT = sa.insert(ports)
+_INSERT_GROUP = sa.insert(port_security_groups)
+_DROP_GROUPS = sa.delete(port_security_groups).where(port_security_groups.c.port_id == bindparam("id"))
+_DROP_ADDRESSES = sa.delete(ip_allocations).where(ip_allocations.c.port_id == bindparam("id"))
+_DELETE = sa.delete(ports).where(ports.c.id == bindparam("id"))
+_ROW = sa.select(ports).where(ports.c.id == bindparam("id"))
+_MAC = sa.select(ports.c.id).where(ports.c.network_id == bindparam("network"), ports.c.mac_address == bindparam("mac"))
+
+
+@dataclass(slots=True, kw_only=True)
+class NewPort:
+    """A port that is to be made. `fixed_ips` None: whatever is right; `mac` None: a random one."""
+
+    network_id: str
+    project_id: str
+    name: str = ""
+    description: str = ""
+    mac: str | None = None
+    fixed_ips: Sequence[dict[str, str]] | None = None
+    device_id: str = ""
+    device_owner: str = ""
+    admin_state_up: bool = True
+    port_security: bool = True
+    security_groups: Sequence[str] = ()
+    address_pairs: Sequence[dict[str, str]] = ()
+    dns_name: str = ""
+    binding_host: str = ""
+    vnic_type: str = "normal"
+    binding_profile: dict[str, Any] = field(default_factory=dict)
+    lowest: bool = False
+
+
+def read(tx: Transaction, port_id: str) -> Any:
+    """A port's row, or None."""
+    return tx.first(_ROW, {"id": port_id})
+
+
+def insert(tx: Transaction, runtime: Runtime, new: NewPort) -> dict[str, Any]:
+    """Write a port; raises Neutron's faults for addresses, MACs and quota."""
+    port_id = new_uuid()
+    mac = new.mac or new_mac()
+    if new.mac:
+        refuse_taken_mac(tx, new.network_id, mac)
+    counted = bool(new.project_id) and new.device_owner != owners.DHCP
+    if counted:
+        resources.reserve(tx, runtime, new.project_id, "port")
+    wish = Wish(new.network_id, mac, new.device_owner, new.fixed_ips, lowest=new.lowest, port_id=port_id)
+    chosen = choose(tx, wish)
+    row = _row(tx, new, port_id, mac, chosen) | {"counted": counted}
+    try:
+        tx.execute(_INSERT, row)
+        allocation.take(tx, port_id, chosen)
+    except IntegrityError as error:
+        # Someone took the address or the MAC in the meantime: choose anew.
+        raise TryAgain(str(error.orig)) from error
+    if new.security_groups:
+        tx.execute(_INSERT_GROUP, [{"port_id": port_id, "security_group_id": group} for group in new.security_groups])
+    timeline.record(tx, marks.PORT, port_id, "create asked")
+    if new.device_owner != owners.FLOATING_IP:
+        marks.network(tx, new.network_id, delay=0 if new.device_owner == owners.DHCP else marks.SOON)
+    return row
+
+
+def _row(tx: Transaction, new: NewPort, port_id: str, mac: str, chosen: Sequence[Chosen]) -> dict[str, Any]:
+    return {
+        "id": port_id,
+        "project_id": new.project_id,
+        "name": new.name,
+        "description": new.description,
+        "tags": [],
+        "revision_number": 1,
+        "created_at": tx.now,
+        "updated_at": tx.now,
+        "network_id": new.network_id,
+        "admin_state_up": new.admin_state_up,
+        "status": "DOWN",
+        "status_reason": "",
+        "mac_address": mac,
+        "device_id": new.device_id,
+        "device_owner": new.device_owner,
+        "port_security_enabled": new.port_security,
+        "dns_name": new.dns_name,
+        "fixed_ips": stored(chosen),
+        "security_group_ids": list(new.security_groups),
+        "allowed_address_pairs": [item | {"mac_address": item["mac_address"] or mac} for item in new.address_pairs],
+        "binding_host": new.binding_host,
+        "binding_vnic_type": new.vnic_type,
+        "binding_profile": new.binding_profile,
+        "netns": None,
+        "device": None,
+    }
+
+
+def stored(chosen: Sequence[Chosen]) -> list[dict[str, str]]:
+    """Addresses as the row keeps them and the API shows them."""
+    return [{"subnet_id": subnet_id, "ip_address": text} for subnet_id, _, text in chosen]
+
+
+def refuse_taken_mac(tx: Transaction, network_id: str, mac: str) -> None:
+    """Raise MacAddressInUse when a port of the network has this MAC."""
+    if tx.scalar(_MAC, {"network": network_id, "mac": mac}) is not None:
+        raise conflict(
+            "MacAddressInUse",
+            f"Unable to complete operation for network {network_id}. The mac address {mac} is in use.",
+        )
+
+
+def change_addresses(tx: Transaction, row: Any, chosen: Sequence[Chosen]) -> list[dict[str, str]]:
+    """Give and take addresses so that the port has the chosen ones; returns them as the row keeps them."""
+    now = {(item["subnet_id"], item["ip_address"]) for item in row.fixed_ips}
+    then = {(subnet_id, text) for subnet_id, _, text in chosen}
+    for subnet_id, text in now - then:
+        allocation.give_back(tx, row.id, subnet_id, text)
+    try:
+        allocation.take(tx, row.id, [item for item in chosen if (item[0], item[2]) not in now])
+    except IntegrityError as error:
+        raise TryAgain(str(error.orig)) from error
+    return stored(chosen)
+
+
+def change_groups(tx: Transaction, port_id: str, groups: Sequence[str]) -> None:
+    """Put a port into these groups and no others."""
+    tx.execute(_DROP_GROUPS, {"id": port_id})
+    if groups:
+        tx.execute(_INSERT_GROUP, [{"port_id": port_id, "security_group_id": group} for group in groups])
+
+
+def remove(tx: Transaction, runtime: Runtime, port_id: str) -> None:
+    """Delete a port with its addresses; gone is fine."""
+    row = read(tx, port_id)
+    if row is None:
+        return
+    tx.execute(_DROP_GROUPS, {"id": port_id})
+    tx.execute(_DROP_ADDRESSES, {"id": port_id})
+    resources.forget_tags(tx, port_id)
+    tx.execute(_DELETE, {"id": port_id})
+    if row.counted:
+        resources.release(tx, runtime, row.project_id, "port")
+    timeline.record(tx, marks.PORT, port_id, "delete asked")
+    if row.device_owner != owners.FLOATING_IP:
+        marks.network(tx, row.network_id)
+    if row.netns is not None:
+        marks.port(tx, port_id)
+        marks.security_groups(tx, row.security_group_ids)

@@ -1,0 +1,1 @@
+"""Security groups: which packets the ports in them may send and receive."""

@@ -1,0 +1,183 @@
+"""From rows to specs: what hosts are to make true. Pure functions; `wanted` reads the rows."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from stackyard.host.specs import (
+    Address,
+    AddressPair,
+    FloatingIPSpec,
+    HostRecord,
+    NetworkSpec,
+    PortSpec,
+    Route,
+    RouterGateway,
+    RouterInterface,
+    RouterSpec,
+    SecurityGroupSpec,
+    SecurityRule,
+    ServicePort,
+    SubnetSpec,
+)
+from stackyard.services.network import owners
+from stackyard.services.network.ports.views import dns_assignment
+
+_NAMELESS = owners.TRUSTED
+"""Ports that DHCP and DNS do not speak of."""
+
+
+def network_spec(network: Any, subnets: Sequence[Any], ports: Iterable[Any], default_domain: str) -> NetworkSpec:
+    """A network with its subnets and all ports on it, the service port among them."""
+    domain = (network.dns_domain or default_domain).rstrip(".")
+    by_id = {subnet.id: subnet for subnet in subnets}
+    service = None
+    hosts = []
+    for port in ports:
+        if port.device_owner == owners.DHCP:
+            if network.admin_state_up:
+                service = ServicePort(id=port.id, mac=port.mac_address, addresses=addresses(port.fixed_ips, by_id))
+        elif port.device_owner not in _NAMELESS and port.fixed_ips:
+            hosts.append(_host(port, domain))
+    return NetworkSpec(
+        id=network.id,
+        mtu=network.mtu,
+        external=network.external,
+        dns_domain=domain,
+        subnets=tuple(subnet_spec(subnet) for subnet in subnets),
+        service_port=service,
+        hosts=tuple(hosts),
+    )
+
+
+def _host(port: Any, domain: str) -> HostRecord:
+    names = dict.fromkeys(item["hostname"] for item in dns_assignment(port.dns_name, domain, port.fixed_ips))
+    return HostRecord(
+        mac=port.mac_address, ips=tuple(item["ip_address"] for item in port.fixed_ips), names=tuple(names)
+    )
+
+
+def subnet_spec(subnet: Any) -> SubnetSpec:
+    """One subnet."""
+    return SubnetSpec(
+        id=subnet.id,
+        cidr=subnet.cidr,
+        gateway=subnet.gateway_ip,
+        dhcp=subnet.enable_dhcp,
+        dns_servers=tuple(subnet.dns_nameservers),
+        host_routes=routes(subnet.host_routes),
+        ipv6_mode=subnet.ipv6_ra_mode or subnet.ipv6_address_mode,
+    )
+
+
+def routes(stored: Iterable[Mapping[str, str]]) -> tuple[Route, ...]:
+    """Routes as rows keep them."""
+    return tuple(Route(destination=item["destination"], next_hop=item["nexthop"]) for item in stored)
+
+
+def addresses(fixed_ips: Iterable[Mapping[str, str]], subnets: Mapping[str, Any]) -> tuple[Address, ...]:
+    """A port's addresses, each with its subnet's prefix length."""
+    return tuple(
+        Address(ip=item["ip_address"], prefix_length=int(subnets[item["subnet_id"]].cidr.rpartition("/")[2]))
+        for item in fixed_ips
+        if item["subnet_id"] in subnets
+    )
+
+
+def port_spec(port: Any, network: Any, subnets: Sequence[Any]) -> PortSpec:
+    """A port that is bound: one default route a family, from the first subnet that has a gateway."""
+    by_id = {subnet.id: subnet for subnet in subnets}
+    used = [by_id[key] for key in dict.fromkeys(item["subnet_id"] for item in port.fixed_ips) if key in by_id]
+    gateways: dict[int, str] = {}
+    for subnet in used:
+        if subnet.gateway_ip:
+            gateways.setdefault(subnet.ip_version, subnet.gateway_ip)
+    return PortSpec(
+        id=port.id,
+        network_id=port.network_id,
+        mac=port.mac_address,
+        netns=port.netns,
+        device=port.device or "eth0",
+        mtu=network.mtu,
+        addresses=addresses(port.fixed_ips, by_id),
+        gateways=tuple(gateways.values()),
+        routes=tuple(route for subnet in used for route in routes(subnet.host_routes)),
+        admin_up=port.admin_state_up and network.admin_state_up,
+        port_security=port.port_security_enabled,
+        security_groups=tuple(port.security_group_ids),
+        allowed_pairs=tuple(
+            AddressPair(ip=item["ip_address"], mac=item["mac_address"]) for item in port.allowed_address_pairs
+        ),
+    )
+
+
+def security_group_spec(group_id: str, rules: Iterable[Any], members: Iterable[Any]) -> SecurityGroupSpec:
+    """A group with its rules and the addresses of the ports in it that are wired anywhere."""
+    found: dict[str, None] = {}
+    for port in members:
+        found |= dict.fromkeys(item["ip_address"] for item in port.fixed_ips)
+        pairs = (item["ip_address"] for item in port.allowed_address_pairs)
+        found |= dict.fromkeys(text for text in pairs if "/" not in text)
+    return SecurityGroupSpec(id=group_id, rules=tuple(_rule(rule) for rule in rules), members=tuple(found))
+
+
+def _rule(rule: Any) -> SecurityRule:
+    return SecurityRule(
+        direction=rule.direction,
+        ethertype=4 if rule.ethertype == "IPv4" else 6,
+        protocol=rule.protocol,
+        port_min=rule.port_range_min,
+        port_max=rule.port_range_max,
+        remote_cidr=rule.normalized_cidr,
+        remote_group=rule.remote_group_id,
+    )
+
+
+def router_spec(
+    router: Any, legs: Iterable[Any], gateway: Any, subnets: Sequence[Any], floating: Iterable[Any]
+) -> RouterSpec:
+    """A router: `legs` and `gateway` are port rows, `subnets` those of all networks that they are on."""
+    by_id = {subnet.id: subnet for subnet in subnets}
+    outside = None
+    if gateway is not None:
+        hops = dict.fromkeys(
+            by_id[item["subnet_id"]].gateway_ip for item in gateway.fixed_ips if item["subnet_id"] in by_id
+        )
+        outside = RouterGateway(
+            port_id=gateway.id,
+            network_id=gateway.network_id,
+            mac=gateway.mac_address,
+            addresses=addresses(gateway.fixed_ips, by_id),
+            next_hops=tuple(hop for hop in hops if hop),
+            snat=router.enable_snat,
+        )
+    return RouterSpec(
+        id=router.id,
+        admin_up=router.admin_state_up,
+        interfaces=tuple(_leg(port, by_id) for port in legs),
+        gateway=outside,
+        floating_ips=tuple(_floating(item) for item in floating if gateway is not None),
+        routes=routes(router.routes),
+    )
+
+
+def _leg(port: Any, subnets: Mapping[str, Any]) -> RouterInterface:
+    used = dict.fromkeys(item["subnet_id"] for item in port.fixed_ips if item["subnet_id"] in subnets)
+    return RouterInterface(
+        port_id=port.id,
+        network_id=port.network_id,
+        mac=port.mac_address,
+        addresses=addresses(port.fixed_ips, subnets),
+        subnets=tuple(subnet_spec(subnets[subnet_id]) for subnet_id in used),
+    )
+
+
+def _floating(row: Any) -> FloatingIPSpec:
+    return FloatingIPSpec(id=row.id, floating_ip=row.floating_ip_address, fixed_ip=row.fixed_ip_address)
+
+
+def is_ipv4(text: str) -> bool:
+    """Whether an address is of the family that floating IPs have."""
+    return ipaddress.ip_address(text).version == 4

@@ -1,0 +1,95 @@
+"""What hosts are to make true, read from the database as specs; None for what is not there (any more)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+
+from stackyard.core.db import Transaction
+from stackyard.core.runtime import Runtime
+from stackyard.host.specs import NetworkSpec, PortSpec, RouterSpec, SecurityGroupSpec
+from stackyard.services.network import specs
+from stackyard.services.network.ports import choice
+from stackyard.services.network.tables import (
+    floating_ips,
+    networks,
+    port_security_groups,
+    ports,
+    router_ports,
+    routers,
+    security_group_rules,
+    security_groups,
+    subnets,
+)
+
+_NETWORK = sa.select(networks).where(networks.c.id == bindparam("id"))
+_HOSTS = (
+    sa.select(ports.c.id, ports.c.mac_address, ports.c.device_owner, ports.c.dns_name, ports.c.fixed_ips)
+    .where(ports.c.network_id == bindparam("id"))
+    .order_by(ports.c.id)
+)
+_PORT = sa.select(ports).where(ports.c.id == bindparam("id"))
+_GROUP = sa.select(security_groups.c.id).where(security_groups.c.id == bindparam("id"))
+_RULES = (
+    sa.select(security_group_rules)
+    .where(security_group_rules.c.security_group_id == bindparam("id"))
+    .order_by(security_group_rules.c.id)
+)
+_MEMBERS = (
+    sa.select(ports.c.fixed_ips, ports.c.allowed_address_pairs)
+    .join(port_security_groups, port_security_groups.c.port_id == ports.c.id)
+    .where(port_security_groups.c.security_group_id == bindparam("id"), ports.c.netns.is_not(None))
+    .order_by(ports.c.id)
+)
+_ROUTER = sa.select(routers).where(routers.c.id == bindparam("id"))
+_LEGS = (
+    sa.select(ports)
+    .join(router_ports, router_ports.c.port_id == ports.c.id)
+    .where(router_ports.c.router_id == bindparam("id"))
+    .order_by(ports.c.id)
+)
+_SUBNETS_OF = sa.select(subnets).where(subnets.c.network_id.in_(bindparam("networks", expanding=True)))
+_FLOATING = (
+    sa.select(floating_ips)
+    .where(floating_ips.c.router_id == bindparam("id"), floating_ips.c.fixed_ip_address.is_not(None))
+    .order_by(floating_ips.c.id)
+)
+
+
+def network(tx: Transaction, runtime: Runtime, network_id: str) -> NetworkSpec | None:
+    """A network with its DHCP and DNS."""
+    row = tx.first(_NETWORK, {"id": network_id})
+    if row is None:
+        return None
+    hosts = tx.all(_HOSTS, {"id": network_id})
+    return specs.network_spec(row, choice.subnets_of(tx, network_id), hosts, runtime.settings.network.dns_domain)
+
+
+def port(tx: Transaction, port_id: str) -> PortSpec | None:
+    """A port's wiring; None also for a port that is bound nowhere."""
+    row = tx.first(_PORT, {"id": port_id})
+    if row is None or row.netns is None:
+        return None
+    return specs.port_spec(row, tx.first(_NETWORK, {"id": row.network_id}), choice.subnets_of(tx, row.network_id))
+
+
+def security_group(tx: Transaction, group_id: str) -> SecurityGroupSpec | None:
+    """A group's rules and members."""
+    if tx.first(_GROUP, {"id": group_id}) is None:
+        return None
+    return specs.security_group_spec(group_id, tx.all(_RULES, {"id": group_id}), tx.all(_MEMBERS, {"id": group_id}))
+
+
+def router(tx: Transaction, router_id: str) -> RouterSpec | None:
+    """A router with its legs, routes and floating IPs."""
+    row = tx.first(_ROUTER, {"id": router_id})
+    if row is None:
+        return None
+    legs: Sequence[Any] = tx.all(_LEGS, {"id": router_id})
+    gateway = tx.first(_PORT, {"id": row.gateway_port_id}) if row.gateway_port_id else None
+    on = {leg.network_id for leg in legs} | ({gateway.network_id} if gateway is not None else set())
+    known = tx.all(_SUBNETS_OF, {"networks": sorted(on)}) if on else []
+    return specs.router_spec(row, legs, gateway, known, tx.all(_FLOATING, {"id": router_id}))
