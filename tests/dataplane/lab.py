@@ -32,6 +32,9 @@ from stackyard.host.specs import (
     SubnetSpec,
 )
 
+OUTSIDE = f"198.18.{os.getpid() % 250}"
+"""First three numbers of the external network's addresses; runs that share a machine must not share them."""
+
 
 def new_id() -> str:
     return str(uuid.uuid4())

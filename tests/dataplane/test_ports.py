@@ -215,6 +215,23 @@ def test_two_ports_in_one_namespace_with_mtu_and_routes(lab: Lab) -> None:
     assert "mtu 1400" in end.run("ip", "link", "show", "eth0").stdout
 
 
+def test_large_packets_pass_in_pieces(lab: Lab) -> None:
+    network, group = lab.network(subnet("10.1.0.0/24")), lab.group(*EVERYTHING)
+    one = lab.attach(network, "10.1.0.5", "fd01::5/64", groups=(group,))
+    lab.attach(network, "10.1.0.6", "fd01::6/64", groups=(group,))
+    assert one.run("ping", "-n", "-c1", "-W1", "-s", "4000", "10.1.0.6").returncode == 0
+    assert one.run("ping", "-n", "-c1", "-W1", "-s", "4000", "fd01::6").returncode == 0
+
+
+def test_a_namespace_that_forbids_ipv6_gets_it_with_its_port(lab: Lab) -> None:
+    network, group = lab.network(subnet("fd01::/64")), lab.group(*EVERYTHING)
+    end = lab.place()
+    end.run("sysctl", "-w", "net.ipv6.conf.all.disable_ipv6=1")
+    lab.attach(network, "fd01::5/64", groups=(group,), at=end, gateways=("fd01::1",))
+    other = lab.attach(network, "fd01::6/64", groups=(group,))
+    assert other.pings("fd01::5")
+
+
 def test_a_tenant_cannot_play_dhcp_server_or_router(lab: Lab) -> None:
     network, group = lab.network(subnet("10.1.0.0/24")), lab.group(*EVERYTHING)
     rogue = lab.attach(network, "10.1.0.5", groups=(group,))

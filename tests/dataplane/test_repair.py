@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.dataplane.lab import EVERYTHING, HOST, Endpoint, Lab, new_id, new_mac, run, subnet, until
+from tests.dataplane.lab import EVERYTHING, HOST, OUTSIDE, Endpoint, Lab, new_id, new_mac, run, subnet, until
 
 from stackyard.host.errors import HostError
 from stackyard.host.network import names
@@ -47,20 +47,20 @@ class Cloud:
         return (
             self.one.pings("10.1.0.6", wait=0.5)
             and self.one.pings("fd01::6", wait=0.5)
-            and self.one.pings("198.18.41.1", wait=0.5)
-            and HOST.pings("198.18.41.50", wait=0.5)
+            and self.one.pings(f"{OUTSIDE}.1", wait=0.5)
+            and HOST.pings(f"{OUTSIDE}.50", wait=0.5)
             and "10.1.0.6" in named
         )
 
 
 @pytest.fixture
 def cloud(lab: Lab) -> Cloud:
-    outside = lab.network(subnet("198.18.41.0/24"), external=True)
+    outside = lab.network(subnet(f"{OUTSIDE}.0/24"), external=True)
     hosts = (HostRecord(mac=new_mac(), ips=("10.1.0.6",), names=("two",)),)
     six = subnet("fd01::/64", ipv6_mode="slaac")
     inside = lab.served_network(subnet("10.1.0.0/24"), six, hosts=hosts)
-    floating = FloatingIPSpec(id=new_id(), floating_ip="198.18.41.50", fixed_ip="10.1.0.6")
-    router = lab.router(inside, external=outside, gateway="198.18.41.10", floating_ips=(floating,))
+    floating = FloatingIPSpec(id=new_id(), floating_ip=f"{OUTSIDE}.50", fixed_ip="10.1.0.6")
+    router = lab.router(inside, external=outside, gateway=f"{OUTSIDE}.10", floating_ips=(floating,))
     group = lab.group(*EVERYTHING)
     gateways = ("10.1.0.1", "fd01::1")
     one = lab.attach(inside, "10.1.0.5", "fd01::5/64", groups=(group,), gateways=gateways)
@@ -159,7 +159,7 @@ def test_damage_is_seen_and_repaired(cloud: Cloud, damage: str) -> None:
 
 def test_a_new_run_adopts_everything_without_touching_a_connection(cloud: Cloud) -> None:
     with cloud.two.serves(80) as listener:
-        client = HOST.connect("198.18.41.50", 80)
+        client = HOST.connect(f"{OUTSIDE}.50", 80)
         assert client is not None
         server, _ = listener.accept()
         before = processes(cloud)
@@ -227,6 +227,23 @@ def test_a_port_whose_namespace_is_missing_leaves_nothing(lab: Lab) -> None:
         assert names.short(refused.id) not in lab.fabric.run("nft", "list", "ruleset").stdout
 
 
+def test_a_network_whose_server_cannot_start_leaves_nothing(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    empty = lab.directory / "empty"
+    empty.mkdir()
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", str(empty))
+        with pytest.raises(HostError, match="dnsmasq cannot be started"):
+            lab.served_network(subnet("10.1.0.0/24"))
+        with pytest.raises(HostError, match="radvd cannot be started"):
+            lab.router(lab.network(subnet("fd01::/64", ipv6_mode="slaac")))
+    assert [item for item in run("ip", "netns").stdout.split() if item.startswith(f"sy-{lab.cloud}-")] == []
+    seen = lab.driver.observe()
+    assert len(seen.networks) == 1
+    assert seen.routers == frozenset()
+    assert len(lab.fabric.run("ip", "-o", "link").stdout.splitlines()) == 2
+    lab.served_network(subnet("10.1.0.0/24"))
+
+
 def inventory(cloud: str) -> tuple[set[str], set[str], set[str]]:
     namespaces = {line.split()[0] for line in run("ip", "netns").stdout.splitlines() if f"sy-{cloud}" in line}
     links = {line for line in run("ip", "-o", "link").stdout.splitlines() if f"sy{cloud[:6]}" in line}
@@ -250,9 +267,10 @@ def test_purge_leaves_nothing(cloud: Cloud) -> None:
 
 
 def test_the_machines_features_are_found_without_a_trace() -> None:
-    before = run("ip", "link").stdout, run("nft", "list", "tables").stdout
     found = {feature.name: feature for feature in network_features()}
     assert found["bridge"].ok
     assert found["connection tracking zones"].ok
     assert all(feature.remedy for feature in found.values() if not feature.ok)
-    assert (run("ip", "link").stdout, run("nft", "list", "tables").stdout) == before
+    assert not {"sybr", "syv0", "syvx"} & {
+        line.split()[1].strip(":@") for line in run("ip", "-o", "link").stdout.splitlines()
+    }

@@ -6,15 +6,17 @@ import socket
 
 import msgspec
 import pytest
-from tests.dataplane.lab import EVERYTHING, HOST, OUTWARD, Lab, echoes, new_id, subnet, until
+from tests.dataplane.lab import EVERYTHING, HOST, OUTSIDE, OUTWARD, Lab, echoes, new_id, run, subnet, until
 
+from stackyard.host.errors import HostError
+from stackyard.host.network import names, netns
 from stackyard.host.specs import FloatingIPSpec, NetworkSpec, Route
 
 pytestmark = pytest.mark.root
 
 
-def external(lab: Lab, cidr: str = "198.18.40.0/24") -> NetworkSpec:
-    return lab.network(subnet(cidr), external=True)
+def external(lab: Lab) -> NetworkSpec:
+    return lab.network(subnet(f"{OUTSIDE}.0/24"), external=True)
 
 
 def floating(address: str, fixed: str) -> FloatingIPSpec:
@@ -43,8 +45,11 @@ def test_a_network_applied_after_its_router_joins_it(lab: Lab) -> None:
     group = lab.group(*EVERYTHING)
     first, second = lab.network(subnet("10.1.0.0/24")), lab.network(subnet("10.2.0.0/24"))
     lab.driver.remove_network(second.id)
-    lab.router(first, second)
-    lab.driver.apply_network(second)
+    router = lab.router(first, second)
+    lab.driver.apply_network(msgspec.structs.replace(second, mtu=1400))
+    inner = names.inner_leg(router.interfaces[1].port_id)
+    shown = run("ip", "link", "show", inner, netns_path=netns.path_of(names.router_namespace(lab.cloud, router.id)))
+    assert "mtu 1400" in shown.stdout
     one = lab.attach(first, "10.1.0.5", groups=(group,), gateways=("10.1.0.1",))
     lab.attach(second, "10.2.0.5", groups=(group,), gateways=("10.2.0.1",))
     assert one.pings("10.2.0.5")
@@ -69,91 +74,91 @@ def test_static_routes_lead_through_a_second_router(lab: Lab) -> None:
 
 def test_tenants_leave_behind_the_routers_address_and_reach_only_open_ports_of_the_host(lab: Lab) -> None:
     outside, inside = external(lab), lab.network(subnet("10.1.0.0/24"))
-    lab.router(inside, external=outside, gateway="198.18.40.10")
+    lab.router(inside, external=outside, gateway=f"{OUTSIDE}.10")
     one = lab.attach(inside, "10.1.0.5", groups=(lab.group(*OUTWARD),), gateways=("10.1.0.1",))
-    assert one.pings("198.18.40.1")
+    assert one.pings(f"{OUTSIDE}.1")
     with HOST.serves(lab.host_ports[0]) as opened, HOST.serves(0) as closed:
-        client = one.connect("198.18.40.1", lab.host_ports[0])
+        client = one.connect(f"{OUTSIDE}.1", lab.host_ports[0])
         assert client is not None
         server, (source, _) = opened.accept()
         with client, server:
-            assert source == "198.18.40.10"
+            assert source == f"{OUTSIDE}.10"
             assert echoes(client, server)
-        assert not one.reaches("198.18.40.1", closed.getsockname()[1], wait=0.4)
+        assert not one.reaches(f"{OUTSIDE}.1", closed.getsockname()[1], wait=0.4)
 
 
 def test_a_floating_ip_leads_in_and_leads_out_and_ends_with_its_connections(lab: Lab) -> None:
     outside, inside = external(lab), lab.network(subnet("10.1.0.0/24"))
-    router = lab.router(inside, external=outside, gateway="198.18.40.10")
+    router = lab.router(inside, external=outside, gateway=f"{OUTSIDE}.10")
     one = lab.attach(inside, "10.1.0.5", groups=(lab.group(*EVERYTHING),), gateways=("10.1.0.1",))
     assert not HOST.pings("10.1.0.5", wait=0.3)
-    with_ip = msgspec.structs.replace(router, floating_ips=(floating("198.18.40.50", "10.1.0.5"),))
+    with_ip = msgspec.structs.replace(router, floating_ips=(floating(f"{OUTSIDE}.50", "10.1.0.5"),))
     lab.driver.apply_router(with_ip)
-    assert HOST.pings("198.18.40.50")
+    assert HOST.pings(f"{OUTSIDE}.50")
     with one.serves(80) as listener, HOST.serves(lab.host_ports[0]) as opened:
-        client = HOST.connect("198.18.40.50", 80)
+        client = HOST.connect(f"{OUTSIDE}.50", 80)
         assert client is not None
         server, _ = listener.accept()
-        out = one.connect("198.18.40.1", lab.host_ports[0])
+        out = one.connect(f"{OUTSIDE}.1", lab.host_ports[0])
         assert out is not None
         accepted, (source, _) = opened.accept()
-        assert source == "198.18.40.50"
+        assert source == f"{OUTSIDE}.50"
         with client, server, out, accepted:
             assert echoes(client, server)
             lab.driver.apply_router(router)
             assert not echoes(client, server)
-        assert not HOST.reaches("198.18.40.50", 80, wait=0.4)
+        assert not HOST.reaches(f"{OUTSIDE}.50", 80, wait=0.4)
 
 
 def test_a_floating_ip_moves_to_another_router_at_once(lab: Lab) -> None:
     outside, group = external(lab), lab.group(*EVERYTHING)
     first, second = lab.network(subnet("10.1.0.0/24")), lab.network(subnet("10.1.0.0/24"))
-    left = lab.router(first, external=outside, gateway="198.18.40.10")
-    right = lab.router(second, external=outside, gateway="198.18.40.11")
+    left = lab.router(first, external=outside, gateway=f"{OUTSIDE}.10")
+    right = lab.router(second, external=outside, gateway=f"{OUTSIDE}.11")
     one = lab.attach(first, "10.1.0.5", groups=(group,), gateways=("10.1.0.1",))
     two = lab.attach(second, "10.1.0.5", groups=(group,), gateways=("10.1.0.1",))
-    address = (floating("198.18.40.50", "10.1.0.5"),)
+    address = (floating(f"{OUTSIDE}.50", "10.1.0.5"),)
     with one.serves(81), two.serves(82):
         lab.driver.apply_router(msgspec.structs.replace(left, floating_ips=address))
-        assert HOST.reaches("198.18.40.50", 81)
+        assert HOST.reaches(f"{OUTSIDE}.50", 81)
         lab.driver.apply_router(left)
         lab.driver.apply_router(msgspec.structs.replace(right, floating_ips=address))
-        assert HOST.reaches("198.18.40.50", 82)
+        assert HOST.reaches(f"{OUTSIDE}.50", 82)
 
 
 def test_floating_ips_reach_each_other_through_one_router_and_through_two(lab: Lab) -> None:
     outside, group = external(lab), lab.group(*EVERYTHING)
     first, second = lab.network(subnet("10.1.0.0/24")), lab.network(subnet("10.1.0.0/24"))
-    here = (floating("198.18.40.50", "10.1.0.5"), floating("198.18.40.51", "10.1.0.6"))
-    lab.router(first, external=outside, gateway="198.18.40.10", floating_ips=here)
-    there = (floating("198.18.40.60", "10.1.0.5"),)
-    lab.router(second, external=outside, gateway="198.18.40.11", floating_ips=there)
+    here = (floating(f"{OUTSIDE}.50", "10.1.0.5"), floating(f"{OUTSIDE}.51", "10.1.0.6"))
+    lab.router(first, external=outside, gateway=f"{OUTSIDE}.10", floating_ips=here)
+    there = (floating(f"{OUTSIDE}.60", "10.1.0.5"),)
+    lab.router(second, external=outside, gateway=f"{OUTSIDE}.11", floating_ips=there)
     one = lab.attach(first, "10.1.0.5", groups=(group,), gateways=("10.1.0.1",))
     two = lab.attach(first, "10.1.0.6", groups=(group,), gateways=("10.1.0.1",))
     three = lab.attach(first, "10.1.0.7", groups=(group,), gateways=("10.1.0.1",))
     other = lab.attach(second, "10.1.0.5", groups=(group,), gateways=("10.1.0.1",))
     with two.serves(80) as listener, other.serves(80) as far:
-        for client, source in ((one, "198.18.40.50"), (three, "198.18.40.10"), (two, "198.18.40.51")):
-            made = client.connect("198.18.40.51", 80)
+        for client, source in ((one, f"{OUTSIDE}.50"), (three, f"{OUTSIDE}.10"), (two, f"{OUTSIDE}.51")):
+            made = client.connect(f"{OUTSIDE}.51", 80)
             assert made is not None
             server, (seen, _) = listener.accept()
             with made, server:
                 assert seen == source
-        made = one.connect("198.18.40.60", 80)
+        made = one.connect(f"{OUTSIDE}.60", 80)
         assert made is not None
         server, (seen, _) = far.accept()
         with made, server:
-            assert seen == "198.18.40.50"
+            assert seen == f"{OUTSIDE}.50"
 
 
 def test_a_private_address_cannot_be_reached_from_the_external_network(lab: Lab) -> None:
     outside, group = external(lab), lab.group(*EVERYTHING)
     inside = lab.network(subnet("10.1.0.0/24"))
-    lab.router(inside, external=outside, gateway="198.18.40.10")
+    lab.router(inside, external=outside, gateway=f"{OUTSIDE}.10")
     lab.attach(inside, "10.1.0.5", groups=(group,), gateways=("10.1.0.1",))
-    intruder = lab.attach(outside, "198.18.40.99", groups=(group,))
-    intruder.run("ip", "route", "add", "10.1.0.0/24", "via", "198.18.40.10")
-    assert intruder.pings("198.18.40.10")
+    intruder = lab.attach(outside, f"{OUTSIDE}.99", groups=(group,))
+    intruder.run("ip", "route", "add", "10.1.0.0/24", "via", f"{OUTSIDE}.10")
+    assert intruder.pings(f"{OUTSIDE}.10")
     assert not intruder.pings("10.1.0.5", wait=0.4)
 
 
@@ -189,3 +194,10 @@ def test_a_router_has_no_open_port(lab: Lab) -> None:
             tried.connect(("10.1.0.1", 22))
     lab.driver.remove_router(router.id)
     assert not one.pings("10.1.0.1", wait=0.3)
+
+
+def test_an_address_that_the_host_has_already_is_refused(lab: Lab) -> None:
+    external(lab)
+    with pytest.raises(HostError, match="another subnet"):
+        external(lab)
+    assert len(lab.driver.observe().networks) == 1

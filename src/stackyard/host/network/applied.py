@@ -23,6 +23,14 @@ class Applied:
         for table in (self.networks, self.ports, self.groups, self.routers, self.prints):
             table.clear()
 
+    def routers_on(self, network_id: str) -> list[RouterSpec]:
+        """Routers with a leg on the network; a leg's MTU is its network's."""
+        return [
+            router
+            for router in self.routers.values()
+            if any(leg.network_id == network_id for leg in (*router.interfaces, router.gateway) if leg is not None)
+        ]
+
     def ports_of_group(self, group_id: str) -> list[PortSpec]:
         """Ports that are in the group."""
         return [port for port in self.ports.values() if group_id in port.security_groups]
@@ -36,5 +44,7 @@ class Applied:
 
 
 def port_addresses(spec: PortSpec) -> frozenset[str]:
-    """A port's own addresses, in canonical form."""
-    return frozenset(str(checks.address(item.ip)) for item in spec.addresses)
+    """A port's own addresses, and single ones that it may use besides, in canonical form."""
+    pairs = (checks.network(pair.ip) for pair in spec.allowed_pairs)
+    single = {str(pair.network_address) for pair in pairs if pair.num_addresses == 1}
+    return frozenset(single | {str(checks.address(item.ip)) for item in spec.addresses})

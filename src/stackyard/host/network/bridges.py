@@ -13,11 +13,12 @@ from stackyard.host.network.names import Alias
 from stackyard.host.specs import NetworkSpec
 
 
-def apply(fabric: Fabric, host: HostSide, spec: NetworkSpec) -> None:
-    """Bridge with its conntrack zone; everything of the network that waits for it joins."""
+def apply(fabric: Fabric, host: HostSide, spec: NetworkSpec) -> bool:
+    """Bridge with its conntrack zone; everything of the network that waits for it joins. True when it is new."""
     name = names.bridge(spec.id)
     with contextlib.ExitStack() as undo:
         link = fabric.link(name)
+        created = link is None
         if link is None:
             link = _create(fabric, spec, undo)
         zone = fabric.take_zone(spec.id)
@@ -35,12 +36,14 @@ def apply(fabric: Fabric, host: HostSide, spec: NetworkSpec) -> None:
         else:
             host.leave(spec.id)
         undo.pop_all()
+        return created
 
 
 def _create(fabric: Fabric, spec: NetworkSpec, undo: contextlib.ExitStack) -> Link:
     name = names.bridge(spec.id)
     options = {"br_stp_state": 0, "br_forward_delay": 0, "br_mcast_snooping": 0}
-    fabric.ip.link("add", ifname=name, kind="bridge", mtu=spec.mtu, **options)
+    # A bridge follows its ports' MTU until it has been given one; a change, not the first value, counts as giving.
+    fabric.ip.link("add", ifname=name, kind="bridge", mtu=spec.mtu + 1, **options)
     undo.callback(fabric.delete_link, name)
     if Path("/proc/sys/net/ipv6").is_dir():
         netns.write_sysctl(f"ipv6/conf/{name}/disable_ipv6", 1)

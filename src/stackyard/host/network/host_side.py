@@ -97,6 +97,7 @@ class HostSide:
             index = next(iter(ip.link_lookup(ifname=inner)), None)
             if index is None:
                 raise HostError(f"{inner}, the host's end of external network {spec.id}, is in another namespace")
+            _check_unused(ip, index, spec)
             self._joined[spec.id] = spec
             undo.callback(self._joined.pop, spec.id, None)
             self._write_table()
@@ -164,6 +165,15 @@ class HostSide:
 
     def _known_devices(self) -> set[str]:
         return {names.host_leg(self._fabric.cloud, network_id) for network_id in self._joined}
+
+
+def _check_unused(ip: Any, index: int, spec: NetworkSpec) -> None:
+    """Refuse a gateway address that the host has on another device already, as from another cloud."""
+    wanted = {item.ip for item in gateway_addresses(spec)}
+    for message in ip.get_addr():
+        if message["index"] != index and message.get_attr("IFA_ADDRESS") in wanted:
+            text = message.get_attr("IFA_ADDRESS")
+            raise HostError(f"the host has the address {text} already: give the external network another subnet")
 
 
 def _enable_forwarding() -> None:

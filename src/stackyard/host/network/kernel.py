@@ -6,6 +6,7 @@ applied last, handed to the part that knows how, and remembered.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -91,11 +92,20 @@ class KernelNetworkDriver:
             return
         self._applied.networks.pop(spec.id, None)
         if before is None or not _only_hosts_differ(spec, before):
-            bridges.apply(self._fabric, self._host, spec)
-            self._servers.apply(spec)
+            self._apply_bridge_and_server(spec, before)
         else:
             self._servers.apply_hosts(spec)
         self._applied.networks[spec.id] = spec
+
+    def _apply_bridge_and_server(self, spec: NetworkSpec, before: NetworkSpec | None) -> None:
+        with contextlib.ExitStack() as undo:
+            if bridges.apply(self._fabric, self._host, spec):
+                undo.callback(bridges.remove, self._fabric, self._host, spec.id)
+            self._servers.apply(spec)
+            undo.pop_all()
+        if before is None or before.mtu != spec.mtu:
+            for router in self._applied.routers_on(spec.id):
+                self._routers.apply(router, router)
 
     def remove_network(self, network_id: str) -> None:
         """See NetworkDriver."""

@@ -52,7 +52,8 @@ class Routers:
         """Make the router be as the spec says; `before` is what this process applied last, None when unknown."""
         namespace = self._namespace(spec.id)
         with contextlib.ExitStack() as undo:
-            if netns.create(namespace):
+            fresh = netns.create(namespace)
+            if fresh:
                 undo.callback(self.remove, spec.id)
                 before = None
             descriptor = netns.open_namespace(netns.path_of(namespace))
@@ -60,23 +61,36 @@ class Routers:
                 if before is not None and _only_floating_ips_differ(spec, before):
                     self._change_floating_ips(spec, before, descriptor)
                 else:
-                    self._apply_all(spec, before, descriptor, undo)
+                    self._apply_inside(spec, before, descriptor)
+                    self._apply_legs(spec, before, descriptor, undo, fresh=fresh)
             finally:
                 os.close(descriptor)
             undo.pop_all()
 
-    def _apply_all(
-        self, spec: RouterSpec, before: RouterSpec | None, descriptor: int, undo: contextlib.ExitStack
-    ) -> None:
+    def _apply_inside(self, spec: RouterSpec, before: RouterSpec | None, descriptor: int) -> None:
+        """Settings and translation, before anything can pass."""
+        text = rules.full_text(spec) if before is None else rules.change_text(spec, before)
         with self._fabric.inside(descriptor) as ip:
             if before is None:
                 _prepare(ip, Alias(self._fabric.cloud, "router", spec.id))
-            with contextlib.closing(Nftables()) as nft:
-                nft.run(rules.full_text(spec) if before is None else rules.change_text(spec, before))
-        self._remove_other_legs(spec)
+            if text:
+                with contextlib.closing(Nftables()) as nft:
+                    nft.run(text)
+
+    def _apply_legs(
+        self,
+        spec: RouterSpec,
+        before: RouterSpec | None,
+        descriptor: int,
+        undo: contextlib.ExitStack,
+        *,
+        fresh: bool,
+    ) -> None:
+        if not fresh:
+            self._remove_other_legs(spec)
         mtus = {device: self._apply_leg(spec, device, leg, descriptor, undo) for device, leg in legs(spec)}
         with self._fabric.inside(descriptor) as ip:
-            added = _configure(ip, spec, mtus)
+            added = _configure(ip, spec, mtus, fresh=fresh)
             for device, leg in legs(spec):
                 announce(device, checks.mac(leg.mac), added[device])
             _end_departed(spec, before)
@@ -193,7 +207,7 @@ def identity(fabric: Fabric, namespace: str) -> str | None:
 
 
 def _only_floating_ips_differ(spec: RouterSpec, before: RouterSpec) -> bool:
-    return msgspec.structs.replace(spec, floating_ips=before.floating_ips) == before
+    return spec != before and msgspec.structs.replace(spec, floating_ips=before.floating_ips) == before
 
 
 def _prepare(ip: Any, alias: Alias) -> None:
@@ -214,7 +228,7 @@ def _has_device(descriptor: int, device: str, index: int) -> bool:
             return False
 
 
-def _configure(ip: Any, spec: RouterSpec, mtus: dict[str, int]) -> dict[str, list[str]]:
+def _configure(ip: Any, spec: RouterSpec, mtus: dict[str, int], *, fresh: bool) -> dict[str, list[str]]:
     """Everything inside the namespace; says which addresses each device got newly."""
     added = {}
     for device, leg in legs(spec):
@@ -224,16 +238,13 @@ def _configure(ip: Any, spec: RouterSpec, mtus: dict[str, int]) -> dict[str, lis
         if message.get_attr("IFLA_ADDRESS") != checks.mac(leg.mac):
             ip.link("set", index=index, state="down")
             ip.link("set", index=index, address=checks.mac(leg.mac))
-        added[device] = layer3.sync_addresses(ip, index, _wanted_addresses(spec, leg), lambda _: True)
+        present = layer3.Present() if fresh else None
+        added[device] = layer3.sync_addresses(ip, index, _wanted_addresses(spec, leg), lambda _: True, present)
         ip.link("set", index=index, state="up", mtu=mtus[device])
     if spec.admin_up:
-        _configure_routes(ip, spec)
+        defaults = layer3.default_routes(spec.gateway.next_hops) if spec.gateway else []
+        layer3.sync_routes(ip, None, [*defaults, *spec.routes], _METRIC, onlink=False, fresh=fresh)
     return added
-
-
-def _configure_routes(ip: Any, spec: RouterSpec) -> None:
-    defaults = layer3.default_routes(spec.gateway.next_hops) if spec.gateway else []
-    layer3.sync_routes(ip, None, [*defaults, *spec.routes], _METRIC, onlink=False)
 
 
 def _end_departed(spec: RouterSpec, before: RouterSpec | None) -> None:
