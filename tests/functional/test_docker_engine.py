@@ -28,7 +28,7 @@ from stackyard.host.containers.docker import DockerEngine
 from stackyard.host.containers.docker_http import DockerHTTP
 from stackyard.host.containers.dockerd import Dockerd, FoundEngine, find_engine, running_engine, stop_engine
 from stackyard.host.errors import EngineUnavailableError, HostError, SpecError
-from stackyard.host.specs import ContainerSpec
+from stackyard.host.specs import ContainerObservation, ContainerSpec, HealthCheck
 
 __all__ = ["docker_daemon"]
 
@@ -36,6 +36,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.root]
 
 IMAGE = "functional/busybox:1"
 FOREVER = ("sleep", "1000")
+CAP_SYS_ADMIN = 21
 Make = Callable[..., str]
 
 
@@ -110,11 +111,12 @@ def test_it_runs_in_its_sandbox_and_nowhere_else(engine: DockerEngine, make: Mak
 
 
 def test_any_process_may_listen_on_port_80_and_loopback_works(engine: DockerEngine, make: Make) -> None:
-    container_id = make()
+    container_id = make(hostname="web")
     engine.start(container_id)
-    client = "until nc 127.0.0.1 80 </dev/null 2>/dev/null; do :; done"
-    script = f"echo page | nc -l -p 80 & {client}; cat /proc/sys/net/ipv4/ip_unprivileged_port_start"
-    assert inside(engine, container_id, script).split() == ["page", "0"]
+    script = (
+        "httpd -p 80 -h /etc; wget -qO- http://127.0.0.1/hostname; cat /proc/sys/net/ipv4/ip_unprivileged_port_start"
+    )
+    assert inside(engine, container_id, script).split() == ["web", "0"]
 
 
 def test_without_its_sandbox_it_does_not_start(engine: DockerEngine, make: Make) -> None:
@@ -189,6 +191,62 @@ def test_purge_leaves_what_is_not_ours(engine: DockerEngine, make: Make) -> None
         http_client.call("DELETE", "/images/functional/others:1")
         http_client.close()
         engine.load_image(busybox_archive(IMAGE), IMAGE)
+
+
+def test_an_image_that_was_there_outlives_us(engine: DockerEngine) -> None:
+    client = DockerHTTP(engine._http.socket_path)
+    client.call("POST", f"/images/{IMAGE}/tag", {"repo": "functional/before", "tag": "1"})
+    try:
+        engine.load_image(busybox_archive("x"), "functional/before:1")
+        engine.purge()
+        assert engine.find_image("functional/before:1") is not None
+    finally:
+        client.call("DELETE", "/images/functional/before:1")
+        client.close()
+        engine.load_image(busybox_archive(IMAGE), IMAGE)
+
+
+def test_a_health_check_is_run(engine: DockerEngine, make: Make) -> None:
+    check = HealthCheck(command="test -e /tmp/ready", interval=0.2, timeout=2, retries=1)
+    container_id = make(health_check=check)
+    engine.start(container_id)
+
+    def health() -> str | None:
+        found = engine.inspect(container_id)
+        return found.health if found is not None else None
+
+    wait_until(lambda: health() == "unhealthy", "the check fails")
+    inside(engine, container_id, "touch /tmp/ready")
+    wait_until(lambda: health() == "healthy", "the check succeeds")
+
+
+def test_too_much_memory_ends_it(engine: DockerEngine, make: Make) -> None:
+    container_id = make(command=("tail", "/dev/zero"), memory=16)
+    engine.start(container_id)
+
+    def ended() -> ContainerObservation | None:
+        found = engine.inspect(container_id)
+        return found if found is not None and found.state == "exited" else None
+
+    found = wait_until(ended, "the kernel ends it")
+    assert found is not None
+    assert (found.oom_killed, found.exit_code) == (True, 137)
+
+
+def test_a_privileged_container_starts_whatever_the_machine_withholds(docker_daemon: DockerDaemon) -> None:
+    engine = docker_daemon.engine()
+    engine.load_image(busybox_archive(IMAGE), IMAGE)
+    container_id = str(uuid.uuid4())
+    engine.ensure_sandbox(container_id)
+    try:
+        engine.create(ContainerSpec(id=container_id, image=IMAGE, command=FOREVER, privileged=True))
+        engine.start(container_id)
+        held = int(inside(engine, container_id, "grep CapEff /proc/self/status").split()[1], 16)
+        assert held >> CAP_SYS_ADMIN & 1
+    finally:
+        engine.remove(container_id, force=True)
+        engine.remove_sandbox(container_id)
+        engine.close()
 
 
 # ------------------------------------------------------------------------------------------------------ the daemon

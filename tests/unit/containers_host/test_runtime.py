@@ -15,6 +15,8 @@ from stackyard.host.containers.runtime import MISSING_RECORD, Runtime
 HOST = {"type": "network", "path": "/run/docker/netns/default"}
 OTHERS = [{"type": "mount"}, {"type": "uts"}, {"type": "pid"}, {"type": "ipc"}]
 ID = "f" * 64
+# Whether this machine lets root have CAP_SYS_RESOURCE.
+HELD = bool(int(Path("/proc/self/status").read_text().split("CapBnd:")[1].split()[0], 16) >> 24 & 1)
 
 
 class Bundle:
@@ -95,11 +97,9 @@ def test_a_capability_is_dropped_only_where_the_machine_withholds_it(bundle: Bun
     bundle.write([HOST], capabilities=capabilities, args=["CAP_SYS_RESOURCE", "x"])
     bundle.runtime.record(ID, str(bundle.netns))
     assert bundle.create().returncode == 0
-    status = Path("/proc/self/status").read_text()
-    held = int(status.split("CapBnd:")[1].split()[0], 16) >> 24 & 1
     process = bundle.read()["process"]
-    expected = {k: [c for c in v if held or c != "CAP_SYS_RESOURCE"] for k, v in capabilities.items()}
-    assert {k: v for k, v in process["capabilities"].items() if v} == {k: v for k, v in expected.items() if v}
+    expected = {k: [c for c in v if HELD or c != "CAP_SYS_RESOURCE"] for k, v in capabilities.items()}
+    assert process["capabilities"] == expected
     assert process["args"] == ["CAP_SYS_RESOURCE", "x"]
 
 
@@ -149,7 +149,7 @@ def test_a_forgotten_container_does_not_start(bundle: Bundle) -> None:
     "words",
     [
         ("--root", "create", "state", ID),
-        ("--log", "/dev/null", "exec", "--cwd", "/", ID, "create", "--bundle", "x"),
+        ("--log", "/dev/null", "exec", "--cwd", "/", ID, "create", "--bundle", "x", "--process", "/nowhere"),
         ("delete", "--force", ID),
         ("--version",),
         ("kill", ID, "9", "a b", "$(x)"),
@@ -158,6 +158,19 @@ def test_a_forgotten_container_does_not_start(bundle: Bundle) -> None:
 def test_everything_else_goes_to_runc_as_it_is(bundle: Bundle, words: tuple[str, ...]) -> None:
     assert bundle.run(*words).returncode == 0
     assert bundle.called.read_text() == "".join(f"{word}\n" for word in words)
+
+
+def test_a_further_process_gets_no_capability_that_is_withheld(bundle: Bundle) -> None:
+    process = bundle.directory / "process.json"
+    lists = {"bounding": ["CAP_CHOWN", "CAP_SYS_RESOURCE"], "effective": ["CAP_SYS_RESOURCE"]}
+    process.write_text(json.dumps({"args": ["x"], "capabilities": lists}, separators=(",", ":")))
+    assert (
+        bundle.run("--root", "/r", "exec", "--process", str(process), "--detach", "--pid-file", "/p", ID).returncode
+        == 0
+    )
+    kept = {name: [word for word in words if HELD or word != "CAP_SYS_RESOURCE"] for name, words in lists.items()}
+    assert json.loads(process.read_text()) == {"args": ["x"], "capabilities": kept}
+    assert bundle.called.read_text().split()[-1] == ID
 
 
 def test_installing_again_changes_nothing(bundle: Bundle) -> None:

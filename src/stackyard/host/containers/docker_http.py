@@ -103,18 +103,10 @@ class DockerHTTP:
         finally:
             connection.close()
 
-    def ping(self, timeout: float = 2) -> str | None:
-        """The API version that the engine offers; None when none answers."""
-        connection = _UnixConnection(self.socket_path, timeout)
-        try:
-            connection.request("GET", "/_ping")
-            response = connection.getresponse()
-            response.read()
-        except (OSError, http.client.HTTPException):
-            return None
-        finally:
-            connection.close()
-        return response.headers.get("Api-Version") if response.status == http.HTTPStatus.OK else None
+    def ping(self, timeout: float = 2) -> bool:
+        """Whether an engine answers."""
+        reply = self._unversioned("/_ping", timeout)
+        return reply is not None and reply.status == http.HTTPStatus.OK
 
     def close(self) -> None:
         """Close the idle connections; a request under way keeps its own."""
@@ -129,14 +121,29 @@ class DockerHTTP:
         return f"{prefix}{path}?{urlencode(given)}" if given else prefix + path
 
     def _negotiate(self) -> str:
-        offered = self.ping(timeout=10)
-        if offered is None:
+        """The newest API that both sides know. Docker 29 has forgotten the ones that older engines stop at."""
+        reply = self._unversioned("/version", timeout=10)
+        if reply is None or reply.status != http.HTTPStatus.OK:
             raise EngineUnavailableError(f"no container engine answers at {self.socket_path}; is dockerd running?")
-        version = min(tuple(int(part) for part in offered.split(".")), _NEWEST_API)
-        if version < _OLDEST_API:
+        document = reply.json()
+        newest, oldest = (_version(document.get(key, "0.0")) for key in ("ApiVersion", "MinAPIVersion"))
+        if newest < _OLDEST_API:
+            offered = document.get("ApiVersion")
             raise SpecError(f"the engine at {self.socket_path} offers API {offered}; 1.41 (Docker 20.10) is needed")
+        version = max(min(newest, _NEWEST_API), oldest)
         self._prefix = f"/v{version[0]}.{version[1]}"
         return self._prefix
+
+    def _unversioned(self, path: str, timeout: float) -> Reply | None:
+        connection = _UnixConnection(self.socket_path, timeout)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return Reply(response.status, response.read(), response.headers)
+        except (OSError, http.client.HTTPException):
+            return None
+        finally:
+            connection.close()
 
     def _take(self, timeout: float) -> _UnixConnection:
         while True:
@@ -240,6 +247,11 @@ def _encode(body: Any) -> tuple[bytes | Iterable[bytes] | None, dict[str, str]]:
         return msgspec.json.encode(body), {"Content-Type": "application/json"}
     headers = {"Content-Type": "application/x-tar"}
     return body, headers if isinstance(body, bytes) else headers | {"Transfer-Encoding": "chunked"}
+
+
+def _version(text: str) -> tuple[int, int]:
+    major, _, minor = text.partition(".")
+    return int(major), int(minor)
 
 
 def _query_value(value: str | int | bool | None) -> str:

@@ -45,20 +45,21 @@ class DockerImages:
         if username is not None:
             login = {"username": username, "password": password or ""}
             headers["X-Registry-Auth"] = base64.urlsafe_b64encode(msgspec.json.encode(login)).decode()
-        query = {"fromImage": repository, "tag": tag}
+        query, new = {"fromImage": repository, "tag": tag}, self.find(name) is None
         with self._http.stream("POST", "/images/create", query, headers=headers) as reply:
             if reply.status >= 400:
                 raise pull_error(name, error_message(b"".join(reply.chunks())))
             for line in json_lines(reply.chunks()):
                 if "error" in line:
                     raise pull_error(name, str(line["error"]))
-        self._remember(_with_tag(name))
+        if new:
+            self._remember(_with_tag(name))
         return self._found(name)
 
     def load(self, archive: BinaryIO, name: str) -> ImageObservation:
         if "@" in name:
             raise SpecError(f"an image cannot be given a name with a digest: {name}")
-        tagged, loaded = _with_tag(name), False
+        tagged, loaded, new = _with_tag(name), False, self.find(name) is None
         with self._http.stream("POST", "/images/load", {"quiet": True}, renamed(archive, tagged)) as reply:
             if reply.status >= 400:
                 raise SpecError(f"the image {name} cannot be loaded: {error_message(b''.join(reply.chunks()))}")
@@ -68,7 +69,8 @@ class DockerImages:
                 loaded = loaded or str(line.get("stream", "")).startswith("Loaded image")
         if not loaded:
             raise SpecError(f"the image {name} cannot be loaded: the archive holds no image with a manifest.json")
-        self._remember(tagged)
+        if new:
+            self._remember(tagged)
         return self._found(name)
 
     def save(self, name: str) -> Iterator[bytes]:
@@ -100,14 +102,13 @@ class DockerImages:
             raise NotFoundError(f"the engine has no image {name}")
         return found
 
-    def _remember(self, *names: str) -> None:
+    def _remember(self, name: str) -> None:
+        """Only names that were not there before: one that was is somebody else's, and outlives us."""
         with self._lock:
-            known = self._remembered()
-            new = [name for name in dict.fromkeys(names) if name not in known]
-            if new:
+            if name not in self._remembered():
                 self._record.parent.mkdir(parents=True, exist_ok=True)
                 with self._record.open("a") as record:
-                    record.writelines(f"{name}\n" for name in new)
+                    record.write(f"{name}\n")
 
     def _remembered(self) -> list[str]:
         try:

@@ -42,7 +42,7 @@ class FoundEngine:
         """Return once it answers; EngineUnavailableError with the cause when it does not in time."""
         if self.daemon is not None:
             self.daemon.wait_ready(timeout)
-        elif DockerHTTP(self.socket_path).ping() is None:
+        elif not DockerHTTP(self.socket_path).ping():
             raise EngineUnavailableError(f"no container engine answers at {self.socket_path}")
 
 
@@ -60,7 +60,7 @@ def find_engine(
     own = Dockerd(state_dir, cloud_id, bridge=bridge)
     if not own.exists() and not own_only:
         for path in _system_sockets():
-            if DockerHTTP(path).ping() is not None:
+            if DockerHTTP(path).ping():
                 return FoundEngine(path)
     own.start()
     return FoundEngine(str(own.socket_path), own)
@@ -73,7 +73,7 @@ def running_engine(configured: str | None, state_dir: Path, cloud_id: str) -> st
         candidates = [configured.removeprefix("unix://")]
     else:
         candidates = [str(own.socket_path)] if own.exists() else _system_sockets()
-    return next((path for path in candidates if DockerHTTP(path).ping() is not None), None)
+    return next((path for path in candidates if DockerHTTP(path).ping()), None)
 
 
 def stop_engine(state_dir: Path, cloud_id: str, *, remove_data: bool = False) -> None:
@@ -113,8 +113,8 @@ class Dockerd:
         self._refresh_runtime()
         if self.pid() is not None:
             return
-        dockerd, runc = shutil.which("dockerd", path=_path()), shutil.which("runc", path=_path())
-        if dockerd is None or runc is None:
+        dockerd = shutil.which("dockerd", path=_path())
+        if dockerd is None or _oci_runtime() is None:
             missing = "dockerd" if dockerd is None else "runc"
             raise HostError(f"no Docker Engine answers and {missing} is not installed: install docker.io, or start one")
         for directory in (self._directory / "data", self._run_dir):
@@ -140,7 +140,7 @@ class Dockerd:
         """Return once it answers; EngineUnavailableError, naming its log and last words, when it does not."""
         deadline = time.monotonic() + timeout
         client, pause = DockerHTTP(str(self.socket_path)), threading.Event()
-        while client.ping() is None:
+        while not client.ping():
             if self._process is not None and self._process.poll() is not None:
                 raise EngineUnavailableError(f"dockerd ended at once, see {self.log}: {self._last_words()}")
             if time.monotonic() > deadline:
@@ -181,9 +181,9 @@ class Dockerd:
 
     def _refresh_runtime(self) -> None:
         """Write the runtime's script: one from an older version of ours may lack what this one relies on."""
-        runc = shutil.which("runc", path=_path())
-        if runc is not None:
-            self._runtime.install(runc)
+        oci_runtime = _oci_runtime()
+        if oci_runtime is not None:
+            self._runtime.install(oci_runtime)
 
     def _end(self, pid: int, timeout: float) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -219,6 +219,11 @@ def _wait(handle: int, timeout: float) -> bool:
     poll = select.poll()
     poll.register(handle, select.POLLIN)
     return bool(poll.poll(timeout * 1000))
+
+
+def _oci_runtime() -> str | None:
+    """What runs before ours is done: runc, which works everywhere; crun does not with mixed versions of cgroups."""
+    return shutil.which("runc", path=_path()) or shutil.which("crun", path=_path())
 
 
 def _path() -> str:

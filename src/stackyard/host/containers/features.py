@@ -55,11 +55,11 @@ def engine_features(socket_path: str | None) -> list[Feature]:
 
 def _tools() -> list[Feature]:
     dockerd = _version("dockerd")
-    runc = _version("runc")
+    oci_runtime = _version("runc") or _version("crun")
     busybox = shutil.which("busybox")
     return [
         Feature("dockerd", dockerd is not None, dockerd or "not installed", "install the package docker.io"),
-        Feature("runc", runc is not None, runc or "not installed", "install the package runc"),
+        Feature("runc", oci_runtime is not None, oci_runtime or "not installed", "install the package runc"),
         Feature("busybox", busybox is not None, busybox or "not installed", "install the package busybox-static"),
     ]
 

@@ -18,7 +18,7 @@ MISSING_RECORD = "no network namespace is recorded for container"
 
 _SCRIPT = r"""#!/bin/sh
 # Stackyard's OCI runtime: runs runc with the container's network namespace replaced by the one recorded for it.
-# Every subcommand but those that make a container goes to runc as it is.
+# Every subcommand but those that make a container, or run another process in one, goes to runc as it is.
 runtime=@RUNTIME@
 records=@RECORDS@
 log=
@@ -31,10 +31,28 @@ fail() {
     exit 1
 }
 
-command= bundle=. id= expect=
+# Takes from the lists of capabilities in a file the one that this machine withholds even from root: asking for it
+# would fail every privileged container.
+edit_capabilities=':list
+s#\("capabilities":{[^}]*\)"CAP_SYS_RESOURCE",#\1#
+t list
+s#\("capabilities":{[^}]*\),"CAP_SYS_RESOURCE"#\1#
+t list
+s#\("capabilities":{[^}]*\[\)"CAP_SYS_RESOURCE"\]#\1]#
+t list'
+withheld() {
+    while read -r key value; do
+        case $key in
+            CapBnd:) case $value in ?????????[13579bdfBDF]??????) return 1 ;; *) return 0 ;; esac ;;
+        esac
+    done </proc/self/status
+    return 1
+}
+
+command= bundle=. id= process= expect=
 for word; do
     if [ -n "$expect" ]; then
-        case $expect in log) log=$word ;; bundle) bundle=$word ;; esac
+        case $expect in log) log=$word ;; bundle) bundle=$word ;; process) process=$word ;; esac
         expect=
         continue
     fi
@@ -43,16 +61,31 @@ for word; do
         --log=*) log=${word#*=} ;;
         --bundle | -b) expect=bundle ;;
         --bundle=*) bundle=${word#*=} ;;
+        --process | -p) expect=process ;;
+        --process=*) process=${word#*=} ;;
         --root | --log-format | --criu | --console-socket | --pid-file | --preserve-fds | --image-path | --work-path \
-        | --parent-path | --manage-cgroups-mode | --empty-ns | --status-fd | --lsm-profile | --lsm-mount-context)
+        | --parent-path | --manage-cgroups-mode | --empty-ns | --status-fd | --lsm-profile | --lsm-mount-context \
+        | --cwd | --env | -e | --user | -u | --additional-gids | -g | --process-label | --apparmor | --cap | -c \
+        | --cgroup)
             expect=skip ;;
         -*) ;;
         *) if [ -z "$command" ]; then command=$word; else id=$word; fi ;;
     esac
-    # Only a subcommand that makes a container is of interest; an exec's own words are not to be read.
-    case $command in '' | create | run | restore) ;; *) exec "$runtime" "$@" ;; esac
+    case $command in
+        '' | create | run | restore) ;;
+        exec) [ -z "$id" ] || break ;; # what follows are the words of whoever runs it
+        *) break ;;
+    esac
 done
-case $command in create | run | restore) ;; *) exec "$runtime" "$@" ;; esac
+case $command in
+    create | run | restore) ;;
+    exec)
+        if [ -n "$process" ] && withheld; then
+            sed -i -e "$edit_capabilities" "$process" || fail "$process cannot be edited"
+        fi
+        exec "$runtime" "$@" ;;
+    *) exec "$runtime" "$@" ;;
+esac
 
 case $id in
     '' | *[!A-Za-z0-9_.-]*) fail "the container's id is missing or malformed" ;;
@@ -79,22 +112,10 @@ t joined
 q4
 :joined
 s#\("namespaces":\[[^]]*\),\]#\1]#'
-bounding=
-while read -r key value; do
-    case $key in CapBnd:) bounding=$value; break ;; esac
-done </proc/self/status
-case $bounding in
-    ?????????[13579bdfBDF]??????) ;;
-    # This machine withholds CAP_SYS_RESOURCE even from root: asking for it would fail every privileged container.
-    *) edit="$edit"'
-:list
-s#\("capabilities":{[^}]*\)"CAP_SYS_RESOURCE",#\1#
-t list
-s#\("capabilities":{[^}]*\),"CAP_SYS_RESOURCE"#\1#
-t list
-s#\("capabilities":{[^}]*\[\)"CAP_SYS_RESOURCE"\]#\1]#
-t list' ;;
-esac
+if withheld; then
+    edit="$edit
+$edit_capabilities"
+fi
 [ -s "$bundle/config.json" ] && sed -i -e "$edit" "$bundle/config.json" ||
     fail "the configuration of container $id does not let it have its network"
 exec "$runtime" "$@"
