@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ from stackyard.core import facts
 from stackyard.core.config import Settings
 from stackyard.core.db import Database, Transaction
 from stackyard.core.dispatch import Dispatcher, Receive, Scope, Send
-from stackyard.core.errors import Unauthorized
 from stackyard.core.metrics import CONTENT_TYPE, Metrics
 from stackyard.core.policy import PolicySet
 from stackyard.core.quota import Quotas
@@ -29,30 +27,16 @@ from stackyard.core.routes import Service
 from stackyard.core.runtime import Runtime
 from stackyard.host.containers import ContainerEngine
 from stackyard.host.network import NetworkDriver
-from stackyard.services import keys
+from stackyard.services import containers, identity, image, keys, network
+from stackyard.services.containers import reconcile as containers_reconcile
+from stackyard.services.identity import api as identity_api
+from stackyard.services.image import reconcile as image_reconcile
+from stackyard.services.network import api as network_api
+from stackyard.services.network import reconcile as network_reconcile
 
 log = logging.getLogger("stackyard.app")
 
-
-def _module(name: str) -> Any:
-    """While services are still being written: the module if it is there."""
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        return None
-
-
-def _call(name: str, function: str, default: Any, *args: Any, **kwargs: Any) -> Any:
-    module = _module(f"stackyard.services.{name}")
-    found = getattr(module, function, None) if module is not None else None
-    return default if found is None else found(*args, **kwargs)
-
-
-SERVICES: tuple[Service, ...] = tuple(
-    module.SERVICE
-    for name in ("identity", "image", "network", "containers")
-    if (module := _module(f"stackyard.services.{name}")) is not None and hasattr(module, "SERVICE")
-)
+SERVICES: tuple[Service, ...] = (identity.SERVICE, image.SERVICE, network.SERVICE, containers.SERVICE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +78,7 @@ class Cloud:
             database=database,
             policies=PolicySet(rules, policy_overrides or {}),
             quotas=Quotas(quota_defaults(settings)),
-            authenticate=getattr(_module("stackyard.services.identity.api"), "authenticate", _nobody),
+            authenticate=identity_api.authenticate,
         )
         self.runtime.provide(keys.ENGINE, host.engine)
         self.runtime.provide(keys.NETWORK_DRIVER, host.network)
@@ -108,16 +92,16 @@ class Cloud:
         self.reconcile = ReconcileEngine(
             database,
             [
-                *_call("image.reconcile", "reconcilers", [], self.runtime),
-                *_call("network.reconcile", "reconcilers", [], self.runtime),
-                *_call("containers.reconcile", "reconcilers", [], self.runtime),
+                *image_reconcile.reconcilers(self.runtime),
+                *network_reconcile.reconcilers(self.runtime),
+                *containers_reconcile.reconcilers(self.runtime),
             ],
             workers=settings.reconcile.workers,
         )
         self.reconcile.observe = self.metrics.run
         for name, seconds, action in (
-            *_call("network.reconcile", "periodic", [], self.runtime),
-            *_call("containers.reconcile", "periodic", [], self.runtime),
+            *network_reconcile.periodic(self.runtime),
+            *containers_reconcile.periodic(self.runtime),
         ):
             self.reconcile.every(name, seconds, action)
 
@@ -126,10 +110,8 @@ class Cloud:
 
         def bootstrap(tx: Transaction) -> None:
             facts.put(tx, "seeded", tx.now.isoformat())
-            _call(
-                "identity.api", "bootstrap", None, tx, SERVICES, passwords, region=self.runtime.settings.server.region
-            )
-            _call("network.api", "bootstrap", None, tx, self.runtime)
+            identity_api.bootstrap(tx, SERVICES, passwords, region=self.runtime.settings.server.region)
+            network_api.bootstrap(tx, self.runtime)
 
         self.runtime.database.write("seed", bootstrap)
 
@@ -139,15 +121,15 @@ class Cloud:
 
     def start(self) -> None:
         """Begin reconciling; all that should exist here is looked at once, which adopts what an earlier run left."""
-        _call("image.api", "sweep", None, self.runtime)
-        _call("network.reconcile", "mark_all", None, self.runtime)
-        _call("containers.reconcile", "mark_all", None, self.runtime)
+        image_reconcile.sweep(self.runtime)
+        network_reconcile.mark_all(self.runtime)
+        containers_reconcile.mark_all(self.runtime)
         self.reconcile.start()
-        _call("containers.reconcile", "start_watchers", None, self.runtime)
+        containers_reconcile.start_watchers(self.runtime)
 
     def stop(self) -> None:
         """End the background work; workloads stay."""
-        _call("containers.reconcile", "stop_watchers", None, self.runtime)
+        containers_reconcile.stop_watchers(self.runtime)
         self.reconcile.stop()
         self.runtime[keys.ENGINE].close()
         self.runtime.close()
@@ -189,11 +171,6 @@ class Cloud:
     async def _metrics(self) -> tuple[int, str, bytes]:
         loop = asyncio.get_running_loop()
         return 200, CONTENT_TYPE, await loop.run_in_executor(self.runtime.threads, self.metrics.render)
-
-
-def _nobody(tx: Transaction, token: str) -> Any:
-    del tx, token
-    raise Unauthorized("there is no identity service yet")
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
