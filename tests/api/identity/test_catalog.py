@@ -124,7 +124,7 @@ def test_seeding_again_changes_nothing(people: People) -> None:
         return {kind: people.admin.get(f"{V3}/{kind}").json()[kind] for kind in kinds}
 
     before = everything()
-    people.cloud.cloud.seed({name: "another-password" for name in PASSWORDS})
+    people.cloud.cloud.seed(dict.fromkeys(PASSWORDS, "another-password"))
     assert everything() == before
     assert people.cloud.sign_in("admin", PASSWORDS["admin"], "admin")
     assert {project["name"] for project in before["projects"]} == {"admin", "demo", "service"}

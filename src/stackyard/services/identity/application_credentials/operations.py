@@ -127,7 +127,7 @@ def _create(tx: Transaction, call: Call, asked: NewApplicationCredential, hashed
         "unrestricted": bool(asked.unrestricted),
         "expires_at": asked.expiry(tx.now),
         "created_at": tx.now,
-        "has_access_rules": asked.access_rules is not None,
+        "has_access_rules": bool(asked.access_rules),
     }
     tx.execute(_INSERT, values)
     for role_id in role_ids:
