@@ -10,6 +10,11 @@ from stackyard.host.errors import HostError
 from stackyard.services.containers.quotas import RESOURCES
 
 
+def running(cloud: TestCloud, uuid: str) -> bool:
+    seen = cloud.engine.inspect(uuid)
+    return seen is not None and seen.state == "running"
+
+
 def test_run_gives_a_running_container_with_an_address(cloud: TestCloud) -> None:
     zun = Zun(cloud)
     found = zun.create(name="web", environment={"A": "1"}, labels={"l": "2"}, cpu=0.5, memory=100)
@@ -172,12 +177,8 @@ def test_auto_heal_makes_it_anew_by_itself(cloud: TestCloud) -> None:
     zun = Zun(cloud)
     uuid = zun.create(auto_heal=True)["uuid"]
     cloud.engine.remove(uuid, force=True)
-    eventually(lambda: cloud.engine.inspect(uuid) is not None)
-    cloud.settle()
-    seen = cloud.engine.inspect(uuid)
-    assert seen is not None
-    assert seen.state == "running"
-    assert zun.show(uuid)["status"] == "Running"
+    eventually(lambda: running(cloud, uuid))
+    assert zun.until(uuid, "Running")["task_state"] is None
 
 
 def test_engine_away_is_waited_for(cloud: TestCloud) -> None:
@@ -196,7 +197,7 @@ def test_actions_are_kept_with_their_outcome(cloud: TestCloud) -> None:
     zun = Zun(cloud)
     uuid = zun.create()["uuid"]
     response = zun.http.post(f"{PATH}/{uuid}/rebuild")
-    cloud.settle()
+    zun.rested(uuid)
     request_id = response.headers["x-openstack-request-id"]
     action = zun.http.get(f"{PATH}/{uuid}/container_actions/{request_id}").json()
     assert (action["action"], action["message"]) == ("rebuild", None)

@@ -27,16 +27,16 @@ class Zun:
     def __init__(self, cloud: TestCloud, user: str = "demo", version: str = "1.40") -> None:
         self.cloud = cloud
         self.http: TestClient = cloud.client(user, **{"OpenStack-API-Version": f"container {version}"})
+        self.nets = {} if user == "demo" else {"nets": [{"network": "private"}]}
         for name in ("nginx", "busybox"):
             if cloud.engine.store.find(name) is None:
                 cloud.engine.store.add(name, MemoryImage(ports=("80/tcp",)))
 
     def create(self, *, run: bool = True, **body: Any) -> dict[str, Any]:
-        """Create a container of nginx, and wait until nothing is to be done."""
-        response = self.http.post(PATH, params={"run": str(run).lower()}, json={"image": "nginx", **body})
+        """Create a container of nginx, and wait until it is made."""
+        response = self.http.post(PATH, params={"run": str(run).lower()}, json={"image": "nginx", **self.nets, **body})
         assert response.status_code == 202, response.text
-        self.cloud.settle()
-        return self.show(response.json()["uuid"])
+        return self.rested(response.json()["uuid"])
 
     def show(self, ident: str) -> dict[str, Any]:
         """One container."""
@@ -56,14 +56,20 @@ class Zun:
         """An action that is accepted, and the container once it is done."""
         response = self.http.post(f"{PATH}/{ident}/{action}", params=query)
         assert response.status_code == 202, response.text
-        self.cloud.settle()
+        if action == "kill":
+            self.cloud.settle()
+        return self.rested(ident)
+
+    def rested(self, ident: str) -> dict[str, Any]:
+        """The container once nothing is being done with it."""
+        eventually(lambda: self.show(ident)["task_state"] is None)
         return self.show(ident)
 
     def delete(self, ident: str, **query: Any) -> None:
         """Delete, and wait until it is gone."""
         response = self.http.delete(f"{PATH}/{ident}", params=query)
         assert response.status_code == 204, response.text
-        self.cloud.settle()
+        eventually(lambda: self.http.get(f"{PATH}/{ident}").status_code == 404)
 
     def refused(self, method: str, path: str, status: int, **kwargs: Any) -> dict[str, Any]:
         """A request that is refused; returns the fault."""

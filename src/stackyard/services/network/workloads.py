@@ -11,7 +11,7 @@ from sqlalchemy import bindparam
 from stackyard.core import timeline
 from stackyard.core.caller import Caller
 from stackyard.core.db import Transaction
-from stackyard.core.errors import NotFound
+from stackyard.core.errors import Conflict
 from stackyard.core.ids import new_uuid
 from stackyard.core.runtime import Runtime
 from stackyard.services.network import default_groups, marks, resources
@@ -33,7 +33,7 @@ def oldest_network(tx: Transaction, caller: Caller) -> Any:
     """The network for a container that names none, as Zun picks it: of the project, or shared; the oldest."""
     found = tx.first(_OLDEST, {"project": caller.project_id})
     if found is None:
-        raise NotFound(f"Project {caller.project_id} has no network; create one with a subnet.", kind="NetworkNotFound")
+        raise Conflict(f"There is no network available to project {caller.project_id}; create one with a subnet.")
     return found
 
 

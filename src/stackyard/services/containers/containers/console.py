@@ -21,9 +21,9 @@ from stackyard.core.db import Transaction
 from stackyard.core.dispatch import read_body
 from stackyard.core.errors import BadRequest, InvalidField, NotImplementedHere
 from stackyard.host.containers import ContainerEngine
-from stackyard.host.specs import ContainerStats, ExecResult, ProcessTable
+from stackyard.host.specs import ContainerStats, ProcessTable
 from stackyard.services.containers import action_log
-from stackyard.services.containers.containers import states
+from stackyard.services.containers.containers import commands, states
 from stackyard.services.containers.containers.create import KIND
 from stackyard.services.containers.containers.values import (
     Flag,
@@ -117,7 +117,7 @@ async def execute(call: Call) -> dict[str, Any]:
     if not command:
         raise InvalidField("command", "it is empty.")
     with as_api_errors():
-        result: ExecResult = await call.in_thread(_engine(call).execute, call.target.uuid, command)
+        result = await commands.run(_engine(call), call.target.uuid, command)
     output = result.output.decode("utf-8", "replace")
     return {"output": output, "exit_code": result.exit_code, "exec_id": None, "proxy_url": None}
 

@@ -95,7 +95,7 @@ def _adjust(wish: Wish, seen: ContainerObservation) -> list[Step]:
         if run_is_due or not wish.same_boot or seen.state == "created":
             return [*steps, Step.WIRE, Step.START, *([Step.PAUSE] if wish.wanted is Wanted.PAUSED else [])]
         return steps
-    if wish.wiring_changed:
+    if wish.wiring_changed or not wish.same_boot:
         steps.append(Step.WIRE)
     if wish.wanted is Wanted.PAUSED and seen.state == "running":
         steps.append(Step.PAUSE)
