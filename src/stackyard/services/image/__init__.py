@@ -2,7 +2,8 @@
 
 Start reading at ROUTES. `images.py` is the noun; `patch.py` changes one; `upload.py` and `download.py` stream data;
 `store.py` keeps it on disk; `formats.py` and `archives.py` look at what it is; `memberships.py` shares; `imports.py`
-stages and imports; `reconcile.py` keeps rows and files in agreement; `api.py` is the door for other services.
+stages and imports; `metadefs/` defines metadata; `reconcile.py` keeps rows and files in agreement; `api.py` is the door
+for other services.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from stackyard.services.image import (
     upload,
 )
 from stackyard.services.image.faults import fault
+from stackyard.services.image.metadefs import routes as metadefs
 from stackyard.services.image.policies import POLICIES
 
 _IMAGE = "/v2/images/{image_id}"
@@ -56,6 +58,7 @@ ROUTES: tuple[Route, ...] = (
     Route("PUT", _MEMBER, memberships.update, "modify_member", body=dict, target=memberships.load),
     Route("DELETE", _MEMBER, memberships.delete, "delete_member", target=memberships.load, status=204),
     Route("GET", "/v2/schemas/{name}", schemas.show, "get_images"),
+    Route("GET", "/v2/schemas/metadefs/{name}", schemas.show_metadef, "get_images"),
     Route("GET", "/v2/info/import", discovery.import_info, "get_images"),
     Route("GET", "/v2/info/stores", discovery.stores, "get_images"),
     Route("GET", "/v2/info/stores/detail", discovery.stores_detail, "stores_info_detail"),
@@ -63,6 +66,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v2/tasks", imports.list_tasks, "tasks_api_access"),
     Route("POST", "/v2/tasks", imports.create_task, "tasks_api_access", body=dict),
     Route("GET", "/v2/tasks/{task_id}", imports.show_task, "tasks_api_access"),
+    *metadefs.ROUTES,
 )
 
 SERVICE = Service(

@@ -18,6 +18,12 @@ class RangeNotSatisfiable(ApiError):
     status = 416
 
 
+class RequestTimeout(ApiError):
+    """The client stopped sending."""
+
+    status = 408
+
+
 def fault(error: ApiError, request_id: str) -> Mapping[str, Any]:
     """The JSON body of a fault."""
     del request_id

@@ -28,6 +28,7 @@ _OF_IMAGE = (
 _ALL = sa.select(tasks).order_by(tasks.c.created_at.desc(), tasks.c.id).limit(_LARGEST_PAGE)
 _ONE = sa.select(tasks).where(tasks.c.id == bindparam("task"))
 _INSERT = sa.insert(tasks)
+_FORGET_OLD = sa.delete(tasks).where(tasks.c.expires_at < bindparam("now"))
 _END = (
     sa.update(tasks)
     .where(tasks.c.image_id == bindparam("image"), tasks.c.status == "processing")
@@ -103,6 +104,7 @@ def _copy(tx: Transaction, call: Call, stores: list[str]) -> None:
 
 def _add_task(tx: Transaction, call: Call) -> None:
     image, caller = call.target, call.caller
+    tx.execute(_FORGET_OLD, {"now": tx.now})
     tx.execute(
         _INSERT,
         {

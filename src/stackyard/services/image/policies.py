@@ -15,6 +15,26 @@ _SEEN = (
 _ADMIN_OR_MEMBER = f"{_ADMIN} or ({_MEMBER})"
 _ADMIN_OR_READER = f"{_ADMIN} or ({_READER})"
 _ADMIN_OR_READER_OR_SHARED = f"{_ADMIN} or (role:reader and (project_id:%(project_id)s or {_IMAGE_MEMBER}))"
+_NAMESPACE_READER = f"{_ADMIN} or (role:reader and (project_id:%(project_id)s or 'public':%(visibility)s))"
+
+_METADEFS = {
+    "namespace": "a namespace",
+    "object": "an object",
+    "objects": "the objects",
+    "property": "a property",
+    "properties": "the properties",
+    "tag": "a tag",
+    "tags": "the tags",
+    "resource_type": "the resource types",
+}
+_METADEF_CHANGES = {
+    "namespace": ("add", "modify", "delete"),
+    "object": ("add", "modify", "delete"),
+    "property": ("add", "modify", "remove"),
+    "tag": ("add", "modify", "delete"),
+    "tags": ("add",),
+    "resource_type_association": ("add", "remove"),
+}
 
 POLICIES: tuple[Rule, ...] = (
     Rule("add_image", f"{_ADMIN} or ({_MEMBER} and project_id:%(owner)s)", "Create an image."),
@@ -36,4 +56,14 @@ POLICIES: tuple[Rule, ...] = (
     Rule("modify_member", f"{_ADMIN} or (role:member and {_IMAGE_MEMBER})", "Accept or reject a shared image."),
     Rule("tasks_api_access", _ADMIN, "Use the tasks API."),
     Rule("stores_info_detail", _ADMIN, "See how the stores are configured."),
+    Rule("get_metadef_namespaces", _ADMIN_OR_READER, "List the namespaces of metadata definitions that one may see."),
+    *(
+        Rule(f"get_metadef_{name}", _NAMESPACE_READER, f"See {words} of metadata definitions.")
+        for name, words in _METADEFS.items()
+    ),
+    *(
+        Rule(f"{verb}_metadef_{name}", _ADMIN, f"{verb.capitalize()} metadata definitions: {name.replace('_', ' ')}.")
+        for name, verbs in _METADEF_CHANGES.items()
+        for verb in verbs
+    ),
 )

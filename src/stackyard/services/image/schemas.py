@@ -10,6 +10,7 @@ from stackyard.core.errors import NotFound
 from stackyard.services.image.bodies import STATUSES, VISIBILITIES
 from stackyard.services.image.formats import CONTAINER_FORMATS, DISK_FORMATS
 from stackyard.services.image.memberships import STATUSES as MEMBER_STATUSES
+from stackyard.services.image.metadefs import schemas as metadefs
 
 _UUID = "^([0-9a-fA-F]){8}-([0-9a-fA-F]){4}-([0-9a-fA-F]){4}-([0-9a-fA-F]){4}-([0-9a-fA-F]){12}$"
 _LINKS = [
@@ -125,7 +126,16 @@ SCHEMAS |= {f"{name}s": _many(f"{name}s", schema) for name, schema in list(SCHEM
 def show(tx: Transaction, call: Call) -> dict[str, Any]:
     """One schema by name."""
     del tx
-    found = SCHEMAS.get(call.path["name"])
-    if found is None:
-        raise NotFound(f"There is no schema {call.path['name'][:80]!r}; there are {', '.join(SCHEMAS)}.")
-    return found
+    return _find(SCHEMAS, call.path["name"])
+
+
+def show_metadef(tx: Transaction, call: Call) -> dict[str, Any]:
+    """One schema of metadata definitions by name."""
+    del tx
+    return _find(metadefs.SCHEMAS, call.path["name"])
+
+
+def _find(known: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
+    if name not in known:
+        raise NotFound(f"There is no schema {name[:80]!r}; there are {', '.join(known)}.")
+    return known[name]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from stackyard.core import ids, reconcile, timeline
@@ -18,6 +18,7 @@ from stackyard.core.db import Transaction
 from stackyard.core.errors import ApiError, BadRequest, Conflict, Gone, UnsupportedMediaType
 from stackyard.core.runtime import Runtime
 from stackyard.services.image import store, tables
+from stackyard.services.image.faults import RequestTimeout
 from stackyard.services.image.formats import FormatRefused, Inspected
 from stackyard.services.image.images import KIND
 from stackyard.services.image.store import Content, Incoming
@@ -27,6 +28,9 @@ log = logging.getLogger("stackyard.image")
 
 LOOK_AFTER_SECONDS = 5.0
 """When a reconciler first looks whether an upload is still at work."""
+
+IDLE_SECONDS = 120.0
+"""How long a client may send nothing before its upload is given up."""
 
 
 async def upload(call: Call) -> Reply:
@@ -86,7 +90,7 @@ async def _receive(call: Call, incoming: Incoming) -> None:
     held = 0
     pending: asyncio.Future[Any] | None = None
     try:
-        async for chunk in call.request.stream():
+        async for chunk in _in_time(call.request.stream()):
             block.append(chunk)
             held += len(chunk)
             if held < store.BLOCK_BYTES:
@@ -100,6 +104,19 @@ async def _receive(call: Call, incoming: Incoming) -> None:
             await pending
     if block:
         await asyncio.gather(*(loop.run_in_executor(store.hashers, step) for step in incoming.steps(block)))
+
+
+async def _in_time(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The chunks as they come; raises RequestTimeout when the next one does not."""
+    while True:
+        try:
+            async with asyncio.timeout(IDLE_SECONDS):
+                chunk = await anext(chunks, None)
+        except TimeoutError:
+            raise RequestTimeout(f"No data came for {IDLE_SECONDS:g} seconds; the upload has been given up.") from None
+        if chunk is None:
+            return
+        yield chunk
 
 
 def begin(tx: Transaction, image_id: str, token: str, status: str) -> None:

@@ -1,0 +1,149 @@
+"""What lies in a namespace: properties, objects, tags, and the types of resource it is for. One shape for the four."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.exc import IntegrityError
+
+from stackyard.core.call import Call
+from stackyard.core.clock import iso_z
+from stackyard.core.db import Transaction
+from stackyard.core.errors import Conflict, Forbidden, NotFound
+from stackyard.services.image.metadefs import tables
+from stackyard.services.image.metadefs.bodies import by_name, check_name, document
+from stackyard.services.image.metadefs.tables import OBJECTS, PROPERTIES, RESOURCE_TYPES, TAGS
+
+_WORDS = {OBJECTS: "object", PROPERTIES: "property", TAGS: "tag", RESOURCE_TYPES: "resource type association"}
+
+
+def property_view(item: Any) -> dict[str, Any]:
+    """A property's definition."""
+    return {"name": item.name, **item.document}
+
+
+def object_view(namespace: str, item: Any) -> dict[str, Any]:
+    """A group of properties."""
+    return {
+        "name": item.name,
+        "properties": {},
+        **item.document,
+        **_times(item),
+        "self": f"/v2/metadefs/namespaces/{namespace}/objects/{item.name}",
+        "schema": "/v2/schemas/metadefs/object",
+    }
+
+
+def tag_view(item: Any) -> dict[str, Any]:
+    """A tag."""
+    return {"name": item.name, **_times(item)}
+
+
+def association_view(item: Any) -> dict[str, Any]:
+    """A type of resource that a namespace is for."""
+    return {"name": item.name, **item.document, **_times(item)}
+
+
+def _times(item: Any) -> dict[str, str]:
+    return {"created_at": iso_z(item.created_at), "updated_at": iso_z(item.updated_at)}
+
+
+def _view(call: Call, kind: str, item: Any) -> dict[str, Any]:
+    if kind == OBJECTS:
+        return object_view(call.target["namespace"], item)
+    if kind == PROPERTIES:
+        return property_view(item)
+    return tag_view(item) if kind == TAGS else association_view(item)
+
+
+class Items:
+    """The operations on one kind of thing in a namespace."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.word = _WORDS[kind]
+
+    def _find(self, tx: Transaction, call: Call, name: str) -> Any:
+        item = None if "\0" in name else tables.item(tx, call.target["id"], self.kind, name)
+        if item is None:
+            raise NotFound(
+                f"The metadata definition {self.word} with name={name[:80]} was not found in "
+                f"namespace={call.target['namespace']}."
+            )
+        return item
+
+    def _add(self, tx: Transaction, call: Call, name: str, content: dict[str, Any]) -> dict[str, Any]:
+        check_name(name)
+        taken = Conflict(
+            f"A metadata definition {self.word} with name={name} already exists in "
+            f"namespace={call.target['namespace']}."
+        )
+        if tables.item(tx, call.target["id"], self.kind, name) is not None:
+            raise taken
+        try:
+            with tx.savepoint():
+                tables.add(tx, call.target["id"], self.kind, {name: content})
+        except IntegrityError:
+            raise taken from None
+        return _view(call, self.kind, self._find(tx, call, name))
+
+    def create(self, tx: Transaction, call: Call) -> dict[str, Any]:
+        """Put one more into the namespace."""
+        return self._add(tx, call, call.body.name, document(call.body))
+
+    def create_named(self, tx: Transaction, call: Call) -> dict[str, Any]:
+        """The same by the address alone, for what has nothing but a name."""
+        return self._add(tx, call, call.path["name"], {})
+
+    def create_many(self, tx: Transaction, call: Call) -> dict[str, Any]:
+        """Put several in, in the place of all that are there, or after them with the header X-Openstack-Append."""
+        documents = by_name(call.body.tags)
+        if call.request.headers.get("x-openstack-append", "").lower() == "true":
+            present = {row.name for row in tables.of_kind(tx, call.target["id"], self.kind)}
+            if taken := sorted(present & documents.keys()):
+                raise Conflict(f"The {self.word}s {', '.join(taken[:5])} are in the namespace already.")
+        else:
+            self._refuse_protected(call)
+            tables.remove(tx, call.target["id"], self.kind)
+        tables.add(tx, call.target["id"], self.kind, documents)
+        return self.list_(tx, call)
+
+    def list_(self, tx: Transaction, call: Call) -> dict[str, Any]:
+        """All of the kind in the namespace."""
+        rows = tables.of_kind(tx, call.target["id"], self.kind)
+        views = [_view(call, self.kind, row) for row in rows]
+        if self.kind == PROPERTIES:
+            named = {view["name"]: {key: value for key, value in view.items() if key != "name"} for view in views}
+            return {"properties": named}
+        key = "resource_type_associations" if self.kind == RESOURCE_TYPES else self.kind
+        return {key: views, "schema": f"/v2/schemas/metadefs/{self.kind}"}
+
+    def show(self, tx: Transaction, call: Call) -> dict[str, Any]:
+        """One of them."""
+        return _view(call, self.kind, self._find(tx, call, call.path["name"]))
+
+    def update(self, tx: Transaction, call: Call) -> dict[str, Any]:
+        """Rewrite one, its name as well."""
+        before = self._find(tx, call, call.path["name"])
+        after = check_name(call.body.name)
+        if after != before.name and tables.item(tx, call.target["id"], self.kind, after) is not None:
+            raise Conflict(f"A metadata definition {self.word} with name={after} already exists.")
+        tables.change(tx, call.target["id"], self.kind, before.name, after, document(call.body))
+        return _view(call, self.kind, self._find(tx, call, after))
+
+    def delete(self, tx: Transaction, call: Call) -> None:
+        """Take one out."""
+        item = self._find(tx, call, call.path["name"])
+        self._refuse_protected(call)
+        tables.remove(tx, call.target["id"], self.kind, item.name)
+
+    def delete_all(self, tx: Transaction, call: Call) -> None:
+        """Take all of the kind out."""
+        self._refuse_protected(call)
+        tables.remove(tx, call.target["id"], self.kind)
+
+    def _refuse_protected(self, call: Call) -> None:
+        if call.target["protected"]:
+            raise Forbidden(
+                f"Metadata definition namespace {call.target['namespace']} is protected: its {self.word}s stay."
+            )
