@@ -87,6 +87,7 @@ def compare(state: StateDirectory, socket_path: str | None) -> list[str]:
     with database_of(state) as database:
         wanted = database.read("doctor", expected)
     driver = KernelNetworkDriver(cloud_id, state.path / "network")
+    driver.start()
     seen = driver.observe()
     driver.close()
     found = {
