@@ -36,6 +36,10 @@ OUTSIDE = f"198.18.{os.getpid() % 250}"
 """First three numbers of the external network's addresses; runs that share a machine must not share them."""
 
 
+BEYOND = f"198.19.{os.getpid() % 250}"
+"""The same for a network beyond the host."""
+
+
 def new_id() -> str:
     return str(uuid.uuid4())
 

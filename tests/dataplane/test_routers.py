@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 
 import msgspec
 import pytest
-from tests.dataplane.lab import EVERYTHING, HOST, OUTSIDE, OUTWARD, Lab, echoes, new_id, run, subnet, until
+from tests.dataplane.lab import (
+    BEYOND,
+    EVERYTHING,
+    HOST,
+    OUTSIDE,
+    OUTWARD,
+    Endpoint,
+    Lab,
+    echoes,
+    new_id,
+    run,
+    subnet,
+    until,
+)
 
 from stackyard.host.errors import HostError
-from stackyard.host.network import names, netns
+from stackyard.host.network import host_side, names, netns
 from stackyard.host.specs import FloatingIPSpec, NetworkSpec, Route
 
 pytestmark = pytest.mark.root
@@ -201,3 +215,60 @@ def test_an_address_that_the_host_has_already_is_refused(lab: Lab) -> None:
     with pytest.raises(HostError, match="another subnet"):
         external(lab)
     assert len(lab.driver.observe().networks) == 1
+
+
+@pytest.fixture
+def far_away(lab: Lab) -> Iterator[Endpoint]:
+    """A machine beyond the host, joined to the host by a wire that is not the cloud's."""
+    end, device = lab.place(), f"syt{lab.cloud}"
+    made = run("ip", "link", "add", device, "type", "veth", "peer", "name", "eth0", "netns", end.name)
+    assert made.returncode == 0, made.stderr
+    try:
+        run("ip", "addr", "add", f"{BEYOND}.1/24", "dev", device)
+        run("ip", "link", "set", device, "up")
+        end.run("ip", "addr", "add", f"{BEYOND}.2/24", "dev", "eth0")
+        end.run("ip", "link", "set", "eth0", "up")
+        yield end
+    finally:
+        run("ip", "link", "del", device)
+
+
+def test_tenants_reach_the_world_beyond_behind_the_hosts_address(lab: Lab, far_away: Endpoint) -> None:
+    outside, inside = external(lab), lab.network(subnet("10.1.0.0/24"))
+    lab.router(inside, external=outside, gateway=f"{OUTSIDE}.10")
+    one = lab.attach(inside, "10.1.0.5", groups=(lab.group(*OUTWARD),), gateways=("10.1.0.1",))
+    assert until(lambda: HOST.pings(f"{BEYOND}.2"))
+    with far_away.serves(80) as listener:
+        client = one.connect(f"{BEYOND}.2", 80)
+        assert client is not None
+        server, (source, _) = listener.accept()
+        with client, server:
+            assert source == f"{BEYOND}.1"
+            assert echoes(client, server)
+
+
+def test_another_programs_filter_is_told_to_let_the_device_pass() -> None:
+    def body() -> tuple[str, str]:
+        netns.unshare()
+        run("iptables", "-P", "FORWARD", "DROP")
+        run("iptables", "-N", "DOCKER-USER")
+        for _ in range(2):
+            host_side.pass_foreign_filters("sytest")
+        during = run("iptables", "-S").stdout
+        host_side.restore_foreign_filters("sytest")
+        return during, run("iptables", "-S").stdout
+
+    during, after = netns.in_thread(body)
+    assert during.count("-A DOCKER-USER -i sytest -j ACCEPT") == 1
+    assert during.count("-A DOCKER-USER -o sytest -j ACCEPT") == 1
+    assert "sytest" not in after
+    assert "-P FORWARD DROP" in after
+
+
+def test_a_filter_that_drops_nothing_is_left_alone() -> None:
+    def body() -> str:
+        netns.unshare()
+        host_side.pass_foreign_filters("sytest")
+        return run("iptables", "-S").stdout
+
+    assert "sytest" not in netns.in_thread(body)

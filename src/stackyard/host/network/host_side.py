@@ -105,7 +105,7 @@ class HostSide:
             layer3.sync_addresses(ip, index, gateway_addresses(spec), lambda _: True)
             ip.link("set", index=index, ifalias=str(alias), state="up", mtu=spec.mtu)
             _enable_forwarding()
-            _pass_foreign_filters(inner)
+            pass_foreign_filters(inner)
         self._fabric.settle(link, alias, up=True)
 
     def leave(self, network_id: str) -> None:
@@ -116,7 +116,7 @@ class HostSide:
         self._fabric.delete_link(outer)
         self._joined.pop(network_id, None)
         with self._host():
-            _restore_foreign_filters(inner)
+            restore_foreign_filters(inner)
             self._write_table()
 
     def _chains(self) -> tuple[Chain, ...]:
@@ -158,7 +158,7 @@ class HostSide:
                 alias = names.parse_alias(message.get_attr("IFLA_IFALIAS"))
                 name = message.get_attr("IFLA_IFNAME")
                 if (alias and alias.cloud == self._fabric.cloud) or name in self._known_devices():
-                    _restore_foreign_filters(name)
+                    restore_foreign_filters(name)
                     ip.link("del", index=message["index"])
             self._joined.clear()
             self._write_table()
@@ -200,7 +200,7 @@ def _filter_command(program: str, *arguments: str) -> subprocess.CompletedProces
         return subprocess.CompletedProcess(command, 127, b"", b"")
 
 
-def _pass_foreign_filters(device: str) -> None:
+def pass_foreign_filters(device: str) -> None:
     """Where iptables' FORWARD chain drops by default (Docker makes it so), let this device's packets through it."""
     for program in ("iptables", "ip6tables"):
         if not _filter_command(program, "-S", "FORWARD").stdout.startswith(b"-P FORWARD DROP"):
@@ -215,7 +215,8 @@ def _pass_foreign_filters(device: str) -> None:
                     raise HostError(f"{program} drops forwarded packets and cannot be told to let {device} pass")
 
 
-def _restore_foreign_filters(device: str) -> None:
+def restore_foreign_filters(device: str) -> None:
+    """Take the accepting rules away again."""
     for program in ("iptables", "ip6tables"):
         for chain in ("DOCKER-USER", "FORWARD"):
             if device.encode() not in _filter_command(program, "-S", chain).stdout:

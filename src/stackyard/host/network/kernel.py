@@ -228,7 +228,7 @@ class KernelNetworkDriver:
             self._applied.clear()
             self._fabric.start()
         parts = survey.Parts(self._fabric, self._host, self._servers, self._routers, self._applied)
-        return self._fabric.run(lambda: survey.observe(parts))
+        return survey.observe(parts)
 
     def purge(self) -> None:
         """See NetworkDriver. The driver can be started again afterwards."""

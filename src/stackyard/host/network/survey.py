@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from stackyard.host.network import bridges, checks, daemons, names, netns, ports, routers, security_groups
@@ -48,24 +49,36 @@ def fabric_is_gone(fabric: Fabric) -> bool:
 
 
 def observe(parts: Parts) -> NetworkObservation:
-    """What is there and whole. What is applied but not whole is dropped from `applied`. In the fabric's thread."""
+    """What is there and whole. What is applied but not whole is dropped from `applied`.
+
+    The fabric is looked at in one piece, then each router by itself, so that other work gets its turn in between.
+    """
+    view, problems = parts.fabric.run(lambda: _observe_fabric(parts))
+    routers_found = set()
+    for namespace in netns.names(f"{parts.fabric.namespace}-r-"):
+        found = parts.fabric.run(partial(_router_id, parts.fabric, namespace))
+        if found:
+            routers_found.add(found)
+    for router_id in parts.fabric.run(lambda: list(parts.applied.routers)):
+        text = parts.fabric.run(partial(_router_problem, parts, router_id))
+        if text:
+            problems[router_id] = text
+    return NetworkObservation(
+        networks=view.ids("network") - problems.keys(),
+        ports=view.ids("port") - problems.keys(),
+        routers=frozenset(routers_found) - problems.keys(),
+        security_groups=_group_ids(view) - problems.keys(),
+        problems=problems,
+    )
+
+
+def _observe_fabric(parts: Parts) -> tuple[_View, dict[str, str]]:
     view = _look(parts.fabric)
     if not _base_holds(view):
         parts.fabric.restore_base()
         view = _look(parts.fabric)
-    problems = {
-        **_network_problems(parts, view),
-        **_port_problems(parts, view),
-        **_group_problems(parts, view),
-        **_router_problems(parts),
-    }
-    return NetworkObservation(
-        networks=view.ids("network") - problems.keys(),
-        ports=view.ids("port") - problems.keys(),
-        routers=_router_ids(parts.fabric) - problems.keys(),
-        security_groups=_group_ids(view) - problems.keys(),
-        problems=problems,
-    )
+    problems = _network_problems(parts, view) | _port_problems(parts, view) | _group_problems(parts, view)
+    return view, problems
 
 
 def _look(fabric: Fabric) -> _View:
@@ -129,19 +142,16 @@ def _group_ids(view: _View) -> frozenset[str]:
     return frozenset(note.removeprefix("group ") for note in notes if note.startswith("group "))
 
 
-def _router_problems(parts: Parts) -> dict[str, str]:
-    found = {}
-    for spec in list(parts.applied.routers.values()):
-        if text := parts.routers.problem(spec):
-            found[spec.id] = text
-            parts.applied.routers.pop(spec.id)
-    return found
+def _router_problem(parts: Parts, router_id: str) -> str | None:
+    spec = parts.applied.routers.get(router_id)
+    text = parts.routers.problem(spec) if spec else None
+    if text:
+        parts.applied.routers.pop(router_id)
+    return text
 
 
-def _router_ids(fabric: Fabric) -> frozenset[str]:
-    present = netns.names(f"{fabric.namespace}-r-")
-    found = (routers.identity(fabric, name) for name in present if netns.exists(name))
-    return frozenset(item for item in found if item)
+def _router_id(fabric: Fabric, namespace: str) -> str | None:
+    return routers.identity(fabric, namespace) if netns.exists(namespace) else None
 
 
 # ---------------------------------------------------------------------------------------------------- removal
