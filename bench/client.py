@@ -145,12 +145,13 @@ def wait_for(condition: Callable[[], bool], *, seconds: float, what: str, interv
 
 
 def answers(url: str, *, timeout: float = 2.0) -> bool:
-    """True when a GET of the URL is answered with a status below 400."""
+    """True when a GET of the URL is answered by who serves it: with success, or with the demand to sign in."""
     parts = urllib.parse.urlsplit(url)
     connection = http.client.HTTPConnection(parts.netloc, timeout=timeout)
     try:
         connection.request("GET", parts.path or "/")
-        return connection.getresponse().status < 400
+        status = connection.getresponse().status
+        return status < 400 or status == 401
     except (OSError, http.client.HTTPException):
         return False
     finally:

@@ -66,9 +66,9 @@ class Cloud:
         self.running = True  # also when `up` fails half-way there may be something to remove
         _stackyard(*command, password=self.password)
         target = self.target()
-        roots = (target.identity, f"{self.url}/image", f"{self.url}/network", target.container, f"{self.url}/healthz")
-        for root in roots:
-            wait_for(lambda root=root: answers(root), seconds=10, what=root, interval=0.005)  # type: ignore[misc]
+        lists = (f"{target.image}/images", f"{target.network}/networks", f"{target.container}/containers")
+        for url in (target.identity, *lists, f"{self.url}/healthz"):
+            wait_for(lambda url=url: answers(url), seconds=10, what=url, interval=0.005)  # type: ignore[misc]
         return time.perf_counter() - started
 
     def stop(self) -> None:

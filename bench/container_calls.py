@@ -45,7 +45,7 @@ def container_body(network: str, name: str) -> dict[str, Any]:
 def remove(client: Client, ids: Sequence[str]) -> None:
     """Deletes by force and waits until all are gone, so that nothing of it runs into the next figure."""
     for container in ids:
-        client.delete(f"{client.target.container}/containers/{container}?force=true&stop=true")
+        client.delete(f"{client.target.container}/containers/{container}?force=true")
 
     def gone() -> bool:
         listed = client.get(f"{client.target.container}/containers")["containers"]
