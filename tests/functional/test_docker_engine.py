@@ -273,6 +273,39 @@ def test_a_container_outlives_the_daemon_and_is_adopted(docker_daemon: DockerDae
         engine.close()
 
 
+def test_a_daemon_of_ours_that_was_killed_is_started_again(docker_daemon: DockerDaemon) -> None:
+    found = FoundEngine(str(docker_daemon.daemon.socket_path), docker_daemon.daemon)
+    engine = DockerEngine(found.socket_path, docker_daemon.cloud_id, docker_daemon.state_dir, revive=found.revive)
+    engine.load_image(busybox_archive(IMAGE), IMAGE)
+    version = engine.info().version
+    container_id = str(uuid.uuid4())
+    engine.ensure_sandbox(container_id)
+    engine.create(ContainerSpec(id=container_id, image=IMAGE, command=FOREVER))
+    engine.start(container_id)
+    process = pid_of(engine, container_id)
+    pid = docker_daemon.daemon.pid()
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+
+    def answers() -> bool:
+        try:
+            return engine.info().version == version
+        except EngineUnavailableError:
+            return False
+
+    try:
+        wait_until(lambda: not answers(), "the engine is gone")
+        wait_until(answers, "the engine is started again")
+        assert docker_daemon.daemon.pid() not in {None, pid}
+        assert pid_of(engine, container_id) == process
+    finally:
+        docker_daemon.daemon.start()
+        docker_daemon.daemon.wait_ready()
+        engine.remove(container_id, force=True)
+        engine.remove_sandbox(container_id)
+        engine.close()
+
+
 def test_our_own_daemon_is_found_again(docker_daemon: DockerDaemon) -> None:
     found = find_engine(None, docker_daemon.state_dir, docker_daemon.cloud_id)
     found.wait_ready()

@@ -11,7 +11,7 @@ import contextlib
 import http.client
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -44,10 +44,15 @@ _EVENTS = ("start", "die", "oom", "health_status", "destroy", "pause", "unpause"
 
 
 class DockerEngine:
-    """One Docker Engine, one cloud on it. Cheap to make: the engine is first called when it is needed."""
+    """One Docker Engine, one cloud on it. Cheap to make: the engine is first called when it is needed.
 
-    def __init__(self, socket_path: str, cloud_id: str, state_dir: Path) -> None:
-        self._http = DockerHTTP(socket_path)
+    `revive` is called when the engine does not answer, and is to start it again if that is for us to do.
+    """
+
+    def __init__(
+        self, socket_path: str, cloud_id: str, state_dir: Path, *, revive: Callable[[], None] | None = None
+    ) -> None:
+        self._http = DockerHTTP(socket_path, revive)
         self._cloud_id = docker_create.checked_id(cloud_id)
         self._files = state_dir / "containers"
         self._runtime = runtime.Runtime(state_dir)

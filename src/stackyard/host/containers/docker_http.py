@@ -11,7 +11,8 @@ import http.client
 import select
 import socket
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -22,6 +23,7 @@ from stackyard.host.errors import ConflictError, EngineUnavailableError, HostErr
 _OLDEST_API = (1, 41)
 _NEWEST_API = (1, 43)
 _CHUNK = 1 << 16
+_REVIVE_INTERVAL = 5
 _ERRORS: dict[int, type[HostError]] = {400: SpecError, 404: NotFoundError, 409: ConflictError, 413: SpecError}
 
 Query = Mapping[str, str | int | bool | None]
@@ -47,8 +49,10 @@ class Reply(NamedTuple):
 class DockerHTTP:
     """Calls to one engine, from any thread. Raises EngineUnavailableError when it does not answer."""
 
-    def __init__(self, socket_path: str) -> None:
+    def __init__(self, socket_path: str, revive: Callable[[], None] | None = None) -> None:
         self.socket_path = socket_path
+        self._revive = revive
+        self._revived_at = 0.0
         self._idle: list[_UnixConnection] = []
         self._lock = threading.Lock()
         self._prefix: str | None = None
@@ -124,6 +128,7 @@ class DockerHTTP:
         """The newest API that both sides know. Docker 29 has forgotten the ones that older engines stop at."""
         reply = self._unversioned("/version", timeout=10)
         if reply is None or reply.status != http.HTTPStatus.OK:
+            self._try_to_revive()
             raise EngineUnavailableError(f"no container engine answers at {self.socket_path}; is dockerd running?")
         document = reply.json()
         newest, oldest = (_version(document.get(key, "0.0")) for key in ("ApiVersion", "MinAPIVersion"))
@@ -162,9 +167,20 @@ class DockerHTTP:
         with self._lock:
             self._idle.append(connection)
 
+    def _try_to_revive(self) -> None:
+        """Have an engine of our own that has gone started again, at most every few seconds; the call fails anyhow."""
+        with self._lock:
+            due = self._revive is not None and time.monotonic() - self._revived_at > _REVIVE_INTERVAL
+            if due:
+                self._revived_at = time.monotonic()
+        if due and self._revive is not None:
+            with contextlib.suppress(HostError, OSError):
+                self._revive()
+
     def _unavailable(self, error: Exception, what: str) -> HostError:
         if isinstance(error, TimeoutError):
             return EngineUnavailableError(f"the engine at {self.socket_path} did not answer {what} in time")
+        self._try_to_revive()
         detail = str(error) or type(error).__name__
         return EngineUnavailableError(f"the container engine at {self.socket_path} does not answer: {detail}")
 

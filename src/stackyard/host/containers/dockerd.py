@@ -28,6 +28,9 @@ _SYSTEM_SOCKET = "/var/run/docker.sock"
 _SOCKET_PATH_LIMIT = 100  # the kernel takes 107 bytes; containerd's own sockets are elsewhere
 _POLL_INTERVAL = 0.01
 _LOG_TAIL = 5
+_ENVIRONMENT = frozenset(
+    {"home", "tmpdir", "http_proxy", "https_proxy", "no_proxy", "all_proxy", "ssl_cert_file", "ssl_cert_dir"}
+)
 _WITHOUT_BRIDGE = ("--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false")
 
 
@@ -44,6 +47,11 @@ class FoundEngine:
             self.daemon.wait_ready(timeout)
         elif not DockerHTTP(self.socket_path).ping():
             raise EngineUnavailableError(f"no container engine answers at {self.socket_path}")
+
+    def revive(self) -> None:
+        """Start our own engine again if it has ended; another's is for its owner to start. Does not wait."""
+        if self.daemon is not None:
+            self.daemon.start()
 
 
 def find_engine(
@@ -91,6 +99,7 @@ class Dockerd:
         self._bridge = bridge
         self._runtime = Runtime(state_dir)
         self._process: subprocess.Popen[bytes] | None = None
+        self._starting = threading.Lock()
         self.log = self._directory / "dockerd.log"
         near = self._directory / "docker.sock"
         self.socket_path = near if len(os.fsencode(near)) <= _SOCKET_PATH_LIMIT else self._run_dir / "docker.sock"
@@ -101,18 +110,23 @@ class Dockerd:
 
     def pid(self) -> int | None:
         """The process, when it runs. A number that another program has by now is not taken for it."""
-        try:
-            pid = int(self._pid_file.read_text())
-            arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        except (OSError, ValueError):
-            return None
+        pid, arguments = _recorded(self._pid_file)
         return pid if f"--pidfile={self._pid_file}".encode() in arguments else None
+
+    def _running(self) -> int | None:
+        """The process, even when it has been started just now and has not written its number yet."""
+        if self._process is not None and self._process.poll() is None:
+            return self._process.pid
+        return self.pid()
 
     def start(self) -> None:
         """Start it unless it runs; returns without waiting for it."""
-        self._refresh_runtime()
-        if self.pid() is not None:
-            return
+        with self._starting:
+            self._refresh_runtime()
+            if self._running() is None:
+                self._start()
+
+    def _start(self) -> None:
         dockerd = shutil.which("dockerd", path=_path())
         if dockerd is None or _oci_runtime() is None:
             missing = "dockerd" if dockerd is None else "runc"
@@ -120,6 +134,7 @@ class Dockerd:
         for directory in (self._directory / "data", self._run_dir):
             directory.mkdir(parents=True, exist_ok=True, mode=0o711)
         self._pid_file.unlink(missing_ok=True)
+        self._forget_dead_containerd()
         with self.log.open("ab") as log:
             # A session of its own: it must outlive us and our terminal.
             self._process = subprocess.Popen(
@@ -129,7 +144,7 @@ class Dockerd:
                 stderr=log,
                 start_new_session=True,
                 cwd="/",
-                env={**os.environ, "PATH": _path()},
+                env=_environment(),
             )
         # Containers inherit the engine's limit of open files: ours may be a terminal's low one.
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -149,7 +164,7 @@ class Dockerd:
 
     def stop(self, *, remove_data: bool = False, timeout: float = 30) -> None:
         """End it (containers that run stay, unless removed before) and wait; with `remove_data` leave no trace."""
-        pid = self.pid()
+        pid = self._running()
         if pid is not None:
             self._end(pid, timeout)
         if remove_data:
@@ -179,6 +194,12 @@ class Dockerd:
         path.write_text("{}\n")
         return path
 
+    def _forget_dead_containerd(self) -> None:
+        """dockerd would wait for the containerd of one that was killed, even for what is left of a dead one."""
+        record = self._run_dir / "exec" / "containerd" / "containerd.pid"
+        if not any(str(self._run_dir).encode() in word for word in _recorded(record)[1]):
+            record.unlink(missing_ok=True)
+
     def _refresh_runtime(self) -> None:
         """Write the runtime's script: one from an older version of ours may lack what this one relies on."""
         oci_runtime = _oci_runtime()
@@ -189,7 +210,7 @@ class Dockerd:
         with contextlib.suppress(ProcessLookupError):
             handle = os.pidfd_open(pid)
             try:
-                if self.pid() == pid:
+                if self._running() == pid:
                     signal.pidfd_send_signal(handle, signal.SIGTERM)
                 if not _wait(handle, timeout):
                     signal.pidfd_send_signal(handle, signal.SIGKILL)
@@ -215,6 +236,15 @@ class Dockerd:
         return " | ".join(lines[-_LOG_TAIL:]) or "it wrote no log"
 
 
+def _recorded(pid_file: Path) -> tuple[int, list[bytes]]:
+    """The process that a file names, and its arguments: none when it has ended, even if nobody has noticed yet."""
+    try:
+        pid = int(pid_file.read_text())
+        return pid, Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (OSError, ValueError):
+        return 0, []
+
+
 def _wait(handle: int, timeout: float) -> bool:
     poll = select.poll()
     poll.register(handle, select.POLLIN)
@@ -229,6 +259,12 @@ def _oci_runtime() -> str | None:
 def _path() -> str:
     """PATH with the directories of system programs, which a user's shell may leave out."""
     return os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"])
+
+
+def _environment() -> dict[str, str]:
+    """What dockerd is to know of ours: not our secrets, nor a service manager's socket that is meant for us."""
+    kept = {name: value for name, value in os.environ.items() if name.lower() in _ENVIRONMENT}
+    return kept | {"PATH": _path()}
 
 
 def _system_sockets() -> list[str]:
