@@ -38,7 +38,7 @@ def assemble(state: StateDirectory, settings: Settings, passwords: Mapping[str, 
     network = KernelNetworkDriver(cloud_id, state.path / "network", host_ports=settings.network.host_ports)
     network.start()
     marks.append(("network", time.perf_counter()))
-    engine = DockerEngine(found.socket_path, cloud_id, state.path)
+    engine = DockerEngine(found.socket_path, cloud_id, state.path, revive=found.revive)
     policy_file = state.path / "policy.yaml"
     cloud = Cloud(
         settings,
