@@ -129,7 +129,7 @@ def clean() -> None:
     there = json.loads(run(CLIENTS / "bin" / "openstack", "appcontainer", "list", "-f", "json"))
     for name in NAMES:
         if any(row["name"] == name for row in there):
-            openstack("appcontainer", "delete", "--force", name)
+            openstack("appcontainer", "delete", "--stop", name)
     until = time.monotonic() + 60
     while any(row["name"] in NAMES for row in there) and time.monotonic() < until:
         there = json.loads(run(CLIENTS / "bin" / "openstack", "appcontainer", "list", "-f", "json"))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sqlalchemy as sa
+
 from stackyard.core.db import Transaction
 from stackyard.core.explain import Explanation
+from stackyard.core.reconcile import work
 from stackyard.services.containers import explain as containers
 from stackyard.services.identity import explain as identity
 from stackyard.services.image import explain as image
@@ -23,8 +26,9 @@ def find_by_name(tx: Transaction, name: str) -> list[str]:
 
 
 def expected(tx: Transaction) -> dict[str, set[str]]:
-    """The ids of what should be on this host now, by kind: network, port, router, container."""
-    return {**network.expected(tx), **containers.expected(tx)}
+    """The ids of what should be on this host now, by kind: network, port, router, container; busy: what is worked on."""
+    busy = {row.resource_id for row in tx.all(sa.select(work.c.resource_id))}
+    return {**network.expected(tx), **containers.expected(tx), "busy": busy}
 
 
 def counts(tx: Transaction) -> dict[str, int]:

@@ -14,7 +14,11 @@ from stackyard.cli.state import chosen, settings_of
 @click.command()
 @state_dir_option
 @click.argument("names", nargs=-1)
-@click.option("--cache-dir", type=click.Path(path_type=Path, file_okay=False), help="Where built images are kept.")
+@click.option(
+    "--cache-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where built images are kept.  [default: in the state directory]",
+)
 def command(state_dir: Path | None, names: tuple[str, ...], cache_dir: Path | None) -> None:
     """Build images (all, or NAMES) from the distribution's packages, and load them into the cloud's engine."""
     from stackyard.bake import bake, recipes
@@ -32,5 +36,5 @@ def command(state_dir: Path | None, names: tuple[str, ...], cache_dir: Path | No
     found.wait_ready()
     engine = DockerEngine(found.socket_path, cloud.id, state.path)
     started = time.perf_counter()
-    bake(names or known, engine, cache_dir or state.path.parent / "stackyard-cache", click.echo)
+    bake(names or known, engine, cache_dir or state.path / "bake", click.echo)
     click.echo(f"Done in {time.perf_counter() - started:.1f} s.")
