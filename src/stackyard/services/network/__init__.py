@@ -6,12 +6,15 @@ host's network driver make it so, from the specs that `specs` builds out of rows
 
 from __future__ import annotations
 
-from stackyard.core.routes import Route, Service
-from stackyard.services.network import networks
+from stackyard.core.routes import PUBLIC, Route, Service
+from stackyard.services.network import extensions, host_views, networks, quotas, tags
 from stackyard.services.network.faults import fault
+from stackyard.services.network.floatingips import operations as floatingips
 from stackyard.services.network.policies import POLICIES
 from stackyard.services.network.ports import operations as ports
 from stackyard.services.network.ports.bodies import PortFields
+from stackyard.services.network.routers import operations as routers
+from stackyard.services.network.routers.bodies import InterfaceBody, RouteList, RouterFields
 from stackyard.services.network.security_groups import operations as groups
 from stackyard.services.network.security_groups.bodies import GroupFields
 from stackyard.services.network.subnets import operations as subnets
@@ -20,13 +23,21 @@ from stackyard.services.network.subnets.bodies import SubnetFields
 _NETWORK = "/v2.0/networks/{network_id}"
 _SUBNET = "/v2.0/subnets/{subnet_id}"
 _PORT = "/v2.0/ports/{port_id}"
+_ROUTER = "/v2.0/routers/{router_id}"
+_FLOATING_IP = "/v2.0/floatingips/{floatingip_id}"
 _GROUP = "/v2.0/security-groups/{security_group_id}"
 _RULE = "/v2.0/security-group-rules/{security_group_rule_id}"
 
 # Lists need no rule on a target: what they show is what the caller may see.
 _LIST = "get_network_api"
 
+_QUOTA = "/v2.0/quotas/{project_id}"
+
 ROUTES = (
+    Route("GET", "/", extensions.versions, PUBLIC),
+    Route("GET", "/v2.0", extensions.collections, PUBLIC),
+    Route("GET", "/v2.0/extensions", extensions.list_, _LIST),
+    Route("GET", "/v2.0/extensions/{alias}", extensions.show, _LIST),
     Route("GET", "/v2.0/networks", networks.list_, _LIST),
     Route("POST", "/v2.0/networks", networks.create, "create_network", body=dict, status=201),
     Route("GET", _NETWORK, networks.show, "get_network", target=networks.load),
@@ -43,6 +54,25 @@ ROUTES = (
     Route("GET", _PORT, ports.show, "get_port", target=ports.load),
     Route("PUT", _PORT, ports.update, "update_port", target=ports.load, body=PortFields, envelope="port"),
     Route("DELETE", _PORT, ports.delete, "delete_port", target=ports.load, status=204),
+    Route("GET", "/v2.0/routers", routers.list_, _LIST),
+    Route("POST", "/v2.0/routers", routers.create, "create_router", body=dict, status=201),
+    Route("GET", _ROUTER, routers.show, "get_router", target=routers.load),
+    Route("PUT", _ROUTER, routers.update, "update_router", target=routers.load, body=RouterFields, envelope="router"),
+    Route("DELETE", _ROUTER, routers.delete, "delete_router", target=routers.load, status=204),
+    Route("PUT", f"{_ROUTER}/add_router_interface", routers.add_interface, "add_router_interface",
+          target=routers.load, body=InterfaceBody),
+    Route("PUT", f"{_ROUTER}/remove_router_interface", routers.remove_interface, "remove_router_interface",
+          target=routers.load, body=InterfaceBody),
+    Route("PUT", f"{_ROUTER}/add_extraroutes", routers.add_routes, "add_extraroutes", target=routers.load,
+          body=RouteList, envelope="router"),
+    Route("PUT", f"{_ROUTER}/remove_extraroutes", routers.remove_routes, "remove_extraroutes", target=routers.load,
+          body=RouteList, envelope="router"),
+    Route("GET", "/v2.0/floatingips", floatingips.list_, _LIST),
+    Route("POST", "/v2.0/floatingips", floatingips.create, "create_floatingip", body=dict, status=201),
+    Route("GET", _FLOATING_IP, floatingips.show, "get_floatingip", target=floatingips.load),
+    Route("PUT", _FLOATING_IP, floatingips.update, "update_floatingip", target=floatingips.load,
+          body=floatingips.FloatingFields, envelope="floatingip"),
+    Route("DELETE", _FLOATING_IP, floatingips.delete, "delete_floatingip", target=floatingips.load, status=204),
     Route("GET", "/v2.0/security-groups", groups.list_, _LIST, edge=True),
     Route("POST", "/v2.0/security-groups", groups.create, "create_security_group", body=dict, status=201),
     Route("GET", _GROUP, groups.show, "get_security_group", target=groups.load),
@@ -54,6 +84,23 @@ ROUTES = (
           target=groups.load_new_rules, status=201),
     Route("GET", _RULE, groups.show_rule, "get_security_group_rule", target=groups.load_rule),
     Route("DELETE", _RULE, groups.delete_rule, "delete_security_group_rule", target=groups.load_rule, status=204),
+    Route("GET", "/v2.0/quotas", quotas.list_, "update_quota"),
+    Route("GET", "/v2.0/quotas/tenant", quotas.own_project, _LIST),
+    Route("GET", "/v2.0/quotas/project", quotas.own_project, _LIST),
+    Route("GET", _QUOTA, quotas.show, "get_quota", target=quotas.load),
+    Route("GET", f"{_QUOTA}/default", quotas.default, "get_quota", target=quotas.load),
+    Route("GET", f"{_QUOTA}/details", quotas.details, "get_quota", target=quotas.load),
+    Route("GET", f"{_QUOTA}/details.json", quotas.details, "get_quota", target=quotas.load),
+    Route("PUT", _QUOTA, quotas.update, "update_quota", target=quotas.load, body=dict),
+    Route("DELETE", _QUOTA, quotas.delete, "delete_quota", target=quotas.load, status=204),
+    Route("GET", "/v2.0/agents", host_views.list_agents, "get_agent"),
+    Route("GET", "/v2.0/agents/{agent_id}", host_views.show_agent, "get_agent"),
+    Route("GET", "/v2.0/availability_zones", host_views.list_zones, "get_availability_zone"),
+    Route("GET", "/v2.0/service-providers", host_views.list_providers, "get_service_provider"),
+    Route("GET", "/v2.0/network-ip-availabilities", host_views.list_availabilities, "get_network_ip_availability"),
+    Route("GET", "/v2.0/network-ip-availabilities/{network_id}", host_views.show_availability,
+          "get_network_ip_availability"),
+    *tags.routes(),
 )  # fmt: skip
 
 SERVICE = Service(

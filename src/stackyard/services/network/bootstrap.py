@@ -1,4 +1,4 @@
-"""The networks that a new cloud has: `public`, which leads out, and `private` for the demo project."""
+"""The networks that a new cloud has: `public`, which leads out, `private` for the demo project, a router between."""
 
 from __future__ import annotations
 
@@ -13,16 +13,20 @@ from stackyard.core.runtime import Runtime
 from stackyard.services.identity import api as identity
 from stackyard.services.network import default_groups, seen
 from stackyard.services.network import networks as nets
+from stackyard.services.network.routers import rows as router_rows
+from stackyard.services.network.routers.bodies import GatewayInfo, NewRouter
 from stackyard.services.network.subnets import rows as subnet_rows
 from stackyard.services.network.subnets.bodies import NewSubnet
-from stackyard.services.network.tables import networks
+from stackyard.services.network.tables import networks, subnets
 
 PUBLIC = "public"
 PRIVATE = "private"
+ROUTER = "router1"
 
 _NAMED = sa.select(networks.c.id).where(
     networks.c.name == bindparam("name"), networks.c.project_id == bindparam("project")
 )
+_SUBNET = sa.select(subnets).where(subnets.c.id == bindparam("id"))
 
 
 def bootstrap(tx: Transaction, runtime: Runtime) -> None:
@@ -31,10 +35,10 @@ def bootstrap(tx: Transaction, runtime: Runtime) -> None:
     demo = identity.find_project_by_name(tx, "demo")
     if admin is not None:
         default_groups.ensure(tx, runtime, admin.id)
-        _public(tx, runtime, admin.id)
-    if demo is not None:
-        default_groups.ensure(tx, runtime, demo.id)
-        _private(tx, runtime, demo.id)
+        public = _public(tx, runtime, admin.id)
+        if demo is not None:
+            default_groups.ensure(tx, runtime, demo.id)
+            _private(tx, runtime, demo.id, public)
 
 
 def _find(tx: Transaction, name: str, project_id: str) -> str | None:
@@ -46,18 +50,20 @@ def _network(tx: Transaction, runtime: Runtime, project_id: str, body: nets.NewN
     return seen.any_network(tx, nets.insert(tx, runtime, project_id, body)["id"])
 
 
-def _public(tx: Transaction, runtime: Runtime, project_id: str) -> None:
-    if _find(tx, PUBLIC, project_id) is not None:
-        return
+def _public(tx: Transaction, runtime: Runtime, project_id: str) -> Any:
+    known = _find(tx, PUBLIC, project_id)
+    if known is not None:
+        return seen.any_network(tx, known)
     network = _network(tx, runtime, project_id, nets.NewNetwork(name=PUBLIC, external=True, is_default=True))
     subnet = NewSubnet(
         network_id=network.id, name="public-subnet", ip_version=4, cidr=runtime.settings.network.public_cidr,
         enable_dhcp=False,
     )  # fmt: skip
     subnet_rows.insert(tx, runtime, network, project_id, subnet)
+    return network
 
 
-def _private(tx: Transaction, runtime: Runtime, project_id: str) -> None:
+def _private(tx: Transaction, runtime: Runtime, project_id: str, public: Any) -> None:
     if _find(tx, PRIVATE, project_id) is not None:
         return
     settings = runtime.settings.network
@@ -68,5 +74,11 @@ def _private(tx: Transaction, runtime: Runtime, project_id: str) -> None:
         network_id=network.id, name="ipv6-private-subnet", ip_version=6, cidr=settings.private_cidr_v6,
         ipv6_ra_mode=slaac, ipv6_address_mode=slaac,
     )  # fmt: skip
+    gateway = GatewayInfo(network_id=public.id)
+    router_id = router_rows.insert(
+        tx, runtime, project_id, NewRouter(name=ROUTER, external_gateway_info=gateway), public
+    )
     for body in (v4, v6):
-        subnet_rows.insert(tx, runtime, network, project_id, body)
+        made = subnet_rows.insert(tx, runtime, network, project_id, body)
+        subnet = tx.first(_SUBNET, {"id": made["id"]})
+        router_rows.plug_subnet(tx, runtime, router_rows.read(tx, router_id), subnet)

@@ -55,9 +55,15 @@ def create_security_group(
     rules: Sequence[dict[str, Any]] = (),
 ) -> str:
     """Make a group that allows all that goes out and what `rules` (columns of a rule) say; returns its id."""
-    row = {"id": new_uuid(), "project_id": project_id, "name": name, "description": description, "tags": []}
+    row: dict[str, Any] = {
+        "id": new_uuid(),
+        "project_id": project_id,
+        "name": name,
+        "description": description,
+        "tags": [],
+    }
     row |= {"revision_number": 1, "created_at": tx.now, "updated_at": tx.now, "stateful": True}
-    wanted = [*default_groups.default_rules(str(row["id"]), itself=False), *rules]
+    wanted = [*default_groups.default_rules(row["id"], itself=False), *rules]
     group_rows.insert(tx, runtime, row, wanted)
     return str(row["id"])
 

@@ -31,6 +31,14 @@ def subnets_of(tx: Transaction, network_id: str) -> Sequence[Any]:
     return tx.all(_SUBNETS, {"network": network_id})
 
 
+def roomiest(tx: Transaction, family: Sequence[Any]) -> Any:
+    """The first of these subnets with a free address; when none has one, the first."""
+    for subnet in family:
+        if len(family) == 1 or allocation.free_address(tx, allocation.Space.of(subnet)) is not None:
+            return subnet
+    return family[0]
+
+
 def numbers_itself(subnet: Any) -> bool:
     """Whether hosts of this subnet build their addresses from their MACs."""
     return subnet.ipv6_address_mode in AUTO_MODES or subnet.ipv6_ra_mode in AUTO_MODES

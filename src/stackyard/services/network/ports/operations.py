@@ -13,7 +13,7 @@ from stackyard.core import timeline
 from stackyard.core.call import Call, Reply
 from stackyard.core.db import Transaction
 from stackyard.core.paging import Filter, Listing
-from stackyard.services.network import default_groups, marks, owners, resources, seen
+from stackyard.services.network import default_groups, floating, marks, owners, resources, seen
 from stackyard.services.network.addresses import read_mac
 from stackyard.services.network.faults import conflict
 from stackyard.services.network.ports import rows
@@ -247,7 +247,9 @@ def _new_mac(tx: Transaction, row: Any, given: str) -> str:
 
 def _new_addresses(tx: Transaction, row: Any, mac: str, wanted: Sequence[dict[str, str]]) -> list[dict[str, str]]:
     wish = Wish(row.network_id, mac, row.device_owner, wanted, row.fixed_ips, port_id=row.id)
-    return rows.change_addresses(tx, row, choose(tx, wish))
+    fixed_ips = rows.change_addresses(tx, row, choose(tx, wish))
+    floating.drop_lost(tx, row.id, fixed_ips)
+    return fixed_ips
 
 
 def _security_changes(tx: Transaction, call: Call, row: Any, body: PortFields, changes: dict[str, Any]) -> None:
@@ -276,7 +278,5 @@ def delete(tx: Transaction, call: Call) -> None:
             "ServicePortInUse",
             f"Port {row.id} cannot be deleted directly via the port API: has device owner {row.device_owner}.",
         )
-    from stackyard.services.network import floating
-
     floating.disassociate_port(tx, row.id)
     rows.remove(tx, call.runtime, row.id)

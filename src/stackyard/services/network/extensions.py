@@ -1,0 +1,91 @@
+"""What clients may find out of the API itself: versions, resources, extensions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stackyard.core.call import Call
+from stackyard.core.db import Transaction
+from stackyard.core.errors import NotFound
+
+_UPDATED = "2026-01-01T00:00:00-00:00"
+
+EXTENSIONS: dict[str, tuple[str, str]] = {
+    "allowed-address-pairs": ("Allowed Address Pairs", "Provides allowed address pairs"),
+    "availability_zone": ("Availability Zone", "The availability zones: there are none."),
+    "binding": ("Port Binding", "Expose port bindings of a virtual port to external application"),
+    "dns-integration": ("DNS Integration", "Names of ports, answered by the network's DNS."),
+    "ext-gw-mode": ("Neutron L3 Configurable external gateway mode", "Router gateways with and without SNAT"),
+    "external-net": ("Neutron external network", "Adds external network attribute to network resource."),
+    "extraroute": ("Neutron Extra Route", "Extra routes configuration for L3 router"),
+    "extraroute-atomic": ("Atomically add/remove extra routes", "Edit extra routes of a router by single routes"),
+    "fip-port-details": ("Floating IP Port Details Extension", "Add port_details attribute to Floating IP resource"),
+    "net-mtu": ("Network MTU", "Provides MTU attribute for a network resource."),
+    "net-mtu-writable": ("Network MTU (writable)", "Provides a writable MTU attribute for a network resource."),
+    "network-ip-availability": ("Network IP Availability", "Provides IP availability data for networks and subnets."),
+    "pagination": ("Pagination support", "Pages by limit and marker"),
+    "port-security": ("Port Security", "Provides port security"),
+    "project-id": ("project_id field enabled", "Names the owner project_id as well as tenant_id"),
+    "provider": ("Provider Network", "Expose mapping of virtual networks to physical networks"),
+    "quotas": ("Quota management support", "Expose functions for quotas management per project"),
+    "quota_details": ("Quota details management support", "Expose functions for quotas usage statistics per project"),
+    "revision-if-match": ("If-Match constraints based on revision_number", "If-Match: revision_number=N"),
+    "router": ("Neutron L3 Router", "Router abstraction with floating IPs"),
+    "security-group": ("security-group", "The security groups extension."),
+    "security-groups-normalized-cidr": ("Normalized CIDR field for security group rules", "Adds normalized_cidr"),
+    "service-type": ("Neutron Service Type Management", "The service providers"),
+    "sorting": ("Sorting support", "Sorts by any attributes"),
+    "standard-attr-description": ("standard-attr-description", "Descriptions of all resources"),
+    "standard-attr-revisions": ("Resource revision numbers", "Revision numbers of all resources"),
+    "standard-attr-tag": ("Tag support for resources with standard attribute", "Tags of all resources"),
+    "standard-attr-timestamp": ("Resource timestamps", "Adds created_at and updated_at"),
+    "stateful-security-group": ("Stateful security group", "Says that a security group is stateful"),
+    "subnet-external-network": ("Subnet belongs to an external network", "Adds router:external to subnets"),
+}
+"""Alias -> name and description, of what is served and nothing else."""
+
+_COLLECTIONS = ("networks", "subnets", "ports", "routers", "floatingips", "security-groups", "security-group-rules",
+                "quotas", "agents", "availability_zones", "service-providers", "network-ip-availabilities",
+                "extensions")  # fmt: skip
+
+
+def versions(tx: Transaction, call: Call) -> dict[str, Any]:
+    """GET /."""
+    del tx
+    links = [{"rel": "self", "href": call.url("/v2.0/")}]
+    return {"versions": [{"id": "v2.0", "status": "CURRENT", "links": links}]}
+
+
+def collections(tx: Transaction, call: Call) -> dict[str, Any]:
+    """GET /v2.0/."""
+    del tx
+    return {
+        "resources": [
+            {
+                "name": name[:-3] + "y" if name.endswith("ies") else name[:-1],
+                "collection": name,
+                "links": [{"rel": "self", "href": call.url(f"/v2.0/{name}")}],
+            }
+            for name in _COLLECTIONS
+        ]
+    }
+
+
+def _view(alias: str) -> dict[str, Any]:
+    name, description = EXTENSIONS[alias]
+    return {"alias": alias, "name": name, "description": description, "updated": _UPDATED, "links": []}
+
+
+def list_(tx: Transaction, call: Call) -> dict[str, Any]:
+    """GET /v2.0/extensions."""
+    del tx, call
+    return {"extensions": [_view(alias) for alias in EXTENSIONS]}
+
+
+def show(tx: Transaction, call: Call) -> dict[str, Any]:
+    """GET /v2.0/extensions/{alias}; raises ExtensionNotFound."""
+    del tx
+    alias = call.path["alias"]
+    if alias not in EXTENSIONS:
+        raise NotFound(f"Extension with alias {alias} does not exist", kind="ExtensionsNotFound")
+    return {"extension": _view(alias)}
