@@ -262,7 +262,7 @@ class Lab:
         )  # fmt: skip
         leg = None
         if external is not None:
-            addresses = (Address(ip=gateway, prefix_length=24),)
+            addresses = tuple(Address(ip=ip, prefix_length=64 if ":" in ip else 24) for ip in gateway.split())
             hops = tuple(str(item.gateway) for item in external.subnets)
             leg = RouterGateway(
                 port_id=new_id(), network_id=external.id, mac=new_mac(), addresses=addresses, next_hops=hops

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 
@@ -99,6 +100,21 @@ def test_tenants_leave_behind_the_routers_address_and_reach_only_open_ports_of_t
             assert source == f"{OUTSIDE}.10"
             assert echoes(client, server)
         assert not one.reaches(f"{OUTSIDE}.1", closed.getsockname()[1], wait=0.4)
+
+
+def test_tenants_leave_by_ipv6_behind_the_routers_address(lab: Lab) -> None:
+    prefix = f"fd99:{os.getpid() % 65536:x}"
+    outside = lab.network(subnet(f"{OUTSIDE}.0/24"), subnet(f"{prefix}::/64"), external=True)
+    inside = lab.network(subnet("fd01::/64"))
+    lab.router(inside, external=outside, gateway=f"{OUTSIDE}.10 {prefix}::10")
+    one = lab.attach(inside, "fd01::5/64", groups=(lab.group(*OUTWARD),), gateways=("fd01::1",))
+    assert one.pings(f"{prefix}::1")
+    with HOST.serves(lab.host_ports[0], socket.AF_INET6) as opened:
+        client = one.connect(f"{prefix}::1", lab.host_ports[0])
+        assert client is not None
+        server, (source, *_) = opened.accept()
+        with client, server:
+            assert source == f"{prefix}::10"
 
 
 def test_a_floating_ip_leads_in_and_leads_out_and_ends_with_its_connections(lab: Lab) -> None:
