@@ -49,7 +49,10 @@ class TryAgain(Exception):
     """Raised in a transaction function: another transaction got in between; roll back and run it again."""
 
 
-_RETRY_STATES = {"40001", "40P01"}
+_RETRY_STATES = {"40001", "40P01", "23503", "23505"}
+"""Serialisation failure and deadlock; and, on PostgreSQL, a foreign or unique key that another transaction got in
+between: operations check before they write, so run again they find what the other one did and answer accordingly.
+"""
 
 
 class Moment(sa.types.TypeDecorator[datetime]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stackyard.core.errors import ApiError
-from stackyard.services.identity import attributes, passwords
+from stackyard.services.identity import ROUTES, attributes, passwords
 from stackyard.services.identity.catalog.view import render_url, unknown_places
 from stackyard.services.identity.generation import Memory
 from stackyard.services.identity.projects.bodies import NewProject
@@ -59,3 +59,9 @@ def test_unknown_attributes_are_kept_apart() -> None:
     assert (body.name, extra) == ("n", {"colour": "red"})
     with pytest.raises(ApiError, match="name"):
         attributes.read({"colour": "red"}, NewProject, "project")
+
+
+def test_every_route_that_writes_says_so() -> None:
+    writing = [route for route in ROUTES if route.writes and not route.options.edge]
+    assert len(writing) > 50
+    assert [route.label for route in writing if not hasattr(route.operation, "__wrapped__")] == []

@@ -7,7 +7,7 @@ is taken away, a user that is disabled or a token that is revoked has no effect 
 from __future__ import annotations
 
 from stackyard.core.routes import PUBLIC, Route, Service
-from stackyard.services.identity import domains, generation, targets, versions
+from stackyard.services.identity import changes, domains, targets, versions
 from stackyard.services.identity.application_credentials import access_rules
 from stackyard.services.identity.application_credentials import operations as application_credentials
 from stackyard.services.identity.assignments import grants
@@ -215,7 +215,7 @@ _TABLE = (
     ),
 )
 
-ROUTES = tuple(generation.noting(route) for route in _TABLE)
+ROUTES = tuple(changes.noting(route) for route in _TABLE)
 
 SERVICE = Service(
     type="identity",

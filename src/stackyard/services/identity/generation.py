@@ -6,8 +6,6 @@ read at, so that every API process notices every change with one small read and 
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 import secrets
 import threading
 from collections import OrderedDict
@@ -19,7 +17,6 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from stackyard.core.db import Database, Transaction, metadata
-from stackyard.core.routes import Route
 
 T = TypeVar("T")
 
@@ -34,7 +31,7 @@ generations = sa.Table(
 _READ = "SELECT value FROM identity_generation WHERE id = 1"
 _CHANGE = sa.update(generations).where(generations.c.id == 1).values(value=bindparam("new"))
 _INSERT = sa.insert(generations)
-_KEPT = 4096
+_KEPT = 2048
 
 
 def current(tx: Transaction) -> int:
@@ -99,21 +96,3 @@ def memory(tx: Transaction) -> Memory:
     if found is None:
         found = _memories.setdefault(tx.database, Memory())
     return found
-
-
-def noting(route: Route) -> Route:
-    """The same route, whose operation also says that it changed identity data, if it is one that writes in its
-    transaction. What an edge operation writes says so itself.
-    """
-    if not route.writes or route.options.edge:
-        return route
-    operation = route.operation
-
-    @functools.wraps(operation)
-    def run(tx: Transaction, call: Any) -> Any:
-        answer = operation(tx, call)
-        bump(tx)
-        return answer
-
-    options = {field.name: getattr(route.options, field.name) for field in dataclasses.fields(route.options)}
-    return Route(route.method, route.path, run, route.rule, **options)

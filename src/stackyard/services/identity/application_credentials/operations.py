@@ -15,7 +15,7 @@ from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest, Conflict, Forbidden, NotFound
 from stackyard.core.ids import new_hex
 from stackyard.core.paging import Listing, Scope
-from stackyard.services.identity import attributes, generation, passwords, targets
+from stackyard.services.identity import attributes, changes, passwords, targets
 from stackyard.services.identity.application_credentials import access_rules, tables
 from stackyard.services.identity.application_credentials.bodies import NewApplicationCredential, RoleReference
 from stackyard.services.identity.application_credentials.tables import credentials
@@ -133,7 +133,7 @@ def _create(tx: Transaction, call: Call, asked: NewApplicationCredential, hashed
     for role_id in role_ids:
         tx.execute(_INSERT_ROLE, {"credential_id": credential_id, "role_id": role_id})
     access_rules.attach(tx, user.id, credential_id, asked.access_rules or [])
-    generation.bump(tx)
+    changes.note(tx, call, "application credential", credential_id)
     made = tx.first(tables.BY_ID, {"id": credential_id})
     assert made is not None  # noqa: S101 (inserted above)
     return _view(tx, call, made)

@@ -23,6 +23,11 @@ def token_bytes(tx: Transaction, session: Session, root_url: str, *, with_catalo
     return generation.memory(tx).remember(at, key, lambda: _encode(_body(tx, session, root_url, with_catalog)))
 
 
+def new_token_bytes(tx: Transaction, session: Session, root_url: str, *, with_catalog: bool) -> bytes:
+    """The JSON of a token just issued; not kept, since most tokens are never validated by their text."""
+    return _encode(_body(tx, session, root_url, with_catalog))
+
+
 def _body(tx: Transaction, session: Session, root_url: str, with_catalog: bool) -> dict[str, Any]:
     token, user = session.token, session.user
     expires = user.password_expires_at

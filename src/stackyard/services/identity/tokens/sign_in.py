@@ -19,7 +19,7 @@ from stackyard.services.identity.tokens import payload
 from stackyard.services.identity.tokens.bodies import Auth, ProjectReference, Scope
 from stackyard.services.identity.tokens.evidence import Evidence, find_domain, gather
 from stackyard.services.identity.tokens.payload import Token
-from stackyard.services.identity.tokens.render import token_bytes
+from stackyard.services.identity.tokens.render import new_token_bytes
 from stackyard.services.identity.tokens.sessions import REFUSED, open_session
 from stackyard.services.identity.users import tables as user_tables
 
@@ -58,7 +58,7 @@ def _issue(tx: Transaction, call: Call, auth: Auth, evidence: Evidence) -> Reply
     at = generation.current(tx)
     text = payload.seal(fernet.cipher(tx, at), token)
     generation.memory(tx).put(at, text, session)
-    body = token_bytes(tx, session, call.root_url, with_catalog=call.query.get("nocatalog") is None)
+    body = new_token_bytes(tx, session, call.root_url, with_catalog=call.query.get("nocatalog") is None)
     return Reply(body, status=201, headers={"X-Subject-Token": text, "Vary": "X-Auth-Token"})
 
 

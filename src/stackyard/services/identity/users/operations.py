@@ -14,7 +14,7 @@ from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest, Conflict, NotFound
 from stackyard.core.ids import new_hex
 from stackyard.core.paging import Filter, Listing
-from stackyard.services.identity import attributes, generation, passwords
+from stackyard.services.identity import attributes, changes, passwords
 from stackyard.services.identity.assignments import reach
 from stackyard.services.identity.listing import collection, in_callers_domain, switch, texts
 from stackyard.services.identity.projects import tables as project_tables
@@ -79,7 +79,7 @@ def _create(tx: Transaction, call: Call, asked: NewUser, extra: dict[str, Any], 
         "created_at": tx.now,
     }
     tx.execute(tables.INSERT, values)
-    generation.bump(tx)
+    changes.note(tx, call, "user", user_id)
     return {"user": views.view(call, _read(tx, user_id))}
 
 
@@ -144,7 +144,7 @@ def _update(
     tx.execute(_UPDATE.values(**values), {"key": row.id})
     if asked.password is not UNSET or (row.enabled and not values["enabled"]):
         revocations.revoke(tx, user_id=row.id)
-    generation.bump(tx)
+    changes.note(tx, call, "user", row.id)
     return {"user": views.view(call, _read(tx, row.id))}
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Row
 from stackyard.core.call import Call, Reply
 from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest, Unauthorized
-from stackyard.services.identity import attributes, passwords
+from stackyard.services.identity import attributes, changes, passwords
 from stackyard.services.identity.tokens import revocations
 from stackyard.services.identity.users import tables
 from stackyard.services.identity.users.bodies import PasswordChange
@@ -33,7 +33,7 @@ async def change(call: Call) -> Reply:
     if row is not None and row.options.get("lock_password"):
         raise BadRequest("You cannot change your password: it is locked. Ask an administrator to reset it.")
     hashed = await passwords.in_pool(passwords.hash_password, asked.password)
-    await call.write("change password", _change, call.path["user_id"], stored, hashed)
+    await call.write("change password", _change, call, stored, hashed)
     return Reply(status=204)
 
 
@@ -41,8 +41,10 @@ def _find(tx: Transaction, user_id: str) -> Row[Any] | None:
     return tx.first(tables.BY_ID, {"id": user_id})
 
 
-def _change(tx: Transaction, user_id: str, old: str | None, hashed: str) -> None:
+def _change(tx: Transaction, call: Call, old: str | None, hashed: str) -> None:
+    user_id = call.path["user_id"]
     statement = _UPDATE.values(password_hash=hashed, password_created_at=tx.now, password_expires_at=None)
     if tx.execute(statement, {"key": user_id, "old": old}).rowcount == 0:
         raise Unauthorized(_REFUSED)
     revocations.revoke(tx, user_id=user_id)
+    changes.note(tx, call, "user", user_id)
