@@ -118,7 +118,7 @@ def test_quota_limits_images(images: ImageCloud) -> None:
     first = make(demo)
     make(demo)
     refused = demo.post("/v2/images", json={"name": "third"})
-    assert refused.status_code == 403
+    assert refused.status_code == 413
     assert "limit 2" in refused.json()["error"]["message"]
     make(images.client("alt"))
     assert demo.delete(f"/v2/images/{first['id']}").status_code == 204

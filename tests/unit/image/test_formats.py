@@ -52,6 +52,7 @@ def test_sound_images_pass() -> None:
     assert inspect_disk("raw", b"boot", 4) == Inspected("raw", 4)
     assert inspect_disk("raw", placed(512, b"EFI PART"), 70000).virtual_size == 70000
     assert inspect_disk("raw", placed(0x8001, b"CD001"), 70000).virtual_size == 70000
+    assert inspect_disk("raw", b"LUKS\xba\xbe" + bytes(600), 606).virtual_size == 606
     assert inspect_disk("iso", placed(0x8001, b"CD001"), 70000).format == "iso"
     assert inspect_disk("ami", b"x", 1).virtual_size is None
     assert inspect_disk("vhd", b"disk", 1024, b"conectix".ljust(512, b"\0")).format == "vhd"
@@ -62,6 +63,7 @@ def test_sound_images_pass() -> None:
     [
         ("raw", qcow2(), "the data is qcow2"),
         ("ami", qcow2(), "the data is qcow2"),
+        ("raw", b"QED\0", "the data is qed. Convert the data to raw"),
         ("raw", vmdk(), "the data is vmdk"),
         ("qcow2", b"plain", "not qcow2"),
         ("qcow2", vmdk(), "the data is vmdk"),

@@ -98,7 +98,7 @@ def reserve_image(
     properties: Mapping[str, str] | None = None,
     visibility: str = "private",
 ) -> str:
-    """Make a queued image of the caller's, for `store_image` to fill; its id. Raises OverQuota, BadRequest."""
+    """Make a queued image of the caller's, for `store_image` to fill; its id. Raises TooLarge (quota), BadRequest."""
     given = bodies.attributes(
         {"name": name, "container_format": container_format, "disk_format": disk_format, "visibility": visibility}
     )
@@ -106,8 +106,7 @@ def reserve_image(
     bodies.check_count(kept)
     image_id = ids.new_uuid()
     owner = caller.project_id
-    if owner:
-        runtime.quotas.reserve(tx, owner, {images.QUOTA: 1})
+    images.count(tx, runtime, owner)
     tables.insert(tx, images.new_row(tx, image_id, owner, given, kept))
     timeline.record(tx, images.KIND, image_id, "create asked", name)
     return image_id
@@ -192,8 +191,7 @@ def _register(
     values: Mapping[str, Any],
     properties: Mapping[str, str],
 ) -> None:
-    if project_id:
-        runtime.quotas.reserve(tx, project_id, {images.QUOTA: 1})
+    images.count(tx, runtime, project_id)
     tables.insert(tx, images.new_row(tx, image_id, project_id, values, properties))
     timeline.record(tx, images.KIND, image_id, "registered", f"{values['size']} bytes")
     reconcile.mark(tx, images.KIND, image_id)

@@ -19,8 +19,8 @@ HEAD_BYTES = 1 << 16
 _OPAQUE = frozenset({"ami", "ari", "aki", "ploop"})
 """Declared formats that have no header to look for."""
 
-_PLAIN = frozenset({"raw", "gpt", "iso"})
-"""What raw disks look like: nothing known, a partition table, a bootable CD."""
+_PLAIN = frozenset({"raw", "gpt", "iso", "luks"})
+"""What raw disks look like: nothing known, a partition table, a bootable CD, an encrypted volume."""
 
 _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"QFI\xfb", "qcow2"),
@@ -72,9 +72,9 @@ def inspect_disk(declared: str, head: bytes, size: int, tail: bytes = b"") -> In
         found = "vhd"  # a fixed-size VHD is the plain disk with a footer
     if declared in _OPAQUE or declared == "raw":
         if found not in _PLAIN:
+            other = f"Create the image with disk_format {found}, or convert" if found in DISK_FORMATS else "Convert"
             raise FormatRefused(
-                f"The image's disk_format is {declared}, but the data is {found}. "
-                f"Create the image with disk_format {found}, or convert the data to {declared}."
+                f"The image's disk_format is {declared}, but the data is {found}. {other} the data to {declared}."
             )
         return Inspected("raw", size if declared == "raw" else None)
     if found != declared:

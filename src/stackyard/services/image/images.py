@@ -13,7 +13,7 @@ from stackyard.core import ids, reconcile, timeline
 from stackyard.core.call import Call, Reply
 from stackyard.core.caller import Caller
 from stackyard.core.db import Transaction
-from stackyard.core.errors import Conflict, Forbidden, NotFound
+from stackyard.core.errors import Conflict, Forbidden, NotFound, OverQuota, TooLarge
 from stackyard.core.runtime import Runtime
 from stackyard.services.image import bodies, listing, tables
 from stackyard.services.image.tables import members
@@ -91,11 +91,19 @@ def insert(
     if image_id is not None and tables.find(tx, image_id) is not None:
         raise Conflict(f"Image ID {image_id} already exists!", kind="Duplicate")
     found = new_row(tx, image_id or ids.new_uuid(), owner, given, properties)
-    if owner:
-        call.runtime.quotas.reserve(tx, owner, {QUOTA: 1})
+    count(tx, call.runtime, owner)
     tables.insert(tx, found)
     timeline.record(tx, KIND, found["id"], "create asked", str(found["name"] or ""))
     return tables.find(tx, found["id"])
+
+
+def count(tx: Transaction, runtime: Runtime, owner: str | None) -> None:
+    """Take one image of its owner's quota; raises TooLarge, as Glance has it, when there is none left."""
+    try:
+        if owner:
+            runtime.quotas.reserve(tx, owner, {QUOTA: 1})
+    except OverQuota as error:
+        raise TooLarge(error.message, kind="LimitExceeded") from None
 
 
 def new_row(

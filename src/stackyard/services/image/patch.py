@@ -16,7 +16,7 @@ from stackyard.core.call import Call
 from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest, Conflict, Forbidden, UnsupportedMediaType
 from stackyard.services.image import bodies, tables
-from stackyard.services.image.images import KIND, QUOTA, require_visibility
+from stackyard.services.image.images import KIND, QUOTA, count, require_visibility
 from stackyard.services.image.views import image_view
 
 RFC = "application/openstack-images-v2.1-json-patch"
@@ -158,5 +158,4 @@ def _move_quota(tx: Transaction, call: Call, image: Mapping[str, Any], values: M
         return
     if before:
         call.runtime.quotas.release(tx, before, {QUOTA: 1})
-    if after:
-        call.runtime.quotas.reserve(tx, after, {QUOTA: 1})
+    count(tx, call.runtime, after)
