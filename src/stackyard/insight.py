@@ -26,7 +26,7 @@ def find_by_name(tx: Transaction, name: str) -> list[str]:
 
 
 def expected(tx: Transaction) -> dict[str, set[str]]:
-    """The ids of what should be on this host now, by kind: network, port, router, container; busy: what is worked on."""
+    """The ids of what should be on this host now, by kind; under busy those that are being worked on."""
     busy = {row.resource_id for row in tx.all(sa.select(work.c.resource_id))}
     return {**network.expected(tx), **containers.expected(tx), "busy": busy}
 

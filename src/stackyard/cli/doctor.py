@@ -99,13 +99,11 @@ def compare(state: StateDirectory, socket_path: str | None) -> list[str]:
         engine = DockerEngine(socket_path, cloud_id, state.path)
         found["container"] = {container.id for container in engine.list()}
         engine.close()
-    busy = wanted["busy"]
-    lines = [
-        f"{kind} {one}: wanted, but not there" for kind in found for one in sorted(wanted[kind] - found[kind] - busy)
-    ]
-    lines += [
-        f"{kind} {one}: there, but not wanted" for kind in found for one in sorted(found[kind] - wanted[kind] - busy)
-    ]
+    lines = []
+    for kind, there in found.items():
+        missing, foreign = wanted[kind] - there - wanted["busy"], there - wanted[kind] - wanted["busy"]
+        lines += [f"{kind} {one}: wanted, but not there" for one in sorted(missing)]
+        lines += [f"{kind} {one}: there, but not wanted" for one in sorted(foreign)]
     lines += [f"{one}: {problem}" for one, problem in sorted(seen.problems.items())]
     if socket_path is None and wanted["container"]:
         lines.append(f"no container engine answers; {len(wanted['container'])} containers are wanted")
