@@ -21,6 +21,7 @@ from stackyard.host.containers import Images, docker_create, docker_observe, run
 from stackyard.host.containers.docker_create import CLOUD_LABEL, ID_LABEL, HostFeatures, container_name
 from stackyard.host.containers.docker_http import DockerHTTP, StreamedReply, raise_for_status
 from stackyard.host.containers.docker_images import DockerImages, split_name
+from stackyard.host.containers.os_errors import told
 from stackyard.host.containers.pause_image import PAUSE_IMAGE
 from stackyard.host.containers.sandboxes import PauseSandboxes, RuntimeSandboxes, Sandboxes
 from stackyard.host.containers.streams import demultiplex, json_lines
@@ -82,7 +83,8 @@ class DockerEngine:
         docker_create.check_spec(spec)
         sandboxes, features = self._probed()
         files = self._files / spec.id
-        _write_files(files, docker_create.container_files(spec))
+        with told(f"write the files of container {spec.id}"):
+            _write_files(files, docker_create.container_files(spec))
         body = docker_create.create_body(spec, self._cloud_id, files, features)
         sandboxes.place(body, spec.id, docker_create.hostname_of(spec))
         engine_id = self._create(spec, body)

@@ -14,6 +14,7 @@ from stackyard.host.containers.archive_names import renamed
 from stackyard.host.containers.docker_create import is_image_name
 from stackyard.host.containers.docker_http import DockerHTTP, error_message, raise_for_status
 from stackyard.host.containers.docker_observe import image_observation, pull_error
+from stackyard.host.containers.os_errors import told
 from stackyard.host.containers.streams import json_lines
 from stackyard.host.errors import HostError, NotFoundError, SpecError
 from stackyard.host.specs import ImageObservation
@@ -104,7 +105,7 @@ class DockerImages:
 
     def _remember(self, name: str) -> None:
         """Only names that were not there before: one that was is somebody else's, and outlives us."""
-        with self._lock:
+        with self._lock, told(f"record the image {name}"):
             if name not in self._remembered():
                 self._record.parent.mkdir(parents=True, exist_ok=True)
                 with self._record.open("a") as record:

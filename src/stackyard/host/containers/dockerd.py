@@ -20,6 +20,7 @@ from pathlib import Path
 
 from stackyard.host.containers.docker_create import checked_id
 from stackyard.host.containers.docker_http import DockerHTTP
+from stackyard.host.containers.os_errors import told
 from stackyard.host.containers.runtime import NAME, Runtime
 from stackyard.host.containers.sandboxes import RUN_DIR, remove_empty
 from stackyard.host.errors import EngineUnavailableError, HostError
@@ -121,7 +122,7 @@ class Dockerd:
 
     def start(self) -> None:
         """Start it unless it runs; returns without waiting for it."""
-        with self._starting:
+        with self._starting, told("start dockerd"):
             self._refresh_runtime()
             if self._running() is None:
                 self._start()

@@ -5,8 +5,8 @@ Half a millisecond each, and no fork: the thread that unshares ends, the mount k
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
-import errno
 import fcntl
 import os
 import socket
@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from stackyard.host.errors import HostError
+from stackyard.host.containers.os_errors import told
 
 _CLONE_NEWNET = 0x40000000
 _CLONE_NEWUTS = 0x04000000
@@ -28,6 +28,8 @@ _IFF_UP_RUNNING = 0x1 | 0x40
 # What Docker sets in the namespaces it makes: a process without privileges may bind port 80 and send pings.
 _SYSCTLS = {"ip_unprivileged_port_start": "0", "ping_group_range": "0 2147483647"}
 
+# Two mounts on one path would hide the first, with what is wired into it.
+_making = threading.Lock()
 _libc = ctypes.CDLL(None, use_errno=True)
 _Result = TypeVar("_Result")
 
@@ -42,24 +44,25 @@ def is_namespace(path: Path) -> bool:
 
 def make_namespace(path: Path) -> None:
     """Make a namespace with its loopback up and mount it at `path`; nothing to do when it is there."""
-    if is_namespace(path):
-        return
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o711)
-    path.touch(mode=0o444)
 
     def make() -> None:
         _check(_libc.unshare(_CLONE_NEWNET), f"make the network namespace {path}")
         _set_up_loopback()
         bind(Path("/proc/thread-self/ns/net"), path)
 
-    in_thread(make)
+    with _making, told(f"make the network namespace {path}"):
+        if not is_namespace(path):
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o711)
+            path.touch(mode=0o444)
+            in_thread(make)
 
 
 def remove_namespace(path: Path) -> None:
     """Unmount and remove; the kernel ends the namespace, and the links in it, with its last process."""
     while is_namespace(path):
         _check(_libc.umount2(os.fsencode(path), _MNT_DETACH), f"unmount {path}")
-    path.unlink(missing_ok=True)
+    with told(f"remove {path}"):
+        path.unlink(missing_ok=True)
 
 
 def bind(source: Path, target: Path) -> None:
@@ -107,12 +110,13 @@ def _set_up_loopback() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", _IFF_UP_RUNNING))
     for name, value in _SYSCTLS.items():
-        Path("/proc/sys/net/ipv4", name).write_text(value)
+        with contextlib.suppress(OSError):  # an old kernel, or /proc/sys that cannot be written
+            Path("/proc/sys/net/ipv4", name).write_text(value)
 
 
 def _check(result: int, what: str) -> None:
     if result == 0:
         return
-    code = ctypes.get_errno()
-    remedy = "; run as root" if code == errno.EPERM else ""
-    raise HostError(f"cannot {what}: {os.strerror(code)}{remedy}")
+    with told(what):
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))

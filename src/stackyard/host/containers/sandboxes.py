@@ -19,6 +19,7 @@ from stackyard.host.containers.docker_create import (
     default_hostname,
 )
 from stackyard.host.containers.docker_http import DockerHTTP, raise_for_status
+from stackyard.host.containers.os_errors import told
 from stackyard.host.containers.pause_image import PAUSE_IMAGE, pause_archive
 from stackyard.host.errors import ConflictError, HostError, NotFoundError
 
@@ -102,7 +103,8 @@ class RuntimeSandboxes:
         body["HostConfig"] |= {"NetworkMode": "host", "Runtime": runtime.NAME}
 
     def created(self, container_id: str, engine_id: str) -> None:
-        self._runtime.record(engine_id, str(self.path(container_id)))
+        with told(f"record the sandbox of container {container_id}"):
+            self._runtime.record(engine_id, str(self.path(container_id)))
 
     def started(self, pid: int, hostname: str) -> None:
         """Nothing to do: Docker gave it the host name."""
@@ -138,9 +140,10 @@ class PauseSandboxes:
         path = self.path(container_id)
         if not (namespaces.is_namespace(path) and path.stat().st_ino == source.stat().st_ino):
             namespaces.remove_namespace(path)
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o711)
-            path.touch(mode=0o444)
-            namespaces.bind(source, path)
+            with told(f"show the sandbox of container {container_id} at {path}"):
+                path.parent.mkdir(parents=True, exist_ok=True, mode=0o711)
+                path.touch(mode=0o444)
+                namespaces.bind(source, path)
         return str(path)
 
     def remove(self, container_id: str) -> None:
