@@ -60,7 +60,7 @@ def _rendered(row: Any) -> dict[str, Any]:
         "project_id": row.project_id,
         "name": row.name,
         "image": row.image,
-        "command": spec["command"] or observed.get("command"),
+        "command": spec["command"] or observed.get("command") or None,
         "status": row.status,
         "status_reason": row.status_reason,
         "task_state": row.task_state,
@@ -88,7 +88,7 @@ def _rendered(row: Any) -> dict[str, Any]:
         "healthcheck": spec["healthcheck"],
         "cpu_policy": spec["cpu_policy"],
         "registry_id": row.registry_id,
-        "entrypoint": spec["entrypoint"] or observed.get("entrypoint"),
+        "entrypoint": spec["entrypoint"] or observed.get("entrypoint") or None,
         "created_at": iso_offset(row.created_at),
         "updated_at": iso_offset(row.updated_at) if row.updated_at else None,
     }
