@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import platform
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -86,6 +87,8 @@ def recipe_digest(recipe: Recipe) -> str:
 
 def _build(recipe: Recipe, path: Path, cache_dir: Path, progress: Progress) -> None:
     packages = Packages(cache_dir / "apt", lambda text: progress(f"{recipe.name}: {text}"))
+    for leftover in cache_dir.glob(".build-*"):
+        shutil.rmtree(leftover, ignore_errors=True)  # of a bake that was killed; we hold the lock
     debs = packages.fetch(recipe.packages, recipe.bare, recipe.without)
     progress(f"{recipe.name}: unpacking {len(debs)} packages")
     with tempfile.TemporaryDirectory(dir=cache_dir, prefix=".build-") as directory:
