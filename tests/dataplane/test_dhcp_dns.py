@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from tests.dataplane.lab import EVERYTHING, Endpoint, Lab, new_mac, run, subnet, until
 
-from stackyard.host.network import names
+from stackyard.host.network import names, servers
 from stackyard.host.specs import HostRecord, Route
 
 pytestmark = pytest.mark.root
@@ -127,3 +127,18 @@ def advertised6(end: Endpoint, mac: str) -> bytes:
         channel.settimeout(3)
         channel.sendto(b"\x01abc" + client + association, ("ff02::1:2", 547, 0, index))
         return channel.recv(2000)
+
+
+def test_other_names_are_asked_of_the_hosts_servers(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    far = lab.place()
+    monkeypatch.setattr(servers, "host_resolvers", lambda: ("10.1.0.53",))
+    network = lab.served_network(subnet("10.1.0.0/24"))
+    group = lab.group(*EVERYTHING)
+    lab.attach(network, "10.1.0.53", groups=(group,), at=far)
+    end = lab.attach(network, "10.1.0.6", groups=(group,))
+    with far.new_socket(socket.SOCK_DGRAM) as resolver, end.new_socket(socket.SOCK_DGRAM) as asker:
+        resolver.bind(("", 53))
+        resolver.settimeout(3)
+        question = b"\x07example\x03com\x00\x00\x01\x00\x01"
+        asker.sendto(b"\x12\x34\x01\x00\x00\x01" + bytes(6) + question, ("10.1.0.2", 53))
+        assert question in resolver.recv(500)

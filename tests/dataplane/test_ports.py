@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 import pytest
@@ -257,3 +258,14 @@ def test_a_port_that_has_lost_its_filter_is_closed(lab: Lab) -> None:
     assert one.port.id in lab.driver.observe().problems
     lab.driver.apply_port(one.port)
     assert free.pings("10.1.0.5")
+
+
+def test_ports_removed_together_are_gone_and_may_come_back(lab: Lab) -> None:
+    network, group = lab.network(subnet("10.1.0.0/24")), lab.group(*EVERYTHING)
+    ends = [lab.attach(network, f"10.1.0.{number}", groups=(group,)) for number in range(5, 13)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda end: lab.driver.remove_port(end.port.id), ends))
+        assert lab.driver.observe().ports == frozenset()
+        assert not any("eth0" in end.run("ip", "link").stdout for end in ends)
+        list(pool.map(lambda end: lab.driver.apply_port(end.port), ends))
+    assert ends[0].pings("10.1.0.12")

@@ -80,6 +80,7 @@ class Fabric:
         self._executor: ThreadPoolExecutor | None = None
         self._thread: threading.Thread | None = None
         self._guard = threading.Lock()
+        self._doomed = False
 
     @property
     def nft(self) -> Nftables:
@@ -162,6 +163,8 @@ class Fabric:
         # A connection that was cut must not be taken up again in the middle, from its other end.
         netns.write_sysctl("netfilter/nf_conntrack_tcp_loose", 0)
         self.ip.link("set", index=1, state="up")
+        self._doomed = True
+        self.sweep()
         self.nft.run(rules.base_text())
         self.zones = {
             link.alias.id: int(link.alias.extra)
@@ -234,6 +237,25 @@ class Fabric:
             self.ip.link("del", index=index)
         except Exception as error:
             if getattr(error, "code", None) != errno.ENODEV:
+                raise
+
+    def doom(self, name: str) -> None:
+        """Mark a device to be deleted by the next `sweep`."""
+        index = self.index(name)
+        if index is not None:
+            self.ip.link("set", index=index, group=names.DOOMED_GROUP)
+            self._doomed = True
+
+    def sweep(self) -> None:
+        """Delete all doomed devices with their other ends, at once."""
+        if not self._doomed:
+            return
+        self._doomed = False
+        try:
+            self.ip.link("del", group=names.DOOMED_GROUP)
+        except Exception as error:
+            if getattr(error, "code", None) != errno.ENODEV:
+                self._doomed = True
                 raise
 
     @contextlib.contextmanager

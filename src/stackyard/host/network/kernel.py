@@ -125,6 +125,7 @@ class KernelNetworkDriver:
 
     def _apply_port(self, spec: PortSpec) -> None:
         applied = self._applied
+        self._fabric.sweep()
         before = applied.ports.get(spec.id)
         wired = ports.fingerprint(self._fabric, spec)
         same_wire = wired is not None and wired == applied.prints.get(spec.id)
@@ -141,7 +142,10 @@ class KernelNetworkDriver:
 
     def remove_port(self, port_id: str) -> None:
         """See NetworkDriver."""
-        self._do(f"remove port {port_id}", lambda: self._remove_port(port_id))
+        what = f"remove port {port_id}"
+        self._do(what, lambda: self._remove_port(port_id))
+        # A turn of its own: of ports removed at the same time, the first sweep deletes all.
+        self._do(what, self._fabric.sweep)
 
     def _remove_port(self, port_id: str) -> None:
         before = self._applied.ports.pop(port_id, None)

@@ -20,6 +20,9 @@ _DEVICE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}\Z")
 LINK_GROUP = 5921
 """Interface group of everything in the fabric, so that one kernel call removes it all."""
 
+DOOMED_GROUP = 5922
+"""Interface group of devices about to be deleted: the kernel takes some 20 ms to delete one, and no longer for many."""
+
 ROUTE_PROTOCOL = 83
 """Routing protocol number of the routes we add: tells them from anybody else's."""
 

@@ -127,8 +127,8 @@ def _removable(text: str, spec: PortSpec, before: PortSpec | None) -> bool:
 
 
 def remove(fabric: Fabric, port_id: str) -> None:
-    """Unwire the port and take its filter away; what is gone already is fine."""
-    fabric.delete_link(names.port(port_id))
+    """Close the port and doom its device, which the fabric's next sweep deletes; what is gone already is fine."""
+    fabric.doom(names.port(port_id))
     fabric.nft.run(rules.remove_port_text(port_id))
 
 
