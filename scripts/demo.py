@@ -5,7 +5,6 @@ Run by `make demo`. Everything below is done with the unmodified `openstack` cli
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 import subprocess
@@ -100,15 +99,11 @@ def container(name: str, *words: str) -> str:
     """Run a container on the private network, and return its IPv4 address once it runs."""
     openstack("appcontainer", "run", "--name", name, "--net", "network=private", *words)
     found = timed(f"{name} is Running", lambda: wait_for_status(name, "Running"))
-    addresses = found["addresses"]
-    if isinstance(addresses, str):  # some versions of the client print a dict's text
-        addresses = ast.literal_eval(addresses)
-    for network in addresses.values():
-        for address in network:
-            if str(address["version"]) == "4":
-                print(f"  {name} has the address {address['addr']}")
-                return str(address["addr"])
-    sys.exit(f"{name} has no IPv4 address: {found['addresses']}")
+    address = next((word for word in found["addresses"].split(", ") if "." in word), None)
+    if address is None:
+        sys.exit(f"{name} has no IPv4 address: {found['addresses']}")
+    print(f"  {name} has the address {address}")
+    return str(address)
 
 
 def start() -> None:
