@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
 from stackyard.cli.main import state_dir_option
-from stackyard.cli.state import chosen, settings_of
+from stackyard.cli.state import chosen, database_of, settings_of
+from stackyard.state import StateDirectory
 
 
 @click.command()
@@ -20,7 +22,7 @@ from stackyard.cli.state import chosen, settings_of
     help="Where built images are kept.  [default: in the state directory]",
 )
 def command(state_dir: Path | None, names: tuple[str, ...], cache_dir: Path | None) -> None:
-    """Build images (all, or NAMES) from the distribution's packages, and load them into the cloud's engine."""
+    """Build images (all, or NAMES) from packages, load them into the engine, and make them public images."""
     from stackyard.bake import bake, recipes
     from stackyard.host.containers.docker import DockerEngine
     from stackyard.host.containers.dockerd import find_engine
@@ -36,5 +38,26 @@ def command(state_dir: Path | None, names: tuple[str, ...], cache_dir: Path | No
     found.wait_ready()
     engine = DockerEngine(found.socket_path, cloud.id, state.path)
     started = time.perf_counter()
-    bake(names or known, engine, cache_dir or state.path / "bake", click.echo)
+    archives = bake(names or known, engine, cache_dir or state.path / "bake", click.echo)
+    engine.close()
+    register(state, archives)
     click.echo(f"Done in {time.perf_counter() - started:.1f} s.")
+
+
+def register(state: StateDirectory, archives: Mapping[str, Path]) -> None:
+    """Make the archives public images of the image service too, so that every project finds them."""
+    from stackyard.app import quota_defaults
+    from stackyard.core.policy import PolicySet
+    from stackyard.core.quota import Quotas
+    from stackyard.core.runtime import Runtime
+    from stackyard.services import keys
+    from stackyard.services.identity.api import authenticate
+    from stackyard.services.image.api import register_file
+
+    settings = settings_of(state)
+    with database_of(state) as database:
+        runtime = Runtime(settings, database, PolicySet([]), Quotas(quota_defaults(settings)), authenticate)
+        runtime.provide(keys.STATE_DIR, state.path)
+        for name, path in archives.items():
+            click.echo(f"{name}: registering as a public image")
+            register_file(runtime, path, name=name)
