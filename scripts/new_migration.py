@@ -12,6 +12,7 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+
 from stackyard import app, migrations
 from stackyard.core.db import Database
 from stackyard.migrations.apply import upgrade

@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stackyard.host.containers.memory import MemoryEngine
-from stackyard.host.network.memory import MemoryNetworkDriver
 from starlette.testclient import TestClient
 
 from stackyard.app import Cloud, Host
 from stackyard.core.config import Settings
 from stackyard.core.db import Database
 from stackyard.core.reconcile import depth, work
+from stackyard.host.containers.memory import MemoryEngine
+from stackyard.host.network.memory import MemoryNetworkDriver
 
 PASSWORDS = {"admin": "admin-secret", "demo": "demo-secret"}
 

@@ -79,6 +79,8 @@ def serve(state: StateDirectory, order: LaunchOrder) -> int:
 
 
 def _run(state: StateDirectory, settings: Settings, order: LaunchOrder, main: socket.socket) -> int:
+    import uvloop
+
     from stackyard.launch import assemble
 
     started = time.perf_counter()
@@ -88,7 +90,7 @@ def _run(state: StateDirectory, settings: Settings, order: LaunchOrder, main: so
     if settings.server.classic_ports:
         listeners += [(s.mount, _listen(settings.server.host, s.classic_port)) for s in _classic(settings)]
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_serve(cloud, listeners, _announcement(state, settings, order, started, seeded=seeded)))
+        uvloop.run(_serve(cloud, listeners, _announcement(state, settings, order, started, seeded=seeded)))
     cloud.stop()
     log.info("the cloud has stopped; workloads go on")
     return 0
@@ -130,7 +132,15 @@ async def _serve(cloud: Any, listeners: list[tuple[str, socket.socket]], announc
     import uvicorn
 
     class Server(uvicorn.Server):
-        """Signals are the process's business, not each listener's."""
+        """One listener of several: signals are the process's business, and all are waited for."""
+
+        def __init__(self, config: uvicorn.Config) -> None:
+            super().__init__(config)
+            self.listening = asyncio.Event()
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            self.listening.set()
 
         def capture_signals(self) -> Any:
             return contextlib.nullcontext()
@@ -173,8 +183,7 @@ async def _serve(cloud: Any, listeners: list[tuple[str, socket.socket]], announc
         asyncio.ensure_future(server.serve(sockets=[listener]))
         for server, (_, listener) in zip(servers, listeners, strict=True)
     ]
-    while not all(server.started for server in servers) and not any(task.done() for task in tasks):
-        await asyncio.sleep(0.002)
+    await asyncio.gather(*(server.listening.wait() for server in servers))
     announce()
     await asyncio.gather(*tasks)
 

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
-import stackyard.app  # noqa: F401  declares every table
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+
+import stackyard.app  # noqa: F401  declares every table
 from stackyard import migrations
 from stackyard.core.db import Database, metadata
 from stackyard.migrations.apply import SchemaTooNewError, bring_up_to_date, current_version, upgrade
