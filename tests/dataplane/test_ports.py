@@ -10,6 +10,7 @@ import pytest
 from tests.dataplane.lab import EVERYTHING, OUTWARD, Lab, allow, echoes, new_mac, run, subnet, until
 
 from stackyard.host.network.checks import PROTOCOLS
+from stackyard.host.network.conntrack import end_connections
 from stackyard.host.specs import AddressPair
 
 pytestmark = pytest.mark.root
@@ -269,3 +270,22 @@ def test_ports_removed_together_are_gone_and_may_come_back(lab: Lab) -> None:
         assert not any("eth0" in end.run("ip", "link").stdout for end in ends)
         list(pool.map(lambda end: lab.driver.apply_port(end.port), ends))
     assert ends[0].pings("10.1.0.12")
+
+
+def test_only_the_connections_of_one_zone_end(lab: Lab) -> None:
+    group = lab.group(*EVERYTHING)
+    first, second = lab.network(subnet("10.1.0.0/24")), lab.network(subnet("10.1.0.0/24"))
+    pairs = [
+        (lab.attach(net, "10.1.0.5", groups=(group,)), lab.attach(net, "10.1.0.6", groups=(group,)))
+        for net in (first, second)
+    ]
+    with pairs[0][1].serves(80) as here, pairs[1][1].serves(80) as there:
+        one, other = (left.connect("10.1.0.6", 80) for left, _ in pairs)
+        assert one is not None
+        assert other is not None
+        (one_end, _), (other_end, _) = here.accept(), there.accept()
+        with one, other, one_end, other_end:
+            zone = lab.driver._fabric.zones[first.id]
+            assert lab.driver._fabric.run(lambda: end_connections(lambda _: True, zone)) >= 1
+            assert not echoes(one, one_end)
+            assert echoes(other, other_end)

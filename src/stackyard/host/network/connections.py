@@ -60,7 +60,8 @@ def end_forbidden(fabric: Fabric, applied: Applied, ports: Iterable[PortSpec]) -
         found = (by_key.get((connection.zone, address)) for address in ends)
         return any(port is not None and not permitted(connection, port, applied) for port in found)
 
-    return end_connections(forbidden)
+    zones = {zone for zone, _ in by_key}
+    return end_connections(forbidden, zones.pop() if len(zones) == 1 else None)
 
 
 def end_of_addresses(fabric: Fabric, network_id: str, addresses: frozenset[str]) -> int:
@@ -68,6 +69,4 @@ def end_of_addresses(fabric: Fabric, network_id: str, addresses: frozenset[str])
     zone = fabric.zones.get(network_id)
     if zone is None or not addresses:
         return 0
-    return end_connections(
-        lambda item: item.zone == zone and (item.source in addresses or item.destination in addresses)
-    )
+    return end_connections(lambda item: item.source in addresses or item.destination in addresses, zone)

@@ -64,7 +64,7 @@ def main_text(spec: NetworkSpec, directory: Path, user: str, upstream: tuple[str
         "domain-needed", "bogus-priv", f"domain={domain}", f"local=/{domain}/", "cache-size=1000",
         f"user={user}", f"pid-file={directory / 'pid'}", f"addn-hosts={directory / 'hosts'}",
         f"dhcp-hostsfile={directory / 'leases'}", f"dhcp-optsfile={directory / 'options'}",
-        "dhcp-authoritative", "leasefile-ro", "dhcp-no-override",
+        "dhcp-authoritative", "leasefile-ro", "dhcp-lease-max=65536", "dhcp-no-override",
         *(f"server={item}" for item in upstream),
         *(_range(spec, subnet) for subnet in _serving(spec)),
     ]  # fmt: skip

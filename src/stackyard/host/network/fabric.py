@@ -276,7 +276,7 @@ class Fabric:
             zone = next((number for number in range(1, _LAST_ZONE) if number not in used), 0)
             if not zone:
                 raise HostError(f"all {_LAST_ZONE - 1} connection tracking zones are in use: remove networks")
-            end_connections(lambda connection: connection.zone == zone)
+            end_connections(lambda _: True, zone)
             self.zones[network_id] = zone
         return zone
 
@@ -284,4 +284,4 @@ class Fabric:
         """Give the zone back, with its connections."""
         zone = self.zones.pop(network_id, None)
         if zone is not None:
-            end_connections(lambda connection: connection.zone == zone)
+            end_connections(lambda _: True, zone)
