@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from tests.api.identity.people import PASSWORD, V3, People, in_domain
 
 
@@ -33,29 +32,33 @@ def test_a_user_reads_itself_and_nobody_else(people: People) -> None:
     assert people.admin.get(f"{V3}/users/unknown").status_code == 404
 
 
-@pytest.mark.parametrize(
-    ("attributes", "status"),
-    [
-        ({"name": "x" * 256}, 400),
-        ({"name": ""}, 400),
-        ({"name": None}, 400),
-        ({"password": 7}, 400),
-        ({"password": "x" * 5000}, 400),
-        ({"enabled": 1}, 400),
-        ({"default_project_id": "default"}, 400),
-        ({"domain_id": "0" * 32}, 404),
-        ({"options": {"lock_password": "yes"}}, 400),
-    ],
-)
-def test_wrong_users_are_refused(people: People, attributes: dict[str, Any], status: int) -> None:
-    response = people.admin.post(f"{V3}/users", json={"user": {"name": "u", **attributes}})
-    assert response.status_code == status
-    assert people.admin.get(f"{V3}/users?name=u").json()["users"] == []
+WRONG: list[tuple[dict[str, Any], int]] = [
+    ({"name": "x" * 256}, 400),
+    ({"name": ""}, 400),
+    ({"name": None}, 400),
+    ({"password": 7}, 400),
+    ({"password": "x" * 5000}, 400),
+    ({"enabled": 1}, 400),
+    ({"default_project_id": "default"}, 400),
+    ({"domain_id": "0" * 32}, 404),
+    ({"options": {"lock_password": "yes"}}, 400),
+]
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"user": []}', b'{"user": null}', b'"user"', b"\xff\xfe"])
-def test_bodies_that_are_no_users_are_refused(people: People, body: bytes) -> None:
-    assert people.admin.post(f"{V3}/users", content=body).status_code == 400
+def test_wrong_users_are_refused(people: People) -> None:
+    before = people.admin.get(f"{V3}/users").json()
+    for attributes, status in WRONG:
+        response = people.admin.post(f"{V3}/users", json={"user": {"name": "u", **attributes}})
+        assert response.status_code == status, attributes
+    assert people.admin.get(f"{V3}/users").json() == before
+
+
+NO_USERS = [b"", b"[]", b"{", b'{"user": []}', b'{"user": null}', b'"user"', b"\xff\xfe"]
+
+
+def test_bodies_that_are_no_users_are_refused(people: People) -> None:
+    for body in NO_USERS:
+        assert people.admin.post(f"{V3}/users", content=body).status_code == 400, body
 
 
 def test_updates(people: People) -> None:
