@@ -37,7 +37,8 @@ def read_bodies(call: Call, kind: type[B], singular: str, plural: str) -> tuple[
     """The resources that a POST asks for, and whether in bulk (`{"networks": [...]}`)."""
     document = call.body
     if singular in document:
-        return [convert(document[singular] or {}, kind, singular)], False
+        found = document[singular]
+        return [convert({} if found is None else found, kind, singular)], False
     if plural in document:
         if not isinstance(document[plural], list) or not document[plural]:
             raise BadRequest(f"Malformed request body: '{plural}' must be a list with at least one {singular}.")

@@ -1,0 +1,20 @@
+"""Users of the network API."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.api.network.neutron import Neutron
+from tests.cloud import TestCloud
+
+
+@pytest.fixture
+def demo(cloud: TestCloud) -> Neutron:
+    """The demo user, on the project demo."""
+    return Neutron(cloud, "demo")
+
+
+@pytest.fixture
+def admin(cloud: TestCloud) -> Neutron:
+    """The administrator, on the project admin."""
+    return Neutron(cloud, "admin")
