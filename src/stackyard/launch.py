@@ -31,7 +31,7 @@ def assemble(state: StateDirectory, settings: Settings, passwords: Mapping[str, 
     configured = settings.engine.docker_socket or None
     found = find_engine(configured, state.path, cloud_id, own_only=settings.engine.own_engine)
     marks.append(("engine", time.perf_counter()))
-    url = settings.database.url or f"sqlite:///{state.path / 'stackyard.sqlite'}"
+    url = settings.database.url or state.sqlite_url()
     database = Database(url, pool_size=settings.database.pool_size)
     bring_up_to_date(database)
     marks.append(("database", time.perf_counter()))

@@ -5,7 +5,7 @@ cloud.json        the cloud's id, and how it was last started      clouds.yaml, 
 stackyard.sqlite  the database (unless another is configured)      stackyard.pid         the running process
 log/              the cloud's log                                  images/ docker/ network/ ...   one folder a service
 ```
-All of it is readable by its owner alone.
+Whatever holds a secret or a user's data is readable by its owner alone.
 """
 
 from __future__ import annotations
@@ -75,7 +75,8 @@ class StateDirectory:
 
     def create(self, created: str) -> CloudFile:
         """Make the directory, and the cloud's identity, unless they are there."""
-        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # Others may pass through, to no more than what is opened to them: name servers do not run as root.
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o711)
         (self.path / "log").mkdir(exist_ok=True, mode=0o700)
         if self.exists():
             return self.read()
@@ -130,6 +131,12 @@ class StateDirectory:
                 new = re.sub(pattern, lambda found: f"{found[1]}{url}/identity/v3", old)
                 if new != old:
                     self.write_private(path.name, new)
+
+    def sqlite_url(self) -> str:
+        """Where the database is when no other is configured; its file is made readable by its owner alone."""
+        path = self.path / "stackyard.sqlite"
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        return f"sqlite:///{path}"
 
     def acquire(self) -> bool:
         """Be the one process of this cloud, until it ends; False when another one is."""

@@ -28,7 +28,7 @@ def settings_of(state: StateDirectory) -> Settings:
 def database_of(state: StateDirectory) -> Iterator[Database]:
     """The cloud's database, whether the cloud runs or not."""
     settings = settings_of(state)
-    database = Database(settings.database.url or f"sqlite:///{state.path / 'stackyard.sqlite'}", pool_size=2)
+    database = Database(settings.database.url or state.sqlite_url(), pool_size=2)
     try:
         yield database
     finally:
