@@ -34,6 +34,7 @@ class TestCloud:
     __test__ = False
 
     def __init__(self, url: str, state_dir: Path, settings: Settings | None = None) -> None:
+        state_dir.mkdir(parents=True, exist_ok=True)
         self.engine = MemoryEngine()
         self.network = MemoryNetworkDriver()
         self.database = Database(url)
