@@ -98,6 +98,19 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
+class Password:
+    """Rules for users' passwords."""
+
+    lockout_failure_attempts: int = setting(
+        0, "Wrong passwords in a row that lock a user's account; 0: any number.", at_least(0)
+    )
+    lockout_duration: int = setting(1800, "Seconds that a locked account stays locked.", at_least(1))
+    unique_last_password_count: int = setting(
+        0, "How many of a user's last passwords, with the present one, may not be chosen again; 0: none.", at_least(0)
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Engine:
     """The container engine of this machine."""
 
@@ -166,6 +179,7 @@ class Settings:
     server: Server = Server()
     database: Database = Database()
     token: Token = Token()
+    password: Password = Password()
     engine: Engine = Engine()
     network: Network = Network()
     log: Log = Log()

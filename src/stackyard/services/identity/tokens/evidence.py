@@ -9,6 +9,7 @@ from typing import Any
 from msgspec import UNSET
 from sqlalchemy.engine import Row
 
+from stackyard.core import config
 from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest, Forbidden, Unauthorized
 from stackyard.services.identity.application_credentials import tables as credential_tables
@@ -16,6 +17,7 @@ from stackyard.services.identity.projects import tables as project_tables
 from stackyard.services.identity.tokens import payload
 from stackyard.services.identity.tokens.bodies import Auth, CredentialMethod, DomainReference, Scope, UserReference
 from stackyard.services.identity.tokens.sessions import REFUSED, Session, find_session
+from stackyard.services.identity.users import lockout
 from stackyard.services.identity.users import tables as user_tables
 
 
@@ -24,7 +26,7 @@ class Evidence:
     """What the methods of one sign-in say. `secrets` are pairs of a stored hash (None: no such user) and what was sent.
 
     `believable` is False when something does not fit already; the secrets are verified all the same, so that the
-    time of the answer does not tell whether a user exists.
+    time of the answer does not tell whether a user exists. `counted` is the user whose wrong passwords are counted.
     """
 
     methods: list[str] = field(default_factory=list)
@@ -34,6 +36,8 @@ class Evidence:
     credential: Row[Any] | None = None
     session: Session | None = None
     expires_at: datetime | None = None
+    counted: str | None = None
+    has_failures: bool = False
 
     def claim(self, user: Row[Any] | None) -> None:
         """Another method says that it is `user`; all methods must say the same."""
@@ -43,7 +47,7 @@ class Evidence:
             self.user = user
 
 
-def gather(tx: Transaction, auth: Auth) -> Evidence:
+def gather(tx: Transaction, auth: Auth, rules: config.Password) -> Evidence:
     """Look up what the sign-in refers to.
 
     Raises BadRequest for a method without its data, Unauthorized for an unknown method or a bad token, Forbidden for a
@@ -62,7 +66,20 @@ def gather(tx: Transaction, auth: Auth) -> Evidence:
         _GATHER[method](tx, auth, evidence)
     if not evidence.methods:
         raise Unauthorized(REFUSED)
+    _look_at_lock(tx, evidence, rules)
     return evidence
+
+
+def _look_at_lock(tx: Transaction, evidence: Evidence, rules: config.Password) -> None:
+    user = evidence.user
+    if user is None or "password" not in evidence.methods or not evidence.secrets:
+        return
+    if rules.lockout_failure_attempts == 0 or user.options.get("ignore_lockout_failure_attempts"):
+        return
+    evidence.counted = user.id
+    evidence.has_failures = lockout.has_failures(tx, rules, user.id)
+    if lockout.is_locked(tx, rules, user.id):
+        evidence.believable = False
 
 
 def _password(tx: Transaction, auth: Auth, evidence: Evidence) -> None:

@@ -21,6 +21,7 @@ from stackyard.services.identity.tokens.evidence import Evidence, find_domain, g
 from stackyard.services.identity.tokens.payload import Token
 from stackyard.services.identity.tokens.render import new_token_bytes
 from stackyard.services.identity.tokens.sessions import REFUSED, open_session
+from stackyard.services.identity.users import lockout
 from stackyard.services.identity.users import tables as user_tables
 
 
@@ -28,10 +29,17 @@ async def create(call: Call) -> Reply:
     """Sign in."""
     auth: Auth = call.body
     auth.check()
-    evidence = await call.read("sign in: look up", gather, auth)
+    rules = call.runtime.settings.password
+    evidence = await call.read("sign in: look up", gather, auth, rules)
+    right = True
     for stored, secret in evidence.secrets:
-        if not await passwords.in_pool(passwords.verify_password, stored, secret[: passwords.MAX_LENGTH]):
-            evidence.believable = False
+        right &= await passwords.in_pool(passwords.verify_password, stored, secret[: passwords.MAX_LENGTH])
+    if evidence.counted is not None:
+        if not right:
+            await call.write("sign in: failed", lockout.count_failure, rules, evidence.counted)
+        elif evidence.has_failures and evidence.believable:
+            await call.write("sign in: succeeded", lockout.forget_failures, evidence.counted)
+    evidence.believable &= right
     return await call.read("sign in: issue", _issue, call, auth, evidence)
 
 

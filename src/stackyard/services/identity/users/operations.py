@@ -21,7 +21,7 @@ from stackyard.services.identity.projects import tables as project_tables
 from stackyard.services.identity.projects import views as project_views
 from stackyard.services.identity.targets import default_domain, the
 from stackyard.services.identity.tokens import revocations
-from stackyard.services.identity.users import expiry, removal, tables, views
+from stackyard.services.identity.users import expiry, lockout, removal, tables, views
 from stackyard.services.identity.users.bodies import NewUser, UserChange
 from stackyard.services.identity.users.tables import users
 
@@ -140,6 +140,7 @@ def _update(
         _check_default_project(tx, asked.default_project_id)
         values["default_project_id"] = asked.default_project_id
     if asked.password is not UNSET:
+        lockout.keep_former(tx, call.runtime.settings.password, row.id, row.password_hash)
         values |= {"password_hash": hashed, "password_created_at": tx.now, "password_expires_at": None}
     tx.execute(_UPDATE.values(**values), {"key": row.id})
     if asked.password is not UNSET or (row.enabled and not values["enabled"]):

@@ -1,0 +1,86 @@
+"""Accounts that too many wrong passwords in a row lock for a while, and passwords that may not be chosen again."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+
+from stackyard.core import config
+from stackyard.core.db import Moment, Transaction, metadata
+from stackyard.core.ids import new_hex
+
+failures = sa.Table(
+    "identity_failed_sign_ins",
+    metadata,
+    sa.Column("user_id", sa.ForeignKey("identity_users.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("last_at", Moment, nullable=False),
+)
+
+former = sa.Table(
+    "identity_former_passwords",
+    metadata,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("user_id", sa.ForeignKey("identity_users.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("password_hash", sa.String(255), nullable=False),
+    sa.Column("replaced_at", Moment, nullable=False),
+)
+
+_FAILURES = sa.select(failures).where(failures.c.user_id == bindparam("user"))
+_COUNT = (
+    sa.update(failures)
+    .where(failures.c.user_id == bindparam("user"))
+    .values(attempts=bindparam("number"), last_at=bindparam("now", type_=Moment))
+)
+_FIRST = sa.insert(failures)
+_FORGET = sa.delete(failures).where(failures.c.user_id == bindparam("user"))
+_FORMER = sa.select(former).where(former.c.user_id == bindparam("user")).order_by(former.c.replaced_at.desc())
+_KEEP = sa.insert(former)
+_DROP = sa.delete(former).where(former.c.id == bindparam("key"))
+
+
+def is_locked(tx: Transaction, rules: config.Password, user_id: str) -> bool:
+    """Whether an account is locked now."""
+    if rules.lockout_failure_attempts == 0:
+        return False
+    row = tx.first(_FAILURES, {"user": user_id})
+    if row is None or row.attempts < rules.lockout_failure_attempts:
+        return False
+    return bool(row.last_at + timedelta(seconds=rules.lockout_duration) > tx.now)
+
+
+def count_failure(tx: Transaction, rules: config.Password, user_id: str) -> None:
+    """Count a wrong password; while the account is locked nothing is counted, so that the lock ends."""
+    row = tx.first(_FAILURES, {"user": user_id})
+    if row is None:
+        tx.insert_once(_FIRST, {"user_id": user_id, "attempts": 1, "last_at": tx.now})
+    elif not is_locked(tx, rules, user_id):
+        was_locked = row.attempts >= rules.lockout_failure_attempts
+        tx.execute(_COUNT, {"user": user_id, "number": 1 if was_locked else row.attempts + 1, "now": tx.now})
+
+
+def has_failures(tx: Transaction, rules: config.Password, user_id: str) -> bool:
+    """Whether there is something to forget."""
+    return rules.lockout_failure_attempts > 0 and tx.first(_FAILURES, {"user": user_id}) is not None
+
+
+def forget_failures(tx: Transaction, user_id: str) -> None:
+    """After a right password the count begins anew."""
+    tx.execute(_FORGET, {"user": user_id})
+
+
+def former_hashes(tx: Transaction, rules: config.Password, user_id: str) -> list[str]:
+    """The hashes, beside the present one, whose passwords may not be chosen again."""
+    count = max(rules.unique_last_password_count - 1, 0)
+    return [row.password_hash for row in tx.all(_FORMER, {"user": user_id})[:count]]
+
+
+def keep_former(tx: Transaction, rules: config.Password, user_id: str, replaced: str | None) -> None:
+    """Remember a password that is being replaced, and forget those that no longer matter."""
+    count = max(rules.unique_last_password_count - 1, 0)
+    if replaced is not None and count:
+        tx.execute(_KEEP, {"id": new_hex(), "user_id": user_id, "password_hash": replaced, "replaced_at": tx.now})
+    for row in tx.all(_FORMER, {"user": user_id})[count:]:
+        tx.execute(_DROP, {"key": row.id})
