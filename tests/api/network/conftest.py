@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from tests.api.network.neutron import Neutron
 from tests.cloud import TestCloud
 

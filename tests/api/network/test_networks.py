@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from tests.api.network.neutron import Neutron
 from tests.cloud import TestCloud
 
@@ -93,7 +92,12 @@ def test_others_see_shared_networks_only(demo: Neutron, admin: Neutron) -> None:
 
 def test_what_only_an_administrator_may_set(demo: Neutron, admin: Neutron) -> None:
     other = admin.find("network", "public")["project_id"]
-    for given in ({"shared": True}, {"router.external": True}, {"provider.network_type": "local"}, {"tenant_id": other}):
+    for given in (
+        {"shared": True},
+        {"router.external": True},
+        {"provider.network_type": "local"},
+        {"tenant_id": other},
+    ):
         assert demo.refuse("network", 403, **given) == "PolicyNotAuthorized"
     assert demo.create("network", shared=False)["shared"] is False
     assert admin.refuse("network", 400, **{"provider.network_type": "vlan"}) == "InvalidInput"

@@ -41,9 +41,7 @@ def port(**given: Any) -> Any:
 
 
 def test_a_network_knows_its_hosts_by_name_and_answers_from_its_service_port() -> None:
-    service = port(
-        id="dhcp1", device_owner="network:dhcp", fixed_ips=[{"subnet_id": "sub4", "ip_address": "10.0.0.2"}]
-    )
+    service = port(id="dhcp1", device_owner="network:dhcp", fixed_ips=[{"subnet_id": "sub4", "ip_address": "10.0.0.2"}])
     nameless = port(id="port2", dns_name="", mac_address="fa:16:3e:00:00:02",
                     fixed_ips=[{"subnet_id": "sub4", "ip_address": "10.0.0.6"}])  # fmt: skip
     leg = port(id="port3", device_owner="network:router_interface")

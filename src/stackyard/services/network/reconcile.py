@@ -230,6 +230,11 @@ def plan_repair(
     return found
 
 
+_BUSY = sa.select(reconcile.work.c.kind, reconcile.work.c.resource_id).where(
+    sa.or_(reconcile.work.c.owner.is_not(None), reconcile.work.c.attempts > 0)
+)
+
+
 def repair(runtime: Runtime) -> int:
     """Compare the kernel with the rows and mark what differs; returns how many marks."""
     observed = runtime[keys.NETWORK_DRIVER].observe()
@@ -237,14 +242,13 @@ def repair(runtime: Runtime) -> int:
 
 
 def _repair(tx: Transaction, observed: NetworkObservation) -> int:
-    waiting = {
-        (row.kind, row.resource_id) for row in tx.all(sa.select(reconcile.work.c.kind, reconcile.work.c.resource_id))
-    }
+    # What is being worked on, or has failed and will be tried again by itself, is left alone.
+    busy = {(row.kind, row.resource_id) for row in tx.all(_BUSY)}
     known = {kind: {str(row[0]) for row in tx.all(statement)} for kind, statement in _ALL.items()}
     expected = {kind: {str(row[0]) for row in tx.all(statement)} for kind, statement in _IDS.items()}
     count = 0
     for kind, resource_id, reason in plan_repair(known, expected, observed):
-        if (kind, resource_id) not in waiting:
+        if (kind, resource_id) not in busy:
             timeline.record(tx, kind, resource_id, "repair", reason)
             reconcile.mark(tx, kind, resource_id)
             count += 1
