@@ -151,6 +151,13 @@ def test_rescoping_keeps_the_end_and_the_chain(people: People) -> None:
     assert set(two["methods"]) == {"token", "password"}
 
 
+def test_a_token_that_is_no_longer_good_gets_no_other(people: People) -> None:
+    token = people.token(people.user())
+    assert people.admin.delete(f"{V3}/auth/tokens", headers={"X-Subject-Token": token}).status_code == 204
+    for bad in (token, "forged"):
+        assert _post(people, {"methods": ["token"], "token": {"id": bad}}).status_code == 404
+
+
 def test_a_system_token_does_not_become_a_project_token(people: People) -> None:
     user, project = people.user(), people.make("project")
     people.grant(f"users/{user['id']}", "reader", "system")

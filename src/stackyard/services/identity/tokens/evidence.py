@@ -11,7 +11,7 @@ from sqlalchemy.engine import Row
 
 from stackyard.core import config
 from stackyard.core.db import Transaction
-from stackyard.core.errors import BadRequest, Forbidden, Unauthorized
+from stackyard.core.errors import BadRequest, Forbidden, NotFound, Unauthorized
 from stackyard.services.identity.application_credentials import tables as credential_tables
 from stackyard.services.identity.projects import tables as project_tables
 from stackyard.services.identity.tokens import payload
@@ -50,8 +50,8 @@ class Evidence:
 def gather(tx: Transaction, auth: Auth, rules: config.Password) -> Evidence:
     """Look up what the sign-in refers to.
 
-    Raises BadRequest for a method without its data, Unauthorized for an unknown method or a bad token, Forbidden for a
-    token that may not be exchanged.
+    Raises BadRequest for a method without its data, Unauthorized for an unknown method, NotFound for a bad token (as
+    Keystone does), Forbidden for one that may not be exchanged.
     """
     evidence = Evidence()
     for method in dict.fromkeys(auth.identity.methods):
@@ -94,7 +94,10 @@ def _password(tx: Transaction, auth: Auth, evidence: Evidence) -> None:
 
 def _token(tx: Transaction, auth: Auth, evidence: Evidence) -> None:
     assert auth.identity.token is not UNSET  # noqa: S101 (gather has looked)
-    session = find_session(tx, auth.identity.token.id)
+    try:
+        session = find_session(tx, auth.identity.token.id)
+    except Unauthorized:
+        raise NotFound("Failed to validate token") from None
     token = session.token
     elsewhere = isinstance(auth.scope, Scope) and (auth.scope.project is not UNSET or auth.scope.domain is not UNSET)
     if token.scope == payload.SYSTEM and elsewhere:
