@@ -44,11 +44,27 @@ def decode(data: bytes, kind: type[T], envelope: str | None = None) -> T:
         document = msgspec.json.decode(data or b"{}")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(f"Malformed request body: it is not valid JSON ({error}).") from None
+    if b"\\u0000" in data and _holds_nul(document):
+        raise BadRequest("Malformed request body: a text holds a NUL character, which nothing here may have.")
     if envelope is not None:
         if not isinstance(document, dict) or envelope not in document:
             raise BadRequest(f"Malformed request body: expected an object with the key '{envelope}'.")
         document = document[envelope]
     return convert(document, kind, envelope or "body")
+
+
+def _holds_nul(document: Any) -> bool:
+    waiting = [document]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, str):
+            if "\x00" in one:
+                return True
+        elif isinstance(one, dict):
+            waiting += [*one.keys(), *one.values()]
+        elif isinstance(one, list):
+            waiting += one
+    return False
 
 
 def convert(document: Any, kind: type[T], name: str = "body") -> T:

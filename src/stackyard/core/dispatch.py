@@ -15,13 +15,14 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMappi
 from typing import Any, cast
 
 import msgspec
+from sqlalchemy.exc import DataError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from stackyard.core.body import decode
 from stackyard.core.call import Call, Reply, as_mapping
 from stackyard.core.db import Transaction
-from stackyard.core.errors import ApiError, Forbidden, NotFound, TooLarge, Unauthorized
+from stackyard.core.errors import ApiError, BadRequest, Forbidden, NotFound, TooLarge, Unauthorized
 from stackyard.core.ids import new_request_id
 from stackyard.core.log import access, request_id_var
 from stackyard.core.routes import PUBLIC, Route, Service, Trie
@@ -98,6 +99,10 @@ class Dispatcher:
             status = await _send_answer(send, call, answer, headers)
         except ClientDisconnect:
             status = 499
+        except DataError:
+            status = 400
+            log.warning("the database refused a value", exc_info=True, extra={"service": service.type, "path": path})
+            await self._send_fault(send, call, BadRequest("A value of the request cannot be stored."), headers)
         except ApiError as error:
             status = error.status
             await self._send_fault(send, call, error, headers)
@@ -122,6 +127,8 @@ class Dispatcher:
             headers.update(versions.headers(None))
             call.microversion = versions.negotiate(call.request.headers)
             headers.update(versions.headers(call.microversion))
+        if "\x00" in path or b"%00" in call.request.scope.get("query_string", b""):
+            raise BadRequest("The address holds a NUL character, which nothing here may have.")
         call.route, call.path = trie.find(method, path, call.microversion)
         loop = asyncio.get_running_loop()
         edge = call.route.options.edge
