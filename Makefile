@@ -20,7 +20,7 @@ $(VENV)/.ready: pyproject.toml uv.lock packages.txt scripts/setup.sh
 	@touch $@
 
 demo: setup ## Start a cloud, do the main job with the openstack client, leave the cloud running
-	@PATH="$(CURDIR)/$(BIN):$$PATH" python scripts/demo.py
+	@PATH="$(CURDIR)/$(BIN):$$PATH" python -m scripts.demo
 
 test: setup ## Run the tests: unit, API, policy, contract, data plane, functional, architecture
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile $(SUITES)

@@ -16,11 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from scripts.clients import CLIENTS, OPENSTACK, ROOT, install_clients
+
 T = TypeVar("T")
 
-ROOT = Path(__file__).resolve().parent.parent
-CLIENTS = ROOT / ".cache" / "clients"
-REQUIREMENTS = ["python-openstackclient", "python-zunclient"]
 NAMES = ("web", "visitor")
 
 
@@ -47,7 +46,7 @@ def run(*command: str | Path, quiet: bool = True) -> str:
 
 def openstack(*words: str) -> str:
     """One command of the openstack client, printed with its time; returns what it printed."""
-    return timed(f"$ openstack {' '.join(words)}", lambda: run(CLIENTS / "bin" / "openstack", *words))
+    return timed(f"$ openstack {' '.join(words)}", lambda: run(OPENSTACK, *words))
 
 
 def look(*words: str) -> Any:
@@ -55,18 +54,11 @@ def look(*words: str) -> Any:
     return json.loads(openstack(*words, "-f", "json"))
 
 
-def install_clients() -> None:
-    """The unmodified clients, in an environment of their own."""
-    if not (CLIENTS / "bin" / "openstack").exists():
-        run(sys.executable, "-m", "venv", CLIENTS)
-        run(CLIENTS / "bin" / "pip", "install", "-q", *REQUIREMENTS)
-
-
 def wait_for_status(name: str, wanted: str, seconds: float = 60) -> dict[str, Any]:
     """Poll a container until it has a status."""
     until = time.monotonic() + seconds
     while True:
-        shown = run(CLIENTS / "bin" / "openstack", "appcontainer", "show", name, "-f", "json")
+        shown = run(OPENSTACK, "appcontainer", "show", name, "-f", "json")
         found: dict[str, Any] = json.loads(shown)
         if found["status"] == wanted:
             return found
@@ -121,13 +113,13 @@ def start() -> None:
 
 def clean() -> None:
     """Take away what an earlier demo left."""
-    there = json.loads(run(CLIENTS / "bin" / "openstack", "appcontainer", "list", "-f", "json"))
+    there = json.loads(run(OPENSTACK, "appcontainer", "list", "-f", "json"))
     for name in NAMES:
         if any(row["name"] == name for row in there):
             openstack("appcontainer", "delete", "--stop", name)
     until = time.monotonic() + 60
     while any(row["name"] in NAMES for row in there) and time.monotonic() < until:
-        there = json.loads(run(CLIENTS / "bin" / "openstack", "appcontainer", "list", "-f", "json"))
+        there = json.loads(run(OPENSTACK, "appcontainer", "list", "-f", "json"))
 
 
 def reach(web: str, address: str) -> str:

@@ -1,0 +1,30 @@
+"""The unmodified OpenStack clients in an environment of their own: what the demo and the tests drive the cloud with."""
+
+from __future__ import annotations
+
+import fcntl
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+CLIENTS = ROOT / ".cache" / "clients"
+OPENSTACK = CLIENTS / "bin" / "openstack"
+PYTHON = CLIENTS / "bin" / "python"
+REQUIREMENTS = ("python-openstackclient", "python-zunclient")
+
+
+def install_clients() -> None:
+    """Make the environment unless it is there; of several processes at once, one does and the others wait.
+
+    Raises CalledProcessError with pip's output when a package cannot be had.
+    """
+    CLIENTS.parent.mkdir(exist_ok=True)
+    with CLIENTS.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not OPENSTACK.exists():
+            for command in (
+                [sys.executable, "-m", "venv", str(CLIENTS)],
+                [str(CLIENTS / "bin" / "pip"), "install", "--quiet", *REQUIREMENTS],
+            ):
+                subprocess.run(command, check=True, capture_output=True, text=True)
