@@ -38,6 +38,7 @@ def test_nothing_passes_a_limit() -> None:
     found = [
         problem
         for path, tree in modules("src")
+        if path.parent.name != "versions"  # migrations are generated, and read once
         for problem in too_large(path, tree, len(path.read_text(encoding="utf-8").splitlines()))
     ]
     assert not found, "\n".join(found)

@@ -6,6 +6,6 @@ from alembic import context
 
 from stackyard.core.db import metadata
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
+context.configure(connection=context.config.attributes["connection"], target_metadata=metadata, user_module_prefix="")
 with context.begin_transaction():
     context.run_migrations()
