@@ -70,27 +70,28 @@ class Dispatcher:
                 return mount
         return None
 
+    def _place(self, scope: Scope) -> tuple[str | None, str]:
+        """The mount of the service that a request is for, and the path as its routes have it."""
+        path: str = scope["path"]
+        mount = self.mount_of(path) if "stackyard.service" not in scope else None
+        if mount is not None:
+            scope["stackyard.mount"] = mount
+            return mount, path[len(mount) :]
+        scope["stackyard.mount"] = ""
+        return scope.get("stackyard.service") or self._at_root(path), path
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request. A classic port names its service in `scope["stackyard.service"]`."""
         started = time.perf_counter()
         request_id = new_request_id()
         request_id_var.set(request_id)
-        fixed = scope.get("stackyard.service")
-        mount = fixed or self.mount_of(scope["path"])
-        if mount is None:
-            mount = fixed = self._at_root(scope["path"])
+        mount, path = self._place(scope)
         request = Request(scope, receive)
         if mount is None:
             error = NotFound("There is no service at this address; GET / lists them.")
             await _send_reply(send, _plain_fault(error, request_id), request_id, {}, scope["method"] == "HEAD")
             return
         service, trie = self._mounts[mount]
-        if fixed:
-            scope["stackyard.mount"] = ""
-            path = scope["path"]
-        else:
-            scope["stackyard.mount"] = mount
-            path = scope["path"][len(mount) :]
         call = Call(self.runtime, service, request, request_id)
         headers: dict[str, str] = {}
         status = 500
