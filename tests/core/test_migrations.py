@@ -14,7 +14,13 @@ from alembic.script import ScriptDirectory
 import stackyard.app  # noqa: F401  declares every table
 from stackyard import migrations
 from stackyard.core.db import Database, metadata
-from stackyard.migrations.apply import SchemaTooNewError, bring_up_to_date, current_version, upgrade
+from stackyard.migrations.apply import (
+    SchemaTooNewError,
+    bring_up_to_date,
+    current_version,
+    drop_schema,
+    upgrade,
+)
 
 
 @pytest.fixture
@@ -60,3 +66,12 @@ def test_a_database_of_a_newer_program_is_left_alone(database: Database) -> None
     with pytest.raises(SchemaTooNewError, match="9999"):
         bring_up_to_date(database)
     assert differences(database) == []
+
+
+def test_dropping_leaves_what_is_not_ours(database: Database) -> None:
+    with database.begin_schema_change() as connection:
+        connection.execute(sa.text("CREATE TABLE somebody_elses (id INTEGER)"))
+    bring_up_to_date(database)
+    drop_schema(database)
+    with database.engine.connect() as connection:
+        assert sa.inspect(connection).get_table_names() == ["somebody_elses"]

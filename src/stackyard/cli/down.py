@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 
 from stackyard.cli.main import state_dir_option
-from stackyard.cli.state import chosen, settings_of
-from stackyard.state import StateDirectory, StateError
+from stackyard.cli.state import chosen, database_of, settings_of
+from stackyard.state import StateDirectory
 
 STOP_SECONDS = 20
 
@@ -60,14 +60,10 @@ def remove_everything(state: StateDirectory) -> None:
     from stackyard.host.containers.dockerd import find_engine, stop_engine
     from stackyard.host.errors import EngineUnavailableError
     from stackyard.host.network.kernel import KernelNetworkDriver
+    from stackyard.migrations.apply import drop_schema
 
     cloud_id = state.read().id
     settings = settings_of(state)
-    if settings.database.url:
-        raise StateError(
-            "The cloud's rows are in a database of your own, which --purge does not touch: drop that database first, "
-            f"take database.url out of the settings, and run this again to remove the rest of {state.path}."
-        )
     found = find_engine(settings.engine.docker_socket or None, state.path, cloud_id)
     try:
         found.wait_ready()
@@ -78,4 +74,7 @@ def remove_everything(state: StateDirectory) -> None:
         click.echo(f"The container engine does not answer, so its containers of this cloud stay: {error}", err=True)
     KernelNetworkDriver(cloud_id, state.path / "network").purge()
     stop_engine(state.path, cloud_id, remove_data=True)
+    if settings.database.url:
+        with database_of(state) as database:
+            drop_schema(database)
     shutil.rmtree(state.path)

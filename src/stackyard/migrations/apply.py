@@ -56,3 +56,12 @@ def upgrade(database: Database, revision: str = "head") -> None:
     with database.begin_schema_change() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
+
+
+def drop_schema(database: Database) -> None:
+    """Remove the cloud's tables, with all that is in them, and nothing else of the database."""
+    import stackyard.app  # noqa: F401  declares every table
+
+    with database.begin_schema_change() as connection:
+        metadata.drop_all(connection)
+        connection.execute(sa.text("DROP TABLE IF EXISTS alembic_version"))
