@@ -14,6 +14,7 @@ from stackyard.core.db import Transaction
 from stackyard.core.errors import InvalidField, OverQuota
 from stackyard.core.quota import UNLIMITED
 from stackyard.core.runtime import Runtime
+from stackyard.services.containers.containers.finding import project_of
 
 RESOURCES = ("containers", "cpu", "memory", "disk")
 CPU_UNIT = 1000
@@ -89,7 +90,7 @@ def _default(tx: Transaction, call: Call, name: str) -> int:
 
 
 def _project(call: Call) -> str:
-    return call.path.get("project_id") or str(call.caller.project_id)
+    return call.path.get("project_id") or project_of(call)
 
 
 def target(tx: Transaction, call: Call) -> dict[str, Any]:

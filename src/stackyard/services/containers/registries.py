@@ -17,6 +17,7 @@ from stackyard.core.ids import is_uuid, new_uuid
 from stackyard.core.paging import EVERYTHING, Filter, Listing, Scope
 from stackyard.services.containers import vault
 from stackyard.services.containers.containers.bodies import Name
+from stackyard.services.containers.containers.finding import project_of
 from stackyard.services.containers.containers.values import flag
 
 registries = sa.Table(
@@ -115,7 +116,7 @@ def create(tx: Transaction, call: Call) -> Reply:
         raise BadRequest("Invalid input for registry: 'domain' is a required property", kind="SchemaValidationError")
     row = {
         "uuid": new_uuid(),
-        "project_id": call.caller.project_id,
+        "project_id": project_of(call),
         "user_id": call.caller.user_id,
         "name": body.name,
         "domain": body.domain,

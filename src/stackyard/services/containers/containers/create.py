@@ -18,6 +18,7 @@ from stackyard.core.microversion import Microversion
 from stackyard.services.containers import action_log, files, images, quotas, registries
 from stackyard.services.containers.containers import ports, tables
 from stackyard.services.containers.containers.draft import Draft, draft
+from stackyard.services.containers.containers.finding import project_of
 from stackyard.services.containers.containers.states import Status, Wanted
 from stackyard.services.containers.containers.values import flag
 from stackyard.services.containers.containers.views import ContainerView
@@ -35,32 +36,21 @@ def create(tx: Transaction, call: Call) -> Reply:
     if unknown := set(call.query.keys()) - {"run"}:
         raise BadRequest(f"Unknown parameters: {', '.join(sorted(unknown))}", kind="InvalidValue")
     run = flag("run", call.query.get("run"))
+    project = project_of(call)
     asked = draft(call.body, call.microversion or Microversion(1, 1))
     _authorise(call, asked)
     host = _host(tx, call, asked)
     registry = registries.find(tx, call, asked.registry) if asked.registry else None
-    image_id = images.resolve(tx, call, asked.image, asked.image_driver)
     uuid = new_uuid()
-    project = str(call.caller.project_id)
-    taken = quotas.amounts(containers=1, cpu=asked.cpu, memory=asked.memory, disk=asked.disk)
-    quotas.reserve(tx, call.runtime, project, taken)
-    networks = ports.resolve(tx, call, asked.nets)
-    groups = ports.groups_of(tx, call, asked.security_groups)
-    own_group = ports.expose(tx, call, uuid, asked.exposed_ports) if asked.exposed_ports is not None else None
-    groups += [own_group] if own_group else []
-    interfaces, addresses = ports.take(tx, call, ports.Owner(uuid, asked.name, asked.hostname), networks, groups)
     row = {
-        **_values(asked),
+        **{name: getattr(asked, name) for name in _TAKEN_OVER},
         "uuid": uuid,
         "project_id": project,
         "user_id": call.caller.user_id,
-        "image_id": image_id,
+        "image_id": images.resolve(tx, call, asked.image, asked.image_driver),
         "host": host,
         "registry_id": registry.uuid if registry is not None else None,
-        "interfaces": interfaces,
-        "addresses": addresses,
-        "security_groups": groups,
-        "own_group_id": own_group,
+        **_take(tx, call, uuid, asked),
         **_beginning(run),
         "created_at": tx.now,
         "updated_at": None,
@@ -72,6 +62,23 @@ def create(tx: Transaction, call: Call) -> Reply:
     reconcile.mark(tx, KIND, uuid)
     view = ContainerView(call)(SimpleNamespace(**row))
     return Reply(view, status=202, headers={"Location": view["links"][0]["href"]})
+
+
+def _take(tx: Transaction, call: Call, uuid: str, asked: Draft) -> dict[str, Any]:
+    """Quota, security group and ports."""
+    taken = quotas.amounts(containers=1, cpu=asked.cpu, memory=asked.memory, disk=asked.disk)
+    quotas.reserve(tx, call.runtime, project_of(call), taken)
+    networks = ports.resolve(tx, call, asked.nets)
+    groups = ports.groups_of(tx, call, asked.security_groups)
+    own_group = ports.expose(tx, call, uuid, asked.exposed_ports) if asked.exposed_ports is not None else None
+    groups += [own_group] if own_group else []
+    interfaces, addresses = ports.take(tx, call, ports.Owner(uuid, asked.name, asked.hostname), networks, groups)
+    return {
+        "interfaces": interfaces,
+        "addresses": addresses,
+        "security_groups": groups,
+        "own_group_id": own_group,
+    }
 
 
 def _authorise(call: Call, asked: Draft) -> None:
@@ -98,10 +105,6 @@ def _host(tx: Transaction, call: Call, asked: Draft) -> str:
         )
     require_enabled(tx, host)
     return host
-
-
-def _values(asked: Draft) -> dict[str, Any]:
-    return {name: getattr(asked, name) for name in _TAKEN_OVER}
 
 
 def _beginning(run: bool) -> dict[str, Any]:

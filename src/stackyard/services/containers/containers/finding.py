@@ -8,7 +8,7 @@ from sqlalchemy.engine import Row
 
 from stackyard.core.call import Call
 from stackyard.core.db import Transaction
-from stackyard.core.errors import Conflict
+from stackyard.core.errors import BadRequest, Conflict
 from stackyard.core.ids import is_uuid
 from stackyard.services.containers.containers import tables
 from stackyard.services.containers.faults import container_not_found
@@ -33,3 +33,10 @@ def load(tx: Transaction, call: Call) -> Row[Any]:
             kind="Conflict",
         )
     return rows[0]
+
+
+def project_of(call: Call) -> str:
+    """The caller's project, which is to own what is made; raises BadRequest for a token without one."""
+    if not call.caller.project_id:
+        raise BadRequest("This needs a token scoped to a project, which is to own what is made.", kind="Invalid")
+    return call.caller.project_id

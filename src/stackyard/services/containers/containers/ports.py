@@ -15,6 +15,7 @@ from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest, Conflict, Forbidden, InvalidField, NotFound
 from stackyard.core.runtime import Runtime
 from stackyard.services.containers.containers.bodies import Net
+from stackyard.services.containers.containers.finding import project_of
 from stackyard.services.containers.containers.names import dns_label
 from stackyard.services.network import api as network_api
 
@@ -106,7 +107,7 @@ def expose(tx: Transaction, call: Call, uuid: str, exposed: list[str]) -> str:
     return network_api.create_security_group(
         tx,
         call.runtime,
-        str(call.caller.project_id),
+        project_of(call),
         f"zun-{uuid}",
         description="The exposed ports of a container.",
         rules=rules,
@@ -134,27 +135,9 @@ def add(
     """Make or claim one port, and add it to interfaces and addresses."""
     interfaces, addresses, groups = into
     own = item.port_id is None
-    if item.port_id is not None:
-        port_id = item.port_id
+    port_id = _make(tx, call, owner, item, groups) if item.port_id is None else item.port_id
+    if not own:
         network_api.claim_port(tx, port_id, device_id=owner.uuid, device_owner=DEVICE_OWNER)
-    else:
-        port_id = str(
-            network_api.create_port(
-                tx,
-                call.runtime,
-                call.caller,
-                network_api.PortRequest(
-                    network_id=item.network_id,
-                    project_id=str(call.caller.project_id),
-                    name=owner.name,
-                    device_id=owner.uuid,
-                    device_owner=DEVICE_OWNER,
-                    dns_name=dns_label(owner.hostname),
-                    fixed_ips=tuple({"ip_address": ip} for ip in item.fixed_ips) or None,
-                    security_groups=tuple(groups) if groups else None,
-                ),
-            ).id
-        )
     device = _free_device(interfaces)
     interfaces.append({"port": port_id, "network": item.network_id, "device": device, "own": own})
     shown = network_api.port_view(tx, port_id) or {"fixed_ips": ()}
@@ -168,6 +151,20 @@ def add(
         }
         for fixed in shown["fixed_ips"]
     )
+
+
+def _make(tx: Transaction, call: Call, owner: Owner, item: Requested, groups: list[str]) -> str:
+    wanted = network_api.PortRequest(
+        network_id=item.network_id,
+        project_id=project_of(call),
+        name=owner.name,
+        device_id=owner.uuid,
+        device_owner=DEVICE_OWNER,
+        dns_name=dns_label(owner.hostname),
+        fixed_ips=tuple({"ip_address": ip} for ip in item.fixed_ips) or None,
+        security_groups=tuple(groups) if groups else None,
+    )
+    return str(network_api.create_port(tx, call.runtime, call.caller, wanted).id)
 
 
 def _free_device(interfaces: list[Interface]) -> str:

@@ -45,9 +45,10 @@ ALLOWED: dict[str, frozenset[Status]] = {
     "commit": frozenset({_S.RUNNING, _S.STOPPED, _S.PAUSED}),
     "delete": frozenset({_S.CREATED, _S.ERROR, _S.STOPPED, _S.DELETED, _S.DEAD}),
     "delete_force": frozenset(_S) - {_S.PAUSED},
-    "delete_after_stop": frozenset({_S.RUNNING, _S.CREATED, _S.ERROR, _S.STOPPED, _S.DELETED, _S.DEAD}),
+    "delete_after_stop": frozenset({_S.RUNNING, _S.RESTARTING, _S.CREATED, _S.ERROR, _S.STOPPED, _S.DELETED, _S.DEAD}),
     "start": frozenset({_S.CREATED, _S.STOPPED, _S.ERROR}),
-    "stop": _RUNS,
+    # Zun allows only Running; what its restart policy starts again and again could then never be stopped.
+    "stop": frozenset({_S.RUNNING, _S.RESTARTING}),
     "reboot": _RESTARTABLE,
     "rebuild": _RESTARTABLE,
     "pause": _RUNS,
