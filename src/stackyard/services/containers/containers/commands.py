@@ -22,7 +22,8 @@ _slots = threading.BoundedSemaphore(MOST_AT_ONCE)
 
 async def run(engine: ContainerEngine, uuid: str, command: tuple[str, ...]) -> ExecResult:
     """Run it and wait for its end. Raises what the engine raises, Conflict when it takes too long."""
-    if not _slots.acquire(blocking=False):
+    slots = _slots
+    if not slots.acquire(blocking=False):
         raise ServiceUnavailable(f"{MOST_AT_ONCE} commands run inside containers now, as many as may; try again later.")
     loop = asyncio.get_running_loop()
     result: asyncio.Future[ExecResult] = loop.create_future()
@@ -43,7 +44,7 @@ async def run(engine: ContainerEngine, uuid: str, command: tuple[str, ...]) -> E
         except Exception as error:  # noqa: BLE001  handed to whoever waits
             failure = error
         finally:
-            _slots.release()
+            slots.release()
         with contextlib.suppress(RuntimeError):  # the server has ended meanwhile
             loop.call_soon_threadsafe(finish, value, failure)
 
