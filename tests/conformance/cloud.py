@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 STACKYARD = ROOT / ".venv" / "bin" / "stackyard"
 ADMINISTRATOR = "stackyard-admin"
 IMAGES = ("busybox", "nginx")
+BAKED = ROOT / ".cache" / "bake"
 _COMMAND_LIMIT = 600  # seconds; baking images unpacks packages
 
 
@@ -76,9 +77,10 @@ class Cloud:
         if self.owned:
             self.remove()
 
-    def bake(self) -> None:
-        """Builds and loads the images that the container tests run."""
-        self._stackyard("bake", *IMAGES)
+    def bake(self, namespace: Path | None) -> None:
+        """Builds (once) and loads the images that the container tests run; in `namespace`, where packages are found."""
+        enter = ("nsenter", f"--net={namespace}") if namespace else ()
+        self._stackyard("bake", "--cache-dir", str(BAKED), *IMAGES, enter=enter)
 
     def remove(self) -> None:
         """Ends the cloud and everything that it made."""
@@ -92,8 +94,8 @@ class Cloud:
         own = self.state_dir / "docker" / "docker.sock"
         return own if own.exists() else Path("/var/run/docker.sock")
 
-    def _stackyard(self, command: str, *arguments: str) -> None:
-        argv = [str(STACKYARD), command, "--state-dir", str(self.state_dir), *arguments]
+    def _stackyard(self, command: str, *arguments: str, enter: tuple[str, ...] = ()) -> None:
+        argv = [*enter, str(STACKYARD), command, "--state-dir", str(self.state_dir), *arguments]
         with tempfile.TemporaryFile() as output:  # a pipe would stay open in the daemon that `up` leaves behind
             done = subprocess.run(
                 argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, timeout=_COMMAND_LIMIT, check=False

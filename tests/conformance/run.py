@@ -28,7 +28,7 @@ from tests.conformance import judges, selection  # noqa: E402 - found by the lin
 from tests.conformance.cloud import Access, Cloud, CloudError, facts  # noqa: E402
 from tests.conformance.engine_proxy import EngineProxy  # noqa: E402
 from tests.conformance.outcomes import PASSED, Outcome, Result, failures_table, outcomes, summary  # noqa: E402
-from tests.conformance.tempest_conf import tempest_conf  # noqa: E402
+from tests.conformance.tempest_conf import CONTAINER_MICROVERSIONS, OUT_OF_RANGE, tempest_conf  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 LISTS = HERE / "lists"
@@ -101,26 +101,36 @@ def _judge(
         if "container" in known.service_types:
             if not options.no_bake:
                 _say("building the container images")
-                cloud.bake()
+                outside = os.environ.get(INSIDE)
+                cloud.bake(Path(f"/proc/{os.getpid()}/fd/{outside}") if outside else None)
             if INSIDE in os.environ:
                 stack.enter_context(EngineProxy(cloud.engine_socket()))
         engine = f"unix://{cloud.engine_socket()}"
-        (workspace / "tempest.conf").write_text(tempest_conf(access, known, workspace, engine))
-        (workspace / "include.txt").write_text(selection.include_patterns(listed))
-        _write_stestr_conf(environment, workspace)
-        _say(f"{len(listed)} tests, {options.concurrency} at a time")
-        return outcomes(listed, _suite(environment, workspace, options))
+        found: dict[str, Outcome] = {}
+        todo, ends = listed, time.monotonic() + options.deadline
+        for microversion in CONTAINER_MICROVERSIONS:
+            directory = workspace / microversion
+            _prepare(directory, environment, tempest_conf(access, known, directory, engine, microversion), todo)
+            _say(f"{len(todo)} tests, {options.concurrency} at a time")
+            found |= {outcome.id: outcome for outcome in outcomes(todo, _suite(environment, directory, options, ends))}
+            todo = [name for name, outcome in found.items() if OUT_OF_RANGE in outcome.reason]
+            if not todo:
+                break
+        return [found[name] for name in listed]
 
 
-def _write_stestr_conf(environment: Path, workspace: Path) -> None:
+def _prepare(directory: Path, environment: Path, configuration: str, listed: Sequence[str]) -> None:
+    """What stestr and Tempest read, in a directory of its own."""
+    for name in ("logs", "locks"):
+        (directory / name).mkdir(parents=True)
+    (directory / "tempest.conf").write_text(configuration)
+    (directory / "include.txt").write_text(selection.include_patterns(listed))
     tempest = next(environment.glob("lib/python3*/site-packages/tempest"))
     lines = ["[DEFAULT]", f"test_path={tempest}/test_discover", f"top_dir={tempest.parent}", r"group_regex=([^\.]*\.)*"]
-    (workspace / ".stestr.conf").write_text("\n".join(lines) + "\n")
-    for name in ("logs", "locks"):
-        (workspace / name).mkdir()
+    (directory / ".stestr.conf").write_text("\n".join(lines) + "\n")
 
 
-def _suite(environment: Path, workspace: Path, options: argparse.Namespace) -> Iterator[Result]:
+def _suite(environment: Path, workspace: Path, options: argparse.Namespace, ends: float) -> Iterator[Result]:
     """Runs the suites and yields each result as it comes. At the deadline the suites are ended."""
     variables = {
         **os.environ,
@@ -148,7 +158,7 @@ def _suite(environment: Path, workspace: Path, options: argparse.Namespace) -> I
     assert suite.stdout is not None
     assert collector.stdout is not None
     suite.stdout.close()
-    alarm = threading.Timer(options.deadline, _end_group, [suite])
+    alarm = threading.Timer(max(1.0, ends - time.monotonic()), _end_group, [suite])
     alarm.start()
     try:
         yield from _results(collector.stdout)
@@ -206,7 +216,11 @@ def _enter_namespace() -> None:
     """Starts this program anew in a network namespace of its own, so that no other cloud's addresses are met."""
     here = [sys.executable, str(Path(__file__).resolve()), *sys.argv[1:]]
     script = 'ip link set lo up && exec "$@"'
-    os.execvpe("unshare", ["unshare", "--net", "--", "sh", "-c", script, "run", *here], {**os.environ, INSIDE: "1"})
+    # The way back is kept open: building images needs the package mirrors, which are not to be reached from inside.
+    outside = os.open("/proc/self/ns/net", os.O_RDONLY)
+    os.set_inheritable(outside, True)  # noqa: FBT003 - its only parameter
+    environment = {**os.environ, INSIDE: str(outside)}
+    os.execvpe("unshare", ["unshare", "--net", "--", "sh", "-c", script, "run", *here], environment)
 
 
 def _say(text: str) -> None:

@@ -94,7 +94,7 @@ def test_only_services_of_the_catalog_are_available() -> None:
     access = Access("http://127.0.0.1:5000/v3", "admin", "secret%1", "admin", "RegionOne")
     facts = Facts(frozenset({"identity", "network", "container"}), "net-1", ("router", "port-security"))
     parser = configparser.RawConfigParser()
-    parser.read_string(tempest_conf(access, facts, Path("/w"), "unix:///e.sock"))
+    parser.read_string(tempest_conf(access, facts, Path("/w"), "unix:///e.sock", "1.19"))
     available = {name for name, value in parser.items("service_available") if value == "true"}
     assert available - set(parser.defaults()) == {"neutron", "zun"}
     assert parser.get("network", "public_network_id") == "net-1"
