@@ -109,9 +109,9 @@ class Session:
     def delete(self, container: str) -> None:
         """End and delete it, as soon as its state allows; returns when it is gone."""
         path = f"{CONTAINERS}/{container}"
-        self.send("POST", f"{path}/kill")  # so that nobody waits for a process that does not care for SIGTERM
 
         def accepted() -> bool:
+            self.send("POST", f"{path}/kill")  # so that nobody waits for a process that does not care for SIGTERM
             answer = self.send("DELETE", path, stop="true")
             if answer.status_code == 409 and "Paused" in answer.text:
                 self.act(container, "unpause")
