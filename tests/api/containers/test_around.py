@@ -123,6 +123,57 @@ def test_unknown_network_and_group_leave_nothing(cloud: TestCloud) -> None:
     assert zun.quota_use()["containers"] == 0
 
 
+def test_groups_are_found_by_name_and_the_default_one_is_always_there(cloud: TestCloud) -> None:
+    zun, old = Zun(cloud), Zun(cloud, version="1.14")
+    made = zun.create(security_groups=["default"], run=False)
+    (default,) = made["security_groups"]
+    body = {"security_group": {"name": "mine"}}
+    mine = zun.http.post("/network/v2.0/security-groups", json=body).json()["security_group"]["id"]
+    assert old.act(made["uuid"], "add_security_group", name="mine")["security_groups"] == [default, mine]
+    old.refused("POST", f"{PATH}/{made['uuid']}/add_security_group", 400, params={"name": "mine"})
+    assert old.act(made["uuid"], "remove_security_group", name="default")["security_groups"] == [mine]
+    ((address, *_),) = made["addresses"].values()
+    port = zun.http.get(f"/network/v2.0/ports/{address['port']}").json()["port"]
+    assert port["security_groups"] == [mine]
+
+
+def test_exposed_ports_have_a_group_of_their_own(cloud: TestCloud) -> None:
+    zun = Zun(cloud)
+    made = zun.create(exposed_ports={"80/tcp": {}})
+    (group,) = made["security_groups"]
+    path = f"/network/v2.0/security-groups/{group}"
+    rules = zun.http.get(path).json()["security_group"]["security_group_rules"]
+    assert {(rule["protocol"], rule["port_range_min"]) for rule in rules if rule["direction"] == "ingress"} == {
+        ("tcp", 80)
+    }
+    zun.delete(made["uuid"], stop="true")
+    assert zun.http.get(path).status_code == 404
+
+
+def test_a_port_of_ones_own_is_used_and_left(cloud: TestCloud) -> None:
+    zun = Zun(cloud)
+    network = zun.http.get("/network/v2.0/networks", params={"name": "private"}).json()["networks"][0]["id"]
+    port = zun.http.post("/network/v2.0/ports", json={"port": {"network_id": network}}).json()["port"]
+    made = zun.create(nets=[{"port": port["id"]}])
+    assert {a["addr"] for a in made["addresses"][network]} == {ip["ip_address"] for ip in port["fixed_ips"]}
+    assert made["addresses"][network][0]["preserve_on_delete"] is True
+    path = f"/network/v2.0/ports/{port['id']}"
+    assert zun.http.get(path).json()["port"]["device_id"] == made["uuid"]
+    assert "in use" in zun.refused("POST", PATH, 409, json={"image": "nginx", "nets": [{"port": port["id"]}]})["detail"]
+    zun.delete(made["uuid"], stop="true")
+    left = zun.http.get(path).json()["port"]
+    assert (left["device_id"], left["device_owner"]) == ("", "")
+
+
+def test_a_fixed_address_is_given(cloud: TestCloud) -> None:
+    zun = Zun(cloud)
+    subnets = zun.http.get("/network/v2.0/subnets", params={"ip_version": 4}).json()["subnets"]
+    cidr = next(s["cidr"] for s in subnets if s["name"].startswith("private") or s["cidr"].startswith("10."))
+    wanted = cidr.rpartition(".")[0] + ".77"
+    made = zun.create(nets=[{"network": "private", "v4-fixed-ip": wanted}], run=False)
+    assert wanted in {address["addr"] for addresses in made["addresses"].values() for address in addresses}
+
+
 def test_old_calls_exist_in_their_versions_only(cloud: TestCloud) -> None:
     old, new = Zun(cloud, version="1.13"), Zun(cloud)
     uuid = new.create(run=False, name="one")["uuid"]

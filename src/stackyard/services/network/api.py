@@ -27,14 +27,15 @@ from stackyard.services.network.workloads import (
     claim_port,
     create_security_group,
     delete_security_group,
+    ensure_default_group,
     oldest_network,
 )
 
 __all__ = [
     "PortRequest", "bind_port", "bootstrap", "claim_port", "create_port", "create_security_group", "default_network",
-    "delete_port", "delete_security_group", "dns_domain", "dns_servers", "find_network", "find_port",
-    "find_security_group", "find_security_groups", "oldest_network", "port_view", "ports_of_device", "rename_port",
-    "set_security_groups", "unbind_port", "wire_now",
+    "delete_port", "delete_security_group", "dns_domain", "dns_servers", "ensure_default_group", "find_network",
+    "find_port", "find_security_group", "find_security_groups", "oldest_network", "port_view", "ports_of_device",
+    "rename_port", "set_security_groups", "unbind_port", "wire_now",
 ]  # fmt: skip
 
 

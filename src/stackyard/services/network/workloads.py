@@ -37,6 +37,11 @@ def oldest_network(tx: Transaction, caller: Caller) -> Any:
     return found
 
 
+def ensure_default_group(tx: Transaction, runtime: Runtime, project_id: str) -> str:
+    """The id of a project's default security group, which is made if need be."""
+    return default_groups.ensure(tx, runtime, project_id)
+
+
 def claim_port(tx: Transaction, port_id: str, *, device_id: str, device_owner: str) -> None:
     """Say which workload a port belongs to; empty texts say that it belongs to none any more."""
     if tx.first(_PORT, {"id": port_id}) is None:

@@ -23,7 +23,7 @@ from stackyard.services.containers.containers.bodies import (
     Net,
     RestartPolicy,
 )
-from stackyard.services.containers.containers.values import decimal, flag, nothing_for_none, refuse_nul, whole
+from stackyard.services.containers.containers.values import decimal, flag, nothing_for_none, whole
 from stackyard.services.containers.faults import parameter_since
 
 CPU_RANGE = (0.1, 16.0)
@@ -69,7 +69,6 @@ class Draft(msgspec.Struct, kw_only=True):
 
 def draft(body: LegacyCreate, version: Microversion) -> Draft:
     """Check a create's body; raises BadRequest naming the field."""
-    refuse_nul("body", msgspec.to_builtins(body))
     _refuse_early(body, version)
     name = body.name or names.generated()
     interactive = flag("interactive", None if body.interactive is UNSET else body.interactive)

@@ -14,7 +14,7 @@ from stackyard.core.body import Body
 from stackyard.core.call import Call, Reply
 from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest, Conflict, InvalidField
-from stackyard.core.paging import EVERYTHING, Filter, Listing, Scope, boolean, integer
+from stackyard.core.paging import EVERYTHING, Filter, Listing, Scope, boolean
 from stackyard.services.containers import action_log, quotas
 from stackyard.services.containers.containers import states, tables
 from stackyard.services.containers.containers.bodies import Name
@@ -36,7 +36,7 @@ LISTING = Listing(
     containers,
     {
         **{name: Filter(containers.c[name]) for name in _TEXTS},
-        "memory": Filter(containers.c.memory, integer),
+        "memory": Filter(containers.c.memory, lambda name, value: whole(name, value, 0, 2**31 - 1)),
         "auto_remove": Filter(containers.c.auto_remove, boolean),
     },
     sort_keys=_SORTABLE,

@@ -87,7 +87,9 @@ def _allowed(call: Call, network: Any, requested: Requested) -> Requested:
 
 
 def groups_of(tx: Transaction, call: Call, names: list[str]) -> list[str]:
-    """The ids of security groups, each once."""
+    """The ids of security groups, each once; the default one is there whenever it is named."""
+    if "default" in names:
+        network_api.ensure_default_group(tx, call.runtime, project_of(call))
     try:
         return network_api.find_security_groups(tx, call.caller, names)
     except NotFound as error:

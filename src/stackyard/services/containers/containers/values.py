@@ -78,33 +78,16 @@ def of_call(kind: type[T], call: Call) -> T:
     return parameters(kind, call.query, call.body)
 
 
-def decode_mapping(data: bytes) -> dict[str, Any]:
-    """An edge operation's body: a JSON object, nothing or null meaning an empty one."""
-    if not data.strip():
-        return {}
+def decode_mapping(data: bytes, *, binary: str = "data") -> dict[str, Any]:
+    """An edge operation's body: a JSON object, nothing meaning an empty one. Only `binary` may hold NUL characters."""
     try:
-        found = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadRequest(f"Malformed request body: it is not valid JSON ({error}).") from None
-    if found is None:
-        return {}
-    if not isinstance(found, dict):
-        raise BadRequest("Malformed request body: expected an object.")
+        found = msgspec.json.decode(data.strip() or b"{}", type=dict[str, Any])
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest(f"Malformed request body: it is not a JSON object ({error}).") from None
+    for name, value in found.items():
+        if name != binary and isinstance(value, str) and "\0" in value:
+            raise InvalidField(name, "it holds a NUL character.")
     return found
-
-
-def refuse_nul(name: str, value: Any) -> None:
-    """No text of the body may hold a NUL character: neither databases nor processes can take it."""
-    if isinstance(value, str):
-        if "\x00" in value:
-            raise _invalid(name, "it holds a NUL character.")
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            refuse_nul(name, key)
-            refuse_nul(f"{name}.{key}", inner)
-    elif isinstance(value, list | tuple):
-        for index, inner in enumerate(value):
-            refuse_nul(f"{name}[{index}]", inner)
 
 
 def _invalid(name: str, reason: str) -> InvalidField:
