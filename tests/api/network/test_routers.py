@@ -185,7 +185,7 @@ def test_floating_ips_that_cannot_be(demo: Neutron, admin: Neutron, public: dict
     assert admin.refuse("floatingip", 400, **given, floating_ip_address="10.20.0.5") == "InvalidIpForNetwork"
     demo.show("floatingip", chosen["id"], status=404)
     two = demo.create("port", network_id=network["id"], fixed_ips=[{"subnet_id": subnet["id"]}] * 2)
-    router = demo.create("router", external_gateway_info=dict(network_id=public["id"]))
+    router = demo.create("router", external_gateway_info={"network_id": public["id"]})
     plug(demo, router, subnet_id=subnet["id"])
     assert demo.refuse("floatingip", 400, **given, port_id=two["id"]) == "HTTPBadRequest"
     assert demo.refuse("floatingip", 400, **given, port_id=two["id"], fixed_ip_address="10.20.0.250") == (

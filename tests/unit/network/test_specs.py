@@ -26,8 +26,14 @@ def subnet(**given: Any) -> Any:
 
 
 SIX = subnet(
-    id="sub6", cidr="fd00::/64", ip_version=6, gateway_ip="fd00::1", ipv6_ra_mode="slaac", dns_nameservers=[], host_routes=[]
-)  # fmt: skip
+    id="sub6",
+    cidr="fd00::/64",
+    ip_version=6,
+    gateway_ip="fd00::1",
+    ipv6_ra_mode="slaac",
+    dns_nameservers=[],
+    host_routes=[],
+)
 
 
 def port(**given: Any) -> Any:

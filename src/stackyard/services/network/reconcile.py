@@ -43,10 +43,12 @@ _LEGS = (
     .where(
         ports.c.device_id == bindparam("key"),
         ports.c.device_owner.in_(sorted(owners.ROUTER)),
-        ports.c.status != bindparam("wanted_status"),
+        ports.c.status != "ACTIVE",
     )
-    .values(status=bindparam("wanted_status"))
+    .values(status="ACTIVE")
 )
+"""A leg is up when it is there; that its router is switched off shows on the router and on its floating IPs."""
+
 _FLOATING = (
     sa.update(floating_ips)
     .where(floating_ips.c.router_id == bindparam("key"), floating_ips.c.status != bindparam("wanted_status"))
