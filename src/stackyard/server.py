@@ -44,14 +44,9 @@ class Ready(msgspec.Struct, kw_only=True):
 
 def load_settings(config_file: str, given: dict[str, dict[str, Any]]) -> Settings:
     """Settings from the file and the environment, with what the command line gave on top."""
-    from dataclasses import replace
+    from stackyard.core.config import load, overlay
 
-    from stackyard.core.config import load
-
-    settings = load(Path(config_file) if config_file else None, os.environ)
-    for section, values in given.items():
-        settings = replace(settings, **{section: replace(getattr(settings, section), **values)})
-    return settings
+    return overlay(load(Path(config_file) if config_file else None, os.environ), given)
 
 
 def serve(state: StateDirectory, order: LaunchOrder) -> int:

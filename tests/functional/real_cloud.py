@@ -41,7 +41,8 @@ class Done(NamedTuple):
 class RealCloud:
     """`up` and `down` as often as wanted; `close` leaves nothing, and fails when something is left all the same."""
 
-    def __init__(self) -> None:
+    def __init__(self, enter: tuple[str, ...] = ()) -> None:
+        self.enter = enter  # what goes before every stackyard command: how to get into a namespace
         self.root = Path(tempfile.mkdtemp(prefix="stackyard-test-"))
         self.state_dir = self.root / "state"
         self.port = free_port()
@@ -57,7 +58,7 @@ class RealCloud:
 
     def stackyard(self, command: str, *arguments: str, timeout: float = 120) -> Done:
         """One command on this cloud's directory, however it ends."""
-        argv = [str(STACKYARD), command, "--state-dir", str(self.state_dir), *arguments]
+        argv = [*self.enter, str(STACKYARD), command, "--state-dir", str(self.state_dir), *arguments]
         # Files, for a pipe would stay open in the daemon that `up` leaves behind.
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
             done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err, timeout=timeout, cwd="/")
@@ -92,7 +93,7 @@ class RealCloud:
             log = self.state_dir / "log" / "stackyard.log"
             errors = crashes(log.read_text()) if log.exists() else []
             self.succeed("down", "--purge")
-            assert not self.state_dir.exists()
+            assert not (self.state_dir.exists() and self.id), "the state directory is left after purge"
             left = traces(self.id, self.root, self.public_cidr) if self.id else []
             assert not left, "left after purge: " + "; ".join(left)
             assert not errors, "failures in the cloud's log: " + "\n".join(errors)
@@ -149,6 +150,11 @@ class RealCloud:
         return done.stdout
 
     # -- what may happen to it ------------------------------------------------------------------------------------
+
+    def docker(self, *arguments: str) -> str:
+        """Docker's own client on the cloud's engine."""
+        argv = ["docker", "--host", f"unix://{self.state_dir}/docker/docker.sock", *arguments]
+        return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
 
     def pid(self) -> int:
         """The cloud's process."""

@@ -63,11 +63,13 @@ def test_entrypoint_and_command(tenant: Tenant) -> None:
     assert tenant.logs(made["uuid"]).strip() == "the end"
 
 
-def test_a_file_comes_along(tenant: Tenant) -> None:
+def test_a_file_comes_along(tenant: Tenant, real_cloud: RealCloud) -> None:
     content = bytes(range(256))
     mount = {"type": "bind", "source": base64.b64encode(content).decode(), "destination": "/etc/secret/key"}
     uuid = tenant.run(mounts=[mount])["uuid"]
     assert tenant.inside(uuid, "wc -c /etc/secret/key").split()[0] == "256"
+    # A user of the host who is not root does not get to it.
+    assert (real_cloud.state_dir / "containers").stat().st_mode & 0o077 == 0
 
 
 def test_restart_on_failure_tries_as_often_as_said(tenant: Tenant) -> None:

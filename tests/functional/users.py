@@ -46,9 +46,10 @@ class Session:
         assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text[:1000]}"
         return answer.json() if answer.content else None
 
-    def raw(self, method: str, path: str, content: bytes, content_type: str = "application/json") -> httpx2.Response:
-        """Send bytes as they are."""
-        return self._http.request(method, path, content=content, headers={"Content-Type": content_type})
+    def raw(self, method: str, path: str, content: bytes, token: str | None = None) -> httpx2.Response:
+        """Send bytes as if they were JSON, with another token when one is given."""
+        headers = {"Content-Type": "application/json"} | ({} if token is None else {"X-Auth-Token": token})
+        return self._http.request(method, path, content=content, headers=headers)
 
     def close(self) -> None:
         """Hang up."""

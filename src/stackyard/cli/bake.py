@@ -34,6 +34,8 @@ def command(state_dir: Path | None, names: tuple[str, ...], cache_dir: Path | No
     state = chosen(state_dir)
     cloud = state.read()
     settings = settings_of(state)
+    with database_of(state):
+        pass  # a cloud that was never up is told before an engine is started for it
     found = find_engine(settings.engine.docker_socket or None, state.path, cloud.id)
     found.wait_ready()
     engine = DockerEngine(found.socket_path, cloud.id, state.path)

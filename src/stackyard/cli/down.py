@@ -56,25 +56,39 @@ def end(pid: int) -> None:
 
 def remove_everything(state: StateDirectory) -> None:
     """Undo all that the cloud of this directory ever did to the machine, and remove the directory."""
-    from stackyard.host.containers.docker import DockerEngine
-    from stackyard.host.containers.dockerd import find_engine, stop_engine
-    from stackyard.host.errors import EngineUnavailableError
+    from stackyard.host.containers.dockerd import stop_engine
     from stackyard.host.network.kernel import KernelNetworkDriver
     from stackyard.migrations.apply import drop_schema
 
     cloud_id = state.read().id
     settings = settings_of(state)
-    found = find_engine(settings.engine.docker_socket or None, state.path, cloud_id)
-    try:
-        found.wait_ready()
-        engine = DockerEngine(found.socket_path, cloud_id, state.path)
-        engine.purge()
-        engine.close()
-    except EngineUnavailableError as error:
-        click.echo(f"The container engine does not answer, so its containers of this cloud stay: {error}", err=True)
+    remove_containers(state, cloud_id, settings.engine.docker_socket or None)
     KernelNetworkDriver(cloud_id, state.path / "network").purge()
     stop_engine(state.path, cloud_id, remove_data=True)
     if settings.database.url:
-        with database_of(state) as database:
+        with database_of(state, seeded=False) as database:
             drop_schema(database)
     shutil.rmtree(state.path)
+
+
+def remove_containers(state: StateDirectory, cloud_id: str, configured: str | None) -> None:
+    """Remove the cloud's containers; its own engine is started for that if need be, but not made for it."""
+    from stackyard.host.containers.docker import DockerEngine
+    from stackyard.host.containers.dockerd import Dockerd, find_engine, running_engine
+    from stackyard.host.errors import EngineUnavailableError
+
+    try:
+        if Dockerd(state.path, cloud_id).exists() and configured is None:
+            found = find_engine(None, state.path, cloud_id)
+            found.wait_ready()
+            socket_path: str | None = found.socket_path
+        else:
+            socket_path = running_engine(configured, state.path, cloud_id)
+        if socket_path is not None:
+            engine = DockerEngine(socket_path, cloud_id, state.path)
+            engine.purge()
+            engine.close()
+        elif state.clouds_yaml.exists():  # it was up once, so it had one
+            raise EngineUnavailableError("none answers")
+    except EngineUnavailableError as error:
+        click.echo(f"The container engine does not answer, so its containers of this cloud stay: {error}", err=True)

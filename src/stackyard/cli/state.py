@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stackyard.core.config import Settings, default_state_dir
 from stackyard.core.db import Database
-from stackyard.state import StateDirectory
+from stackyard.state import StateDirectory, StateError
 
 
 def chosen(state_dir: Path | None) -> StateDirectory:
@@ -25,11 +25,15 @@ def settings_of(state: StateDirectory) -> Settings:
 
 
 @contextmanager
-def database_of(state: StateDirectory) -> Iterator[Database]:
-    """The cloud's database, whether the cloud runs or not."""
+def database_of(state: StateDirectory, *, seeded: bool = True) -> Iterator[Database]:
+    """The cloud's database, whether the cloud runs or not. Raises StateError when it must be seeded and is empty."""
+    from stackyard.migrations.apply import current_version
+
     settings = settings_of(state)
     database = Database(settings.database.url or state.sqlite_url(), pool_size=2)
     try:
+        if seeded and current_version(database) is None:
+            raise StateError(f"The cloud in {state.path} was never up; `stackyard up` starts it.")
         yield database
     finally:
         database.close()

@@ -14,7 +14,7 @@ import msgspec
 
 from stackyard.cli.main import state_dir_option
 from stackyard.cli.state import chosen
-from stackyard.server import LaunchOrder, Ready, serve
+from stackyard.server import LaunchOrder, Ready, load_settings, serve
 from stackyard.state import StateDirectory, StateError
 
 START_SECONDS = 60
@@ -40,6 +40,9 @@ def command(state_dir: Path | None, config: Path | None, foreground: bool, **giv
     if os.geteuid() != 0:
         raise StateError("Bridges, namespaces and rules need root: run it with sudo.")
     state = chosen(state_dir)
+    kept = state.read().config_file if state.exists() else ""
+    config_file = str(config.absolute()) if config else kept
+    load_settings(config_file, _settings(given))  # what is wrong is told before anything is made
     created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     new = not state.exists()
     cloud = state.create(created)
@@ -47,7 +50,7 @@ def command(state_dir: Path | None, config: Path | None, foreground: bool, **giv
         given["port"] = cloud.port
     order = LaunchOrder(
         settings=_settings(given),
-        config_file=str(config.absolute()) if config else cloud.config_file,
+        config_file=config_file,
         passwords=dict.fromkeys(("admin", "demo"), given["password"]) if given["password"] else {},
         log_to_stderr=foreground,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -250,6 +250,21 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
         raise ConfigError("\n".join(problems))
     sections = get_type_hints(Settings)
     return Settings(**{section: sections[section](**values[section]) for section in values})
+
+
+def overlay(settings: Settings, given: Mapping[str, Mapping[str, object]]) -> Settings:
+    """`settings` with what the command line gave, by section, on top. Raises ConfigError with all that is wrong."""
+    problems: list[str] = []
+    values: dict[str, dict[str, object]] = {section: {} for section in given}
+    for section, options in given.items():
+        for key, value in options.items():
+            _take(f"--{key.replace('_', '-')}", section, key, value, (values, problems))
+    if problems:
+        raise ConfigError("\n".join(problems))
+    sections: dict[str, Any] = {
+        section: replace(getattr(settings, section), **chosen) for section, chosen in values.items()
+    }
+    return replace(settings, **sections)
 
 
 def _read_file(path: Path, values: dict[str, dict[str, object]], problems: list[str]) -> None:

@@ -51,7 +51,9 @@ def folder(state_dir: Path, uuid: str) -> Path:
 def place(state_dir: Path, uuid: str, contents: list[bytes]) -> list[Path]:
     """Write the files, unless they are there (the container may have changed them since)."""
     where = folder(state_dir, uuid)
-    where.mkdir(parents=True, exist_ok=True, mode=0o755)
+    # What lies in it is readable by all, since nobody knows who reads it in the container; the way there is not.
+    where.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    where.mkdir(exist_ok=True, mode=0o755)
     found = []
     for position, content in enumerate(contents):
         path = where / str(position)

@@ -13,7 +13,7 @@ from stackyard.core import ids, reconcile, timeline
 from stackyard.core.call import Call, Reply
 from stackyard.core.caller import Caller
 from stackyard.core.db import Transaction
-from stackyard.core.errors import Conflict, Forbidden, NotFound, OverQuota, TooLarge
+from stackyard.core.errors import BadRequest, Conflict, Forbidden, NotFound, OverQuota, TooLarge
 from stackyard.core.runtime import Runtime
 from stackyard.services.image import bodies, listing, tables
 from stackyard.services.image.tables import members
@@ -63,6 +63,9 @@ def load_new(tx: Transaction, call: Call) -> dict[str, Any]:
 
 def create(tx: Transaction, call: Call) -> Reply:
     """Register an image; its data comes by upload or import."""
+    headers = call.request.headers
+    if headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers:
+        raise BadRequest("Body expected in request.")
     image_id, given, properties = bodies.new_image(call.body)
     owner = given.pop("owner", call.caller.project_id)
     if "visibility" in given:
