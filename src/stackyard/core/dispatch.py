@@ -128,8 +128,10 @@ class Dispatcher:
             headers.update(versions.headers(None))
             call.microversion = versions.negotiate(call.request.headers)
             headers.update(versions.headers(call.microversion))
-        if "\x00" in path or b"%00" in call.request.scope.get("query_string", b""):
-            raise BadRequest("The address holds a NUL character, which nothing here may have.")
+        if "\x00" in path:
+            raise NotFound("Nothing has a NUL character in its address.")
+        if b"%00" in call.request.scope.get("query_string", b""):
+            raise BadRequest("The query holds a NUL character, which nothing here may have.")
         call.route, call.path = trie.find(method, path, call.microversion)
         loop = asyncio.get_running_loop()
         edge = call.route.options.edge
