@@ -138,7 +138,8 @@ def test_groups_and_pairs_need_port_security(demo: Neutron) -> None:
 
 def test_filters(demo: Neutron) -> None:
     network, subnet = demo.network()
-    one = demo.create("port", network_id=network["id"], name="one", device_id="d1")
+    fixed = [{"ip_address": "10.20.0.50"}]
+    one = demo.create("port", network_id=network["id"], name="one", device_id="d1", fixed_ips=fixed)
     two = demo.create("port", network_id=network["id"], name="two", security_groups=[])
     ids = {one["id"], two["id"]}
 
@@ -148,6 +149,9 @@ def test_filters(demo: Neutron) -> None:
     assert found("device_id=d1") == {one["id"]}
     assert found(f"fixed_ips=ip_address={addresses(two)[0]}") == {two["id"]}
     assert found(f"fixed_ips=subnet_id={subnet['id']}") == ids
+    assert found("fixed_ips=ip_address_substr=.20.0.50") == {one["id"]}
+    assert found("fixed_ips=ip_address_substr=0.20.0.&name=two") == {two["id"]}
+    assert found("fixed_ips=ip_address_substr=99.99") == set()
     assert found(f"security_groups={one['security_groups'][0]}") == {one["id"]}
     assert found("admin_state_up=True&status=DOWN") == ids
     assert found(f"mac_address={two['mac_address']}") == {two["id"]}

@@ -203,3 +203,11 @@ def test_floating_ips_run_out(demo: Neutron, admin: Neutron) -> None:
     assert made["floating_ip_address"] == "198.51.100.2"
     assert demo.refuse("floatingip", 409, floating_network_id=outside["id"]) == "IpAddressGenerationFailure"
     assert demo.list("floatingip", f"?floating_network_id={outside['id']}&status=DOWN") == [made]
+
+
+def test_an_external_network_takes_its_unused_floating_ips_along(demo: Neutron, admin: Neutron) -> None:
+    outside = admin.create("network", **{"router.external": True})
+    admin.create("subnet", network_id=outside["id"], cidr="198.51.100.0/24", ip_version=4, enable_dhcp=False)
+    floating = demo.create("floatingip", floating_network_id=outside["id"])
+    admin.delete("network", outside["id"])
+    demo.show("floatingip", floating["id"], status=404)

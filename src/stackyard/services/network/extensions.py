@@ -20,6 +20,7 @@ EXTENSIONS: dict[str, tuple[str, str]] = {
     "extraroute": ("Neutron Extra Route", "Extra routes configuration for L3 router"),
     "extraroute-atomic": ("Atomically add/remove extra routes", "Edit extra routes of a router by single routes"),
     "fip-port-details": ("Floating IP Port Details Extension", "Add port_details attribute to Floating IP resource"),
+    "ip-substring-filtering": ("IP address substring filtering", "Finds ports by a part of an address"),
     "net-mtu": ("Network MTU", "Provides MTU attribute for a network resource."),
     "net-mtu-writable": ("Network MTU (writable)", "Provides a writable MTU attribute for a network resource."),
     "network-ip-availability": ("Network IP Availability", "Provides IP availability data for networks and subnets."),
@@ -40,6 +41,8 @@ EXTENSIONS: dict[str, tuple[str, str]] = {
     "standard-attr-tag": ("Tag support for resources with standard attribute", "Tags of all resources"),
     "standard-attr-timestamp": ("Resource timestamps", "Adds created_at and updated_at"),
     "stateful-security-group": ("Stateful security group", "Says that a security group is stateful"),
+    "tag": ("Tag support", "Tags of networks"),
+    "tag-ext": ("Tag support for resources: subnet, port, router", "Tags of further resources"),
     "subnet-external-network": ("Subnet belongs to an external network", "Adds router:external to subnets"),
 }
 """Alias -> name and description, of what is served and nothing else."""

@@ -51,8 +51,9 @@ def _agent(tx: Transaction, call: Call) -> dict[str, Any]:
 
 
 def list_agents(tx: Transaction, call: Call) -> dict[str, Any]:
-    """GET /agents: this host."""
-    return {"agents": [resources.shown(call, _agent(tx, call))]}
+    """GET /agents: this host, to those who may see it."""
+    seen_by = [_agent(tx, call)] if call.allows("get_agent") else []
+    return {"agents": [resources.shown(call, agent) for agent in seen_by]}
 
 
 def show_agent(tx: Transaction, call: Call) -> dict[str, Any]:
@@ -100,6 +101,8 @@ def _availability(tx: Transaction, row: Any) -> Mapping[str, Any]:
 
 def list_availabilities(tx: Transaction, call: Call) -> dict[str, Any]:
     """GET /network-ip-availabilities, with filters by network, project and IP version."""
+    if not call.allows("get_network_ip_availability"):
+        return {"network_ip_availabilities": []}
     query = call.query
     wanted = {
         "id": set(query.all("network_id")),

@@ -21,7 +21,7 @@ from stackyard.core.runtime import Runtime
 from stackyard.services.network import marks, owners, resources, seen
 from stackyard.services.network.faults import conflict, invalid
 from stackyard.services.network.resources import Flag, Text, either, flag
-from stackyard.services.network.tables import networks, ports, routers, subnets
+from stackyard.services.network.tables import floating_ips, networks, ports, routers, subnets
 
 NAMES = ("network", "networks")
 _DOMAIN = re.compile(
@@ -47,6 +47,9 @@ _FLOATING = (
     sa.select(sa.func.count())
     .select_from(ports)
     .where(ports.c.network_id == bindparam("id"), ports.c.device_owner == owners.FLOATING_IP)
+)
+_UNUSED_FLOATING = sa.select(floating_ips).where(
+    floating_ips.c.floating_network_id == bindparam("id"), floating_ips.c.port_id.is_(None)
 )
 _SUBNETS = sa.select(subnets.c.id, subnets.c.project_id).where(subnets.c.network_id == bindparam("id"))
 _UNSET_DEFAULT = sa.update(networks).where(networks.c.is_default, networks.c.external).values(is_default=False)
@@ -130,7 +133,7 @@ def sees_provider(call: Call) -> bool:
 
 def list_(tx: Transaction, call: Call) -> dict[str, Any]:
     """GET /networks."""
-    page = resources.page_of(tx, call, LISTING, seen.scope(call.caller, "network"))
+    page = resources.page_of(tx, call.query, LISTING, seen.scope(call.caller, "network"))
     provider = sees_provider(call)
     return resources.listed(call, "networks", page, lambda row: view(call, row, provider=provider))
 
@@ -280,12 +283,15 @@ def _changes(tx: Transaction, runtime: Runtime, row: Any, body: NetworkFields) -
 
 
 def delete(tx: Transaction, call: Call) -> None:
-    """DELETE /networks/{network_id}."""
+    """DELETE /networks/{network_id}; an external network takes its unused floating IPs along."""
+    from stackyard.services.network import floating as floating_rows
     from stackyard.services.network.ports import rows as port_rows
     from stackyard.services.network.subnets import rows as subnet_rows
 
     row = call.target
     resources.check_revision(call, row)
+    for floating in tx.all(_UNUSED_FLOATING, {"id": row.id}) if row.external else ():
+        floating_rows.remove(tx, call.runtime, floating)
     found = tx.all(_PORTS, {"id": row.id})
     using = [port.id for port in found if port.device_owner not in owners.AUTO_DELETE]
     if using:

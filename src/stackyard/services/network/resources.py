@@ -205,13 +205,13 @@ def _number(name: str, value: str) -> object:
 _TAG_FILTERS = ("tags", "tags-any", "not-tags", "not-tags-any")
 
 
-def page_of(tx: Transaction, call: Call, listing: Listing, scope: Scope = EVERYTHING) -> Page:
+def page_of(tx: Transaction, query: Query, listing: Listing, scope: Scope = EVERYTHING) -> Page:
     """A page of a list; lists of tags are written with commas, and those that mean "all of" need to be counted."""
-    if not any(name in _TAG_FILTERS for name, _ in call.query.pairs()):
-        return listing.page(tx, call.query, scope)
+    if not any(name in _TAG_FILTERS for name, _ in query.pairs()):
+        return listing.page(tx, query, scope)
     pairs = [
         (name, part)
-        for name, value in call.query.pairs()
+        for name, value in query.pairs()
         for part in (dict.fromkeys(value.split(",")) if name in _TAG_FILTERS else (value,))
     ]
     counts = {

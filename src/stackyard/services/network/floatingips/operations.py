@@ -33,7 +33,6 @@ _SHOWN = sa.select(floating_ips, *(ports.c[name].label(f"port_{name}") for name 
 )
 _ONE = _SHOWN.where(floating_ips.c.id == bindparam("id"))
 _INSERT = sa.insert(floating_ips)
-_DELETE = sa.delete(floating_ips).where(floating_ips.c.id == bindparam("id"))
 
 _COLUMNS = ("floating_network_id", "floating_ip_address", "port_id", "fixed_ip_address", "router_id", "status")
 LISTING = Listing(
@@ -91,7 +90,7 @@ def view(row: Any) -> dict[str, Any]:
 
 def list_(tx: Transaction, call: Call) -> dict[str, Any]:
     """GET /floatingips."""
-    page = resources.page_of(tx, call, LISTING, seen.own(call.caller, floating_ips))
+    page = resources.page_of(tx, call.query, LISTING, seen.own(call.caller, floating_ips))
     return resources.listed(call, "floatingips", page, view)
 
 
@@ -205,10 +204,4 @@ def delete(tx: Transaction, call: Call) -> None:
     """DELETE /floatingips/{floatingip_id}."""
     row = call.target
     resources.check_revision(call, row)
-    if row.port_id:
-        floating.disassociate(tx, row.id, row.router_id)
-    resources.forget_tags(tx, row.id)
-    tx.execute(_DELETE, {"id": row.id})
-    port_rows.remove(tx, call.runtime, row.floating_port_id)
-    resources.release(tx, call.runtime, row.project_id, "floatingip")
-    timeline.record(tx, "floatingip", row.id, "deleted")
+    floating.remove(tx, call.runtime, row)

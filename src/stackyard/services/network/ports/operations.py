@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 import sqlalchemy as sa
 from msgspec import UNSET
 from sqlalchemy import bindparam
 
 from stackyard.core import timeline
-from stackyard.core.call import Call, Reply
+from stackyard.core.call import Call, Query, Reply
 from stackyard.core.db import Transaction
-from stackyard.core.paging import Filter, Listing
+from stackyard.core.errors import BadRequest
+from stackyard.core.paging import Filter, Listing, Scope
 from stackyard.services.network import default_groups, floating, marks, owners, resources, seen
 from stackyard.services.network.addresses import read_mac
 from stackyard.services.network.faults import conflict
@@ -73,6 +75,9 @@ LISTING = Listing(
 )  # fmt: skip
 
 
+_MOST_PARTS = 10
+
+
 def load(tx: Transaction, call: Call) -> Any:
     """The port in the path."""
     return seen.port(tx, call.caller, call.path["port_id"])
@@ -85,9 +90,33 @@ def domain_of(call: Call, row: Any) -> str:
 
 def list_(tx: Transaction, call: Call) -> dict[str, Any]:
     """GET /ports."""
-    page = resources.page_of(tx, call, LISTING, seen.scope(call.caller, "port"))
+    query, scope = _with_parts(call.query, seen.scope(call.caller, "port"))
+    page = resources.page_of(tx, query, LISTING, scope)
     binding = sees_binding(call)
     return resources.listed(call, "ports", page, lambda row: view(row, domain_of(call, row), binding=binding))
+
+
+_PART = "ip_address_substr="
+
+
+def _with_parts(query: Query, scope: Scope) -> tuple[Query, Scope]:
+    """Narrow a list to ports with one of the parts of addresses that `fixed_ips=ip_address_substr=` asks for."""
+    parts = [value.removeprefix(_PART) for value in query.all("fixed_ips") if value.startswith(_PART)]
+    if not parts:
+        return query, scope
+    if len(parts) > _MOST_PARTS:
+        raise BadRequest(f"At most {_MOST_PARTS} parts of addresses may be given in a query.")
+    rest = [pair for pair in query.pairs() if not (pair[0] == "fixed_ips" and pair[1].startswith(_PART))]
+    alike = sa.or_(
+        *(
+            ip_allocations.c.ip_address.contains(bindparam(f"part_{index}", type_=sa.String))
+            for index in range(len(parts))
+        )
+    )
+    found = ports.c.id.in_(sa.select(ip_allocations.c.port_id).where(alike))
+    where = found if scope.where is None else sa.and_(scope.where, found)
+    values = {f"part_{index}": part for index, part in enumerate(parts)}
+    return Query(urlencode(rest)), Scope(f"{scope.name}, {len(parts)} parts", where, {**scope.parameters, **values})
 
 
 def show(tx: Transaction, call: Call) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def _sees_kinds(call: Call) -> bool:
 
 def list_(tx: Transaction, call: Call) -> dict[str, Any]:
     """GET /routers."""
-    page = resources.page_of(tx, call, LISTING, seen.own(call.caller, routers))
+    page = resources.page_of(tx, call.query, LISTING, seen.own(call.caller, routers))
     kinds = _sees_kinds(call)
     return resources.listed(call, "routers", page, lambda row: view(row, kinds=kinds))
 

@@ -139,10 +139,14 @@ def _check_ports(
             f"Invalid port range {low}:{high}: protocol {protocol} has no ports.",
             kind="SecurityGroupRuleInvalidProtocolForPortRange",
         )
-    if low is None or high is None or not 0 <= low <= high <= 65535 or low == 0:
+    for value in (low, high):
+        if value is not None and not 1 <= value <= 65535:
+            raise BadRequest(
+                f"Invalid value for port {value}: it must be between 1 and 65535.", kind="SecurityGroupInvalidPortValue"
+            )
+    if low is None or high is None or low > high:
         raise BadRequest(
-            f"For TCP/UDP protocols, port_range_min must be <= port_range_max, both between 1 and 65535; not "
-            f"{low} and {high}.",
+            f"For TCP/UDP protocols, port_range_min must be <= port_range_max; not {low} and {high}.",
             kind="SecurityGroupInvalidPortRange",
         )
     return low, high

@@ -90,7 +90,7 @@ async def list_(call: Call) -> dict[str, Any]:
 
 
 def _list(tx: Transaction, call: Call) -> dict[str, Any]:
-    page = resources.page_of(tx, call, GROUPS, seen.own(call.caller, security_groups))
+    page = resources.page_of(tx, call.query, GROUPS, seen.own(call.caller, security_groups))
     found: dict[str, list[Any]] = {row.id: [] for row in page.rows}
     for rule in tx.all(_RULES_OF, {"groups": list(found)}) if found else ():
         found[rule.security_group_id].append(rule)
@@ -155,7 +155,7 @@ def delete(tx: Transaction, call: Call) -> None:
 
 def list_rules(tx: Transaction, call: Call) -> dict[str, Any]:
     """GET /security-group-rules."""
-    page: Page = resources.page_of(tx, call, RULES, seen.own(call.caller, security_group_rules))
+    page: Page = resources.page_of(tx, call.query, RULES, seen.own(call.caller, security_group_rules))
     return resources.listed(call, "security_group_rules", page, rule_view)
 
 

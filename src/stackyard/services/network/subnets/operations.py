@@ -97,7 +97,7 @@ def view(row: Any) -> dict[str, Any]:
 
 def list_(tx: Transaction, call: Call) -> dict[str, Any]:
     """GET /subnets."""
-    page = resources.page_of(tx, call, LISTING, seen.scope(call.caller, "subnet"))
+    page = resources.page_of(tx, call.query, LISTING, seen.scope(call.caller, "subnet"))
     return resources.listed(call, "subnets", page, view)
 
 
