@@ -20,7 +20,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 STACKYARD = ROOT / ".venv" / "bin" / "stackyard"
 ADMINISTRATOR = "stackyard-admin"
-IMAGES = ("busybox", "nginx")
+IMAGES = ("nginx",)
 BAKED = ROOT / ".cache" / "bake"
 _COMMAND_LIMIT = 600  # seconds; baking images unpacks packages
 

@@ -24,7 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.conformance import judges, selection  # noqa: E402 - found by the line above
+from tests.conformance import judges, selection, stand_in  # noqa: E402 - found by the line above
 from tests.conformance.cloud import Access, Cloud, CloudError, facts  # noqa: E402
 from tests.conformance.engine_proxy import EngineProxy  # noqa: E402
 from tests.conformance.outcomes import PASSED, Outcome, Result, failures_table, outcomes, summary  # noqa: E402
@@ -68,7 +68,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--match", default="", help="only ids in which this regular expression is found")
     parser.add_argument("--cloud-state", type=Path, help="judge the running cloud with this state directory")
     parser.add_argument("--concurrency", type=int, default=4, help="test processes")
-    parser.add_argument("--timeout", type=int, default=300, help="seconds for one test")
+    parser.add_argument("--timeout", type=int, default=180, help="seconds for one test")
     parser.add_argument("--deadline", type=int, help="seconds for the whole run (default: 5000; --passing: 1000)")
     parser.add_argument("--no-bake", action="store_true", help="do not build the container images first")
     parser.add_argument("--list-selected", action="store_true", help="print the ids that would run, and end")
@@ -103,6 +103,7 @@ def _judge(
                 _say("building the container images")
                 outside = os.environ.get(INSIDE)
                 cloud.bake(Path(f"/proc/{os.getpid()}/fd/{outside}") if outside else None)
+                stand_in.load(cloud.engine_socket())
             if INSIDE in os.environ:
                 stack.enter_context(EngineProxy(cloud.engine_socket()))
         engine = f"unix://{cloud.engine_socket()}"

@@ -6,6 +6,7 @@ import configparser
 import io
 from pathlib import Path
 
+from tests.conformance import stand_in
 from tests.conformance.cloud import Access, Facts
 
 # Service types of a catalog that make one of Tempest's service flags true; what is not in the catalog is false.
@@ -76,9 +77,8 @@ def tempest_conf(access: Access, facts: Facts, directory: Path, engine: str, con
             "min_microversion": container_microversion,
             "max_microversion": "latest",
             "wait_timeout": "60",
-            # What the tests do with these images needs a shell and sleep, which BusyBox has.
-            "cirros_image": "busybox:latest",
-            "ubuntu_image": "busybox:latest",
+            "cirros_image": stand_in.NAME,
+            "ubuntu_image": stand_in.NAME,
             "nginx_image": "nginx:latest",
         },
         "docker": {"api_url": engine},
