@@ -9,8 +9,10 @@ import msgspec
 import pytest
 from tests.dataplane.lab import EVERYTHING, OUTWARD, Lab, allow, echoes, new_mac, run, subnet, until
 
+from stackyard.host.network import names
 from stackyard.host.network.checks import PROTOCOLS
 from stackyard.host.network.conntrack import end_connections
+from stackyard.host.network.fabric import Fabric
 from stackyard.host.specs import AddressPair
 
 pytestmark = pytest.mark.root
@@ -270,6 +272,22 @@ def test_ports_removed_together_are_gone_and_may_come_back(lab: Lab) -> None:
         assert not any("eth0" in end.run("ip", "link").stdout for end in ends)
         list(pool.map(lambda end: lab.driver.apply_port(end.port), ends))
     assert ends[0].pings("10.1.0.12")
+
+
+def test_a_port_whose_device_goes_while_it_is_removed_is_gone(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    network, group = lab.network(subnet("10.1.0.0/24")), lab.group(*EVERYTHING)
+    one = lab.attach(network, "10.1.0.5", groups=(group,))
+    found = Fabric.index
+
+    def index_and_gone(fabric: Fabric, name: str) -> int | None:
+        index = found(fabric, name)
+        if index is not None and name == names.port(one.port.id):
+            fabric.ip.link("del", index=index)  # as the kernel does when the namespace of the other end ends
+        return index
+
+    monkeypatch.setattr(Fabric, "index", index_and_gone)
+    lab.driver.remove_port(one.port.id)
+    assert one.port.id not in lab.driver.observe().ports
 
 
 def test_only_the_connections_of_one_zone_end(lab: Lab) -> None:

@@ -22,7 +22,7 @@ def apart() -> Iterator[RealCloud]:
     subprocess.run(["ip", "netns", "add", name], check=True)
     try:
         subprocess.run(["ip", "-n", name, "link", "set", "lo", "up"], check=True)
-        cloud = RealCloud(enter=("ip", "netns", "exec", name))
+        cloud = RealCloud(enter=("nsenter", f"--net=/run/netns/{name}"))
         try:
             cloud.up("--classic-ports")
             yield cloud
@@ -47,7 +47,6 @@ def ask(cloud: RealCloud, port: int, path: str) -> dict[str, object]:
 def test_every_service_answers_at_its_own_port(apart: RealCloud) -> None:
     for port, path, key in ((9292, "/", "versions"), (9696, "/", "versions"), (9517, "/", "versions")):
         assert key in ask(apart, port, path), f"port {port}"
-    assert "token" not in ask(apart, apart.port, "/identity/v3/auth/tokens")
-    assert ask(apart, 9696, "/v2.0/networks")["error"]
+    assert "networks" not in ask(apart, 9696, "/v2.0/networks"), "without a token"
     status = json.loads(apart.succeed("status", "--json"))
     assert status["running"]

@@ -382,6 +382,8 @@ def _filters(**given: list[str]) -> str:
 
 
 def _write_files(directory: Path, files: dict[str, str]) -> None:
-    directory.mkdir(parents=True, exist_ok=True, mode=0o755)
+    # Users of the container read them, users of the host have no way there.
+    directory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    directory.mkdir(exist_ok=True, mode=0o755)
     for name, text in files.items():
         (directory / name).write_text(text)

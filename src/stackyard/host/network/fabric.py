@@ -240,10 +240,16 @@ class Fabric:
                 raise
 
     def doom(self, name: str) -> None:
-        """Mark a device to be deleted by the next `sweep`."""
+        """Mark a device to be deleted by the next `sweep`; gone is fine: the other end's namespace may end just now."""
         index = self.index(name)
-        if index is not None:
+        if index is None:
+            return
+        try:
             self.ip.link("set", index=index, group=names.DOOMED_GROUP)
+        except Exception as error:
+            if getattr(error, "code", None) != errno.ENODEV:
+                raise
+        else:
             self._doomed = True
 
     def sweep(self) -> None:

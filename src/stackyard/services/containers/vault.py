@@ -30,7 +30,7 @@ def reveal(runtime: Runtime, hidden: str | None) -> str | None:
 @lru_cache(maxsize=8)
 def _cipher(state_dir: Path) -> Fernet:
     path = state_dir / "containers" / "registry.key"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
