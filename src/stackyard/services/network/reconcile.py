@@ -74,7 +74,6 @@ class _Kind:
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
-        self.driver = runtime[keys.NETWORK_DRIVER]
 
     def reconcile(self, resource_id: str) -> Outcome:
         """Bring one resource from what is to what is wanted."""
@@ -105,13 +104,9 @@ class Networks(_Kind):
 
     def settle(self, resource_id: str) -> None:
         """Apply or remove the network."""
-        database = self.runtime.database
-        spec = database.read("network.wanted", wanted.network, self.runtime, resource_id)
-        if spec is None:
-            self.driver.remove_network(resource_id)
-            return
-        self.driver.apply_network(spec)
-        database.write("network.applied", _execute_all, (_NETWORK_UP, _SERVICE_UP), {"key": resource_id})
+        if wiring.settle_network(self.runtime, resource_id) is not None:
+            statements = (_NETWORK_UP, _SERVICE_UP)
+            self.runtime.database.write("network.applied", _execute_all, statements, {"key": resource_id})
 
 
 class Ports(_Kind):
@@ -121,13 +116,12 @@ class Ports(_Kind):
     table = ports
 
     def settle(self, resource_id: str) -> None:
-        """Wire the port if it is bound on this host, unwire it if it is bound nowhere."""
+        """Wire the port if it is bound on this host, with all that it needs; unwire it if it is bound nowhere."""
         database = self.runtime.database
-        if database.read("port.wanted", wanted.port, resource_id) is None:
-            self.driver.remove_port(resource_id)
+        if database.read("port.wanted", wanted.port, resource_id) is not None:
+            wiring.wire(self.runtime, [resource_id])
+        elif wiring.settle_port(self.runtime, resource_id) is None:
             database.write("port.unwired", _execute_all, (_PORT_DOWN,), {"key": resource_id})
-            return
-        wiring.wire(self.runtime, [resource_id])
 
 
 class SecurityGroups(_Kind):
@@ -138,11 +132,7 @@ class SecurityGroups(_Kind):
 
     def settle(self, resource_id: str) -> None:
         """Apply or remove the group."""
-        spec = self.runtime.database.read("security_group.wanted", wanted.security_group, resource_id)
-        if spec is None:
-            self.driver.remove_security_group(resource_id)
-        else:
-            self.driver.apply_security_group(spec)
+        wiring.settle_security_group(self.runtime, resource_id)
 
 
 class Routers(_Kind):
@@ -153,15 +143,11 @@ class Routers(_Kind):
 
     def settle(self, resource_id: str) -> None:
         """Apply or remove the router."""
-        database = self.runtime.database
-        spec = database.read("router.wanted", wanted.router, resource_id)
-        if spec is None:
-            self.driver.remove_router(resource_id)
-            return
-        self.driver.apply_router(spec)
-        status = "ACTIVE" if spec.admin_up else "DOWN"
-        values = {"key": resource_id, "wanted_status": status}
-        database.write("router.applied", _execute_all, (_ROUTER_UP, _LEGS, _FLOATING), values)
+        spec = wiring.settle_router(self.runtime, resource_id)
+        if spec is not None:
+            values = {"key": resource_id, "wanted_status": "ACTIVE" if spec.admin_up else "DOWN"}
+            statements = (_ROUTER_UP, _LEGS, _FLOATING)
+            self.runtime.database.write("router.applied", _execute_all, statements, values)
 
 
 def _execute_all(tx: Transaction, statements: Iterable[sa.Executable], values: Mapping[str, Any]) -> None:

@@ -1,20 +1,30 @@
-"""Bringing ports to the kernel at once, with all that they need: networks, groups, then the ports themselves."""
+"""Bringing one resource, or a port with all that it needs, to the kernel as the rows have it at that moment.
+
+What is read is applied under one lock, so that of two threads at the same network or group the one that read last also
+applies last.
+"""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from stackyard.core.db import Transaction
 from stackyard.core.runtime import Runtime
-from stackyard.host.specs import NetworkSpec, PortSpec, SecurityGroupSpec
+from stackyard.host.specs import NetworkSpec, PortSpec, RouterSpec, SecurityGroupSpec
 from stackyard.services import keys
-from stackyard.services.network import wanted
+from stackyard.services.network import marks, wanted
 from stackyard.services.network.tables import ports
 
+_LOCKS = tuple(threading.Lock() for _ in range(64))
+
+_NEEDED = sa.select(ports.c.network_id, ports.c.security_group_ids).where(
+    ports.c.id.in_(bindparam("ids", expanding=True)), ports.c.netns.is_not(None)
+)
 _STATUS = (
     sa.update(ports)
     .where(ports.c.id.in_(bindparam("ids", expanding=True)), ports.c.netns.is_not(None))
@@ -23,51 +33,74 @@ _STATUS = (
 )
 
 
-@dataclass(slots=True)
-class Wiring:
-    """What a few ports need, in the order of applying."""
-
-    networks: list[NetworkSpec] = field(default_factory=list)
-    groups: list[SecurityGroupSpec] = field(default_factory=list)
-    ports: list[PortSpec] = field(default_factory=list)
+def _lock(kind: str, resource_id: str) -> threading.Lock:
+    return _LOCKS[hash((kind, resource_id)) % len(_LOCKS)]
 
 
-def read(tx: Transaction, runtime: Runtime, port_ids: Sequence[str]) -> Wiring:
-    """The specs of these ports (those that are bound), of their networks, and of the groups that decide for them."""
-    found = Wiring()
-    found.ports = [spec for port_id in port_ids if (spec := wanted.port(tx, port_id)) is not None]
-    for network_id in dict.fromkeys(port.network_id for port in found.ports):
-        network = wanted.network(tx, runtime, network_id)
-        if network is not None:
-            found.networks.append(network)
-    groups: dict[str, SecurityGroupSpec] = {}
-    waiting = [group_id for port in found.ports for group_id in port.security_groups]
-    named: list[str] = []
-    for group_id in dict.fromkeys(waiting):
-        group = wanted.security_group(tx, group_id)
-        if group is not None:
-            groups[group_id] = group
-            named += [rule.remote_group for rule in group.rules if rule.remote_group]
-    for group_id in dict.fromkeys(named):
-        if group_id not in groups and (group := wanted.security_group(tx, group_id)) is not None:
-            groups[group_id] = group
-    found.groups = list(groups.values())
-    return found
+def settle_network(runtime: Runtime, network_id: str) -> NetworkSpec | None:
+    """Apply or remove a network; returns what was applied. Raises HostError, SpecError, as all of these do."""
+    driver = runtime[keys.NETWORK_DRIVER]
+    with _lock(marks.NETWORK, network_id):
+        spec = runtime.database.read("network.wanted", wanted.network, runtime, network_id)
+        if spec is None:
+            driver.remove_network(network_id)
+        else:
+            driver.apply_network(spec)
+    return spec
+
+
+def settle_security_group(runtime: Runtime, group_id: str) -> SecurityGroupSpec | None:
+    """Apply or remove a security group."""
+    driver = runtime[keys.NETWORK_DRIVER]
+    with _lock(marks.SECURITY_GROUP, group_id):
+        spec = runtime.database.read("security_group.wanted", wanted.security_group, group_id)
+        if spec is None:
+            driver.remove_security_group(group_id)
+        else:
+            driver.apply_security_group(spec)
+    return spec
+
+
+def settle_port(runtime: Runtime, port_id: str) -> PortSpec | None:
+    """Wire a port where it is bound, or unwire it."""
+    driver = runtime[keys.NETWORK_DRIVER]
+    with _lock(marks.PORT, port_id):
+        spec = runtime.database.read("port.wanted", wanted.port, port_id)
+        if spec is None:
+            driver.remove_port(port_id)
+        else:
+            driver.apply_port(spec)
+    return spec
+
+
+def settle_router(runtime: Runtime, router_id: str) -> RouterSpec | None:
+    """Apply or remove a router."""
+    driver = runtime[keys.NETWORK_DRIVER]
+    with _lock(marks.ROUTER, router_id):
+        spec = runtime.database.read("router.wanted", wanted.router, router_id)
+        if spec is None:
+            driver.remove_router(router_id)
+        else:
+            driver.apply_router(spec)
+    return spec
 
 
 def wire(runtime: Runtime, port_ids: Sequence[str]) -> None:
-    """Apply all that these ports need and say that they are up. Raises HostError, SpecError."""
-    wiring = runtime.database.read("network.wiring", read, runtime, port_ids)
-    driver = runtime[keys.NETWORK_DRIVER]
-    for network in wiring.networks:
-        driver.apply_network(network)
-    for group in wiring.groups:
-        driver.apply_security_group(group)
-    for port in wiring.ports:
-        driver.apply_port(port)
-    up = [port.id for port in wiring.ports if port.admin_up]
-    down = [port.id for port in wiring.ports if not port.admin_up]
-    runtime.database.write("network.wired", set_status, up, down)
+    """Apply the networks and groups of bound ports, then the ports, and say that they are up."""
+    needed: Sequence[Any] = runtime.database.read("network.needed", _read_needed, port_ids)
+    for network_id in dict.fromkeys(row.network_id for row in needed):
+        settle_network(runtime, network_id)
+    for group_id in dict.fromkeys(group_id for row in needed for group_id in row.security_group_ids):
+        settle_security_group(runtime, group_id)
+    wired = [spec for port_id in port_ids if (spec := settle_port(runtime, port_id)) is not None]
+    up = [spec.id for spec in wired if spec.admin_up]
+    down = [spec.id for spec in wired if not spec.admin_up]
+    if wired:
+        runtime.database.write("network.wired", set_status, up, down)
+
+
+def _read_needed(tx: Transaction, port_ids: Sequence[str]) -> Sequence[Any]:
+    return tx.all(_NEEDED, {"ids": list(port_ids)}) if port_ids else []
 
 
 def set_status(tx: Transaction, up: Sequence[str], down: Sequence[str] = ()) -> None:
