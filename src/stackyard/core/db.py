@@ -14,7 +14,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -42,7 +42,9 @@ metadata = sa.MetaData(
 )
 """Every service declares its tables here."""
 
-ATTEMPTS = 12
+ATTEMPTS = 20
+FREE_ATTEMPTS = 2
+"""Attempts after which transactions that keep meeting others take turns, within one process."""
 
 
 class TryAgain(Exception):
@@ -139,6 +141,7 @@ class Database:
         self.observe: Callable[[str, float, int], None] | None = None
         """Called after each transaction with its name, seconds, and retries."""
         self._writer = threading.Lock()
+        self._turns = threading.Lock()
         self._writing_thread: int | None = None
         self._engine = self._make_engine(pool_size)
         self._sqlite = SqliteConnections(self._engine) if self.is_sqlite else None
@@ -196,8 +199,9 @@ class Database:
     ) -> tuple[T, Transaction]:
         started = time.perf_counter()
         for attempt in range(ATTEMPTS):
+            turn = self._turns if writes and attempt >= FREE_ATTEMPTS else nullcontext()
             try:
-                with self._begin(writes=writes) as connection:
+                with turn, self._begin(writes=writes) as connection:
                     transaction = Transaction(name, connection, self)
                     result = function(transaction)
             except (DBAPIError, TryAgain) as error:
