@@ -54,6 +54,11 @@ def test_filters_sorting_fields_and_pages(demo: Neutron) -> None:
     (link,) = [link["href"] for link in first["networks_links"] if link["rel"] == "next"]
     second = demo.http.get(link).json()["networks"]
     assert [n["name"] for n in second] == ["p3", "private"]
+    backwards = demo.call(
+        "GET", f"networks?sort_key=name&limit=2&marker={second[0]['id']}&page_reverse=True", status=200
+    )
+    assert [n["name"] for n in backwards["networks"]] == ["p1", "p2"]
+    assert [link["rel"] for link in backwards["networks_links"]] == ["next"]
 
 
 @pytest.mark.parametrize(

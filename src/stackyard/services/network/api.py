@@ -163,14 +163,7 @@ def create_port(tx: Transaction, runtime: Runtime, caller: Caller, request: Port
     if not project_id:
         raise BadRequest("A token scoped to a project is needed to make a port.")
     secure = bool(network.port_security_enabled)
-    if not secure:
-        groups: Sequence[str] = ()
-    elif request.security_groups is None:
-        groups = [default_groups.ensure(tx, runtime, project_id)]
-    else:
-        if "default" in request.security_groups:
-            default_groups.ensure(tx, runtime, project_id)
-        groups = find_security_groups(tx, caller, request.security_groups)
+    groups = _groups(tx, runtime, caller, request, project_id) if secure else []
     domain = network.dns_domain or runtime.settings.network.dns_domain
     row = rows.insert(
         tx,
@@ -190,6 +183,14 @@ def create_port(tx: Transaction, runtime: Runtime, caller: Caller, request: Port
         ),
     )
     return seen.Found(row)
+
+
+def _groups(tx: Transaction, runtime: Runtime, caller: Caller, request: PortRequest, project_id: str) -> list[str]:
+    if request.security_groups is None:
+        return [default_groups.ensure(tx, runtime, project_id)]
+    if default_groups.NAME in request.security_groups:
+        default_groups.ensure(tx, runtime, project_id)
+    return find_security_groups(tx, caller, request.security_groups)
 
 
 def _dns_name(text: str, domain: str) -> str:

@@ -117,10 +117,12 @@ def listed(call: Call, plural: str, page: Page, view: Callable[[Any], Mapping[st
     body: dict[str, Any] = {plural: [shown(call, view(row)) for row in rows]}
     if call.query.get("limit") and page.rows:
         body[f"{plural}_links"] = links = []
-        if page.marker is not None:
-            links.append({"rel": "next", "href": _page_url(call, page.marker)})
-        if call.query.get("marker"):
-            links.append({"rel": "previous", "href": _page_url(call, page.rows[0].id, page_reverse="True")})
+        backwards = call.query.boolean("page_reverse")
+        first, last = page.rows[0].id, page.rows[-1].id
+        if backwards or page.marker is not None:
+            links.append({"rel": "next", "href": _page_url(call, last)})
+        if page.marker is not None if backwards else call.query.get("marker"):
+            links.append({"rel": "previous", "href": _page_url(call, first, page_reverse="True")})
     return body
 
 
@@ -206,7 +208,25 @@ _TAG_FILTERS = ("tags", "tags-any", "not-tags", "not-tags-any")
 
 
 def page_of(tx: Transaction, query: Query, listing: Listing, scope: Scope = EVERYTHING) -> Page:
-    """A page of a list; lists of tags are written with commas, and those that mean "all of" need to be counted."""
+    """A page of a list; with `page_reverse`, the one that ends before the marker."""
+    if query.boolean("page_reverse"):
+        page = _forward(tx, _turned(query), listing, scope)
+        return Page(page.rows[::-1], page.marker)
+    return _forward(tx, query, listing, scope)
+
+
+def _turned(query: Query) -> Query:
+    """The same query in the opposite order."""
+    keys, directions = query.all("sort_key") or ["id"], query.all("sort_dir")
+    pairs = [pair for pair in query.pairs() if pair[0] not in ("sort_key", "sort_dir", "page_reverse")]
+    for index, key in enumerate(keys):
+        given = directions[min(index, len(directions) - 1)] if directions else "asc"
+        pairs += [("sort_key", key), ("sort_dir", {"asc": "desc", "desc": "asc"}.get(given, given))]
+    return Query(urlencode(pairs))
+
+
+def _forward(tx: Transaction, query: Query, listing: Listing, scope: Scope) -> Page:
+    """Lists of tags are written with commas, and those that mean "all of" need to be counted."""
     if not any(name in _TAG_FILTERS for name, _ in query.pairs()):
         return listing.page(tx, query, scope)
     pairs = [
