@@ -45,8 +45,8 @@ class RealCloud:
         self.enter = enter  # what goes before every stackyard command: how to get into a namespace
         self.root = Path(tempfile.mkdtemp(prefix="stackyard-test-"))
         self.state_dir = self.root / "state"
-        self.port = free_port()
         self.public_cidr, self._claim = claim_cidr()
+        self.port = free_port(self.public_cidr)
         self.url = f"http://127.0.0.1:{self.port}"
         # Another engine of this machine is not the tests' to use.
         self.config = self.root / "stackyard.toml"
@@ -177,9 +177,10 @@ def kill(pid: int, number: signal.Signals = signal.SIGKILL) -> None:
         os.close(handle)
 
 
-def free_port() -> int:
-    """A TCP port that nobody listens on; below those that the kernel hands out by itself."""
-    for port in range(15000 + os.getpid() % 1000, 32000):
+def free_port(public_cidr: str) -> int:
+    """A TCP port that nobody listens on, below those that the kernel hands out by itself, from the subnet's own ten."""
+    first = 20000 + 10 * int(public_cidr.split(".")[2])
+    for port in range(first, first + 10):
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
