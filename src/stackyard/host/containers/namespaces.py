@@ -1,4 +1,4 @@
-"""Network namespaces that outlive processes: made by unshare in a thread, kept by a bind mount.
+"""Sandboxes: network namespaces that outlive processes, and what else containers need of namespaces.
 
 Half a millisecond each, and no fork: the thread that unshares ends, the mount keeps its namespace.
 """
@@ -6,22 +6,20 @@ Half a millisecond each, and no fork: the thread that unshares ends, the mount k
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import fcntl
 import os
 import socket
 import struct
 import threading
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
+from stackyard.host import namespaces
 from stackyard.host.containers.os_errors import told
+from stackyard.host.namespaces import in_thread
+from stackyard.host.namespaces import is_kept as is_namespace
 
-_CLONE_NEWNET = 0x40000000
-_CLONE_NEWUTS = 0x04000000
-_MS_BIND = 0x1000
-_MNT_DETACH = 2
+__all__ = ["bind", "in_thread", "is_namespace", "make_namespace", "remove_namespace", "set_hostname"]
+
 _SIOCSIFFLAGS = 0x8914
 _IFF_UP_RUNNING = 0x1 | 0x40
 
@@ -30,25 +28,15 @@ _SYSCTLS = {"ip_unprivileged_port_start": "0", "ping_group_range": "0 2147483647
 
 # Two mounts on one path would hide the first, with what is wired into it.
 _making = threading.Lock()
-_libc = ctypes.CDLL(None, use_errno=True)
-_Result = TypeVar("_Result")
-
-
-def is_namespace(path: Path) -> bool:
-    """Whether a namespace is mounted at `path` (a file without its mount, left by a crash, is none)."""
-    try:
-        return path.stat().st_dev != path.parent.stat().st_dev
-    except OSError:
-        return False
 
 
 def make_namespace(path: Path) -> None:
     """Make a namespace with its loopback up and mount it at `path`; nothing to do when it is there."""
 
     def make() -> None:
-        _check(_libc.unshare(_CLONE_NEWNET), f"make the network namespace {path}")
+        namespaces.unshare()
         _set_up_loopback()
-        bind(Path("/proc/thread-self/ns/net"), path)
+        namespaces.keep(namespaces.own(), path)
 
     with _making, told(f"make the network namespace {path}"):
         if not is_namespace(path):
@@ -59,51 +47,30 @@ def make_namespace(path: Path) -> None:
 
 def remove_namespace(path: Path) -> None:
     """Unmount and remove; the kernel ends the namespace, and the links in it, with its last process."""
-    while is_namespace(path):
-        _check(_libc.umount2(os.fsencode(path), _MNT_DETACH), f"unmount {path}")
     with told(f"remove {path}"):
-        path.unlink(missing_ok=True)
+        namespaces.let_go(path)
 
 
 def bind(source: Path, target: Path) -> None:
     """Bind-mount a namespace file on `target`, an existing file."""
-    result = _libc.mount(os.fsencode(source), os.fsencode(target), b"none", _MS_BIND, None)
-    _check(result, f"mount the namespace {source} on {target}")
+    with told(f"mount the namespace {source} on {target}"):
+        namespaces.keep(source, target)
 
 
 def set_hostname(pid: int, hostname: str) -> None:
     """Set the host name that the process `pid` and its UTS namespace see."""
-    name = hostname.encode()
 
     def set_name() -> None:
         descriptor = os.open(f"/proc/{pid}/ns/uts", os.O_RDONLY | os.O_CLOEXEC)
         try:
             # Joining another UTS namespace is per thread, so the rest of this process keeps its own name.
-            _check(_libc.setns(descriptor, _CLONE_NEWUTS), f"join the UTS namespace of process {pid}")
+            namespaces.join(descriptor, namespaces.HOST_NAME)
         finally:
             os.close(descriptor)
-        _check(_libc.sethostname(name, len(name)), f"set the host name {hostname}")
+        namespaces.set_host_name(hostname)
 
-    in_thread(set_name)
-
-
-def in_thread(work: Callable[[], _Result]) -> _Result:
-    """Run in a thread of its own that ends afterwards: what it unshares or joins ends with it."""
-    results: list[_Result] = []
-    failures: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            results.append(work())
-        except BaseException as error:  # noqa: BLE001 - handed to the caller's thread
-            failures.append(error)
-
-    thread = threading.Thread(target=run, name="namespace")
-    thread.start()
-    thread.join()
-    if failures:
-        raise failures[0]
-    return results[0]
+    with told(f"set the host name {hostname} of process {pid}"):
+        in_thread(set_name)
 
 
 def _set_up_loopback() -> None:
@@ -112,11 +79,3 @@ def _set_up_loopback() -> None:
     for name, value in _SYSCTLS.items():
         with contextlib.suppress(OSError):  # an old kernel, or /proc/sys that cannot be written
             Path("/proc/sys/net/ipv4", name).write_text(value)
-
-
-def _check(result: int, what: str) -> None:
-    if result == 0:
-        return
-    with told(what):
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))

@@ -1,31 +1,23 @@
-"""Network namespaces: make, enter, remove. Names live in /run/netns, as `ip netns` shows them."""
+"""Network namespaces by name: make, enter, remove. Names live in /run/netns, as `ip netns` shows them."""
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
+from stackyard.host import namespaces
 from stackyard.host.errors import HostError
+from stackyard.host.namespaces import in_thread, inside, join, unshare
+
+__all__ = [
+    "DIRECTORY", "close_later", "create", "delete", "exists", "in_thread", "inside", "join", "names",
+    "open_namespace", "path_of", "unshare", "write_sysctl",
+]  # fmt: skip
 
 DIRECTORY = Path("/run/netns")
-_CLONE_NEWNET = 0x40000000
-_MS_BIND, _MS_REC, _MS_SHARED = 0x1000, 0x4000, 0x100000
-_MNT_DETACH = 2
-_EINVAL = 22
-
-_libc = ctypes.CDLL(None, use_errno=True)
-_T = TypeVar("_T")
-
-
-def _call(what: str, result: int) -> None:
-    if result != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"{what}: {os.strerror(number)}")
 
 
 def path_of(name: str) -> str:
@@ -35,10 +27,7 @@ def path_of(name: str) -> str:
 
 def exists(name: str) -> bool:
     """Whether the name is bound to a namespace (a file left by a reboot is not)."""
-    try:
-        return Path(path_of(name)).stat().st_dev == Path("/proc/self/ns/net").stat().st_dev
-    except OSError:
-        return False
+    return namespaces.is_kept(DIRECTORY / name)
 
 
 def names(prefix: str) -> list[str]:
@@ -48,39 +37,18 @@ def names(prefix: str) -> list[str]:
     return sorted(entry.name for entry in DIRECTORY.iterdir() if entry.name.startswith(prefix))
 
 
-def _mount(source: str, target: str, flags: int) -> int:
-    return int(_libc.mount(source.encode(), target.encode(), b"none", flags, None))
-
-
-def _share_directory() -> None:
-    """Make /run/netns a shared mount as `ip netns` does, so that other mount namespaces see the names bound here."""
-    DIRECTORY.mkdir(mode=0o755, parents=True, exist_ok=True)
-    directory = str(DIRECTORY)
-    if _mount("", directory, _MS_SHARED | _MS_REC) == 0:
-        return
-    if ctypes.get_errno() != _EINVAL:
-        _call("sharing /run/netns", -1)
-    _call("binding /run/netns", _mount(directory, directory, _MS_BIND | _MS_REC))
-    _call("sharing /run/netns", _mount("", directory, _MS_SHARED | _MS_REC))
-
-
-def unshare() -> None:
-    """Give the calling thread a new, empty namespace, which ends with the thread."""
-    _call("unshare", _libc.unshare(_CLONE_NEWNET))
-
-
 def create(name: str) -> bool:
     """Make the namespace when it is not there; True when it was made. Raises HostError."""
     if exists(name):
         return False
 
     def make() -> None:
-        _share_directory()
+        namespaces.share_mounts(DIRECTORY)
         path = Path(path_of(name))
         path.touch(mode=0o444)
         try:
             unshare()
-            _call("binding the namespace", _mount("/proc/thread-self/ns/net", str(path), _MS_BIND))
+            namespaces.keep(namespaces.own(), path)
         except BaseException:
             path.unlink(missing_ok=True)
             raise
@@ -94,15 +62,7 @@ def create(name: str) -> bool:
 
 def delete(name: str) -> None:
     """Unbind the name; the kernel drops the namespace with its last process. Gone is fine."""
-    path = path_of(name)
-    while exists(name):
-        _call("unbinding the namespace", _libc.umount2(path.encode(), _MNT_DETACH))
-    Path(path).unlink(missing_ok=True)
-
-
-def join(descriptor: int) -> None:
-    """Move the calling thread into the namespace."""
-    _call("setns", _libc.setns(descriptor, _CLONE_NEWNET))
+    namespaces.let_go(DIRECTORY / name)
 
 
 def open_namespace(path: str) -> int:
@@ -111,39 +71,6 @@ def open_namespace(path: str) -> int:
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         raise HostError(f"network namespace {path} is not there: {error.strerror}") from error
-
-
-@contextlib.contextmanager
-def inside(descriptor: int) -> Iterator[None]:
-    """Run the body, in this thread, inside the namespace; the thread comes back afterwards."""
-    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        join(descriptor)
-        try:
-            yield
-        finally:
-            join(home)
-    finally:
-        os.close(home)
-
-
-def in_thread(function: Callable[[], _T]) -> _T:
-    """Run `function` in a thread of its own, so that the namespace it moves to ends with it."""
-    outcome: list[_T] = []
-    failure: list[BaseException] = []
-
-    def body() -> None:
-        try:
-            outcome.append(function())
-        except BaseException as error:  # noqa: BLE001 - handed to the caller below
-            failure.append(error)
-
-    thread = threading.Thread(target=body, name="netns")
-    thread.start()
-    thread.join()
-    if failure:
-        raise failure[0]
-    return outcome[0]
 
 
 def close_later(close: Callable[[], object]) -> None:
