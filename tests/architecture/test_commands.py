@@ -8,7 +8,20 @@ import subprocess
 import pytest
 from tests.architecture.sources import ROOT
 
-COMMANDS = ["setup", "demo", "test", "check", "fix", "conformance", "conformance-passing", "bench", "bench-peers", "chaos", "migration", "clean"]
+COMMANDS = [
+    "setup",
+    "demo",
+    "test",
+    "check",
+    "fix",
+    "conformance",
+    "conformance-passing",
+    "bench",
+    "bench-peers",
+    "chaos",
+    "migration",
+    "clean",
+]
 
 
 def _make(*arguments: str) -> str:
