@@ -97,6 +97,14 @@ def test_restart_always_starts_it_again_with_its_address(tenant: Tenant) -> None
     assert address(made) in inside
 
 
+def test_a_container_that_fails_over_and_over_can_be_read_and_deleted(tenant: Tenant) -> None:
+    made = tenant.create(command=["sh", "-c", "echo why; exit 1"], restart_policy={"Name": "always"})
+    uuid = made["uuid"]
+    wait_until(lambda: tenant.show(uuid)["status"] == "Restarting", "the engine waits before it tries again", 30)
+    assert "why" in tenant.logs(uuid)
+    tenant.delete(uuid)
+
+
 def test_a_container_that_removes_itself(tenant: Tenant) -> None:
     uuid = tenant.create(command=["true"], auto_remove=True)["uuid"]
     tenant.wait_gone(uuid)

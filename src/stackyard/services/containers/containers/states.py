@@ -62,7 +62,7 @@ ALLOWED: dict[str, frozenset[Status]] = {
     "top": _RUNS,
     "get_archive": _THERE,
     "put_archive": _THERE,
-    "logs": _THERE | {_S.ERROR, _S.UNKNOWN},
+    "logs": _THERE | {_S.ERROR, _S.UNKNOWN, _S.RESTARTING},
     "stats": _RUNS,
     "add_security_group": _THERE,
     "remove_security_group": _THERE,
