@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,14 @@ def container_spec(
         ),
         dns_servers=tuple(dns_servers),
         dns_search=tuple(dns_search),
+        hosts=own_name(row.hostname, row.addresses),
     )
+
+
+def own_name(hostname: str, addresses: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, str]:
+    """The container's host name with its first address, IPv4 before IPv6: what asks for its own name finds it there."""
+    found = [(str(address["version"]) != "4", address["addr"]) for network in addresses.values() for address in network]
+    return {hostname: min(found, key=lambda one: one[0])[1]} if found else {}
 
 
 def _words(words: list[str] | None) -> tuple[str, ...] | None:
