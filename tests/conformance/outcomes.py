@@ -59,7 +59,7 @@ def first_line(reason: str) -> str:
     lines = [line.rstrip() for line in reason.splitlines() if line.strip()]
     if not lines:
         return "no reason given"
-    if any(line.startswith("Traceback") for line in lines):
+    if any(line.startswith(("Traceback", '  File "')) for line in lines):
         framed = [number for number, line in enumerate(lines) if line.startswith(("  ", "Traceback"))]
         after = lines[framed[-1] + 1 :]
         lines = [" ".join(after[:2])] if after else lines[-1:]

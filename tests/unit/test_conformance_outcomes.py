@@ -78,6 +78,11 @@ def test_first_line_of_a_traceback_is_the_exception_with_its_details() -> None:
     assert first_line(TRACEBACK) == "tempest.lib.exceptions.NotFound: Object not found Details: no such container"
 
 
+def test_first_line_of_a_traceback_whose_beginning_is_cut_off() -> None:
+    text = '.NotFound(msg\n  File "x.py", line 1, in test\n    client.get()\nEndpointNotFound: none\n'
+    assert first_line(text) == "EndpointNotFound: none"
+
+
 def test_first_line_of_anything_else() -> None:
     assert first_line("\nneeds two hosts\nmore\n") == "needs two hosts"
     assert first_line("") == "no reason given"
