@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import fcntl
-import subprocess
-import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-CLIENTS = ROOT / ".cache" / "clients"
+from scripts import environments
+
+CLIENTS = environments.ROOT / ".cache" / "clients"
 OPENSTACK = CLIENTS / "bin" / "openstack"
 PYTHON = CLIENTS / "bin" / "python"
 REQUIREMENTS = ("python-openstackclient", "python-zunclient")
@@ -23,8 +21,4 @@ def install_clients() -> None:
     with CLIENTS.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not OPENSTACK.exists():
-            for command in (
-                [sys.executable, "-m", "venv", str(CLIENTS)],
-                [str(CLIENTS / "bin" / "pip"), "install", "--quiet", *REQUIREMENTS],
-            ):
-                subprocess.run(command, check=True, capture_output=True, text=True)
+            environments.make(CLIENTS, REQUIREMENTS)

@@ -16,7 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from scripts.clients import CLIENTS, OPENSTACK, ROOT, install_clients
+from scripts.clients import CLIENTS, OPENSTACK, install_clients
+from scripts.environments import ROOT
 
 T = TypeVar("T")
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
+
+from scripts import environments
 
 from bench.peers.settings import Settings
 
@@ -30,13 +31,6 @@ def install(settings: Settings) -> None:
     apt = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *DEBIAN_PACKAGES]
     subprocess.run(apt, check=True, env=environment)
     settings.home.mkdir(parents=True, exist_ok=True)
-    python = settings.venv / "bin" / "python"
     # Debian's own Python, so that uWSGI builds against the headers of python3-dev.
-    if not python.exists():
-        subprocess.run(["/usr/bin/python3", "-m", "venv", str(settings.venv)], check=True)
-    if uv := shutil.which("uv"):
-        command = [uv, "pip", "install", "--python", str(python), *REQUIREMENTS]
-    else:
-        command = [str(python), "-m", "pip", "install", *REQUIREMENTS]
-    subprocess.run(command, check=True)
+    environments.make(settings.venv, REQUIREMENTS, python="/usr/bin/python3")
     print(f"the peers are installed in {settings.venv}", file=sys.stderr)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from scripts import environments
+
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
-ENVIRONMENT = ROOT / ".cache" / "conformance-venv"
+ENVIRONMENT = environments.ROOT / ".cache" / "conformance-venv"
 
 
 def ensure() -> Path:
@@ -19,14 +18,7 @@ def ensure() -> Path:
     stamp = ENVIRONMENT / "requirements.sha256"
     if stamp.exists() and stamp.read_text() == wanted:
         return ENVIRONMENT
-    python = ENVIRONMENT / "bin" / "python"
-    uv = shutil.which("uv") or shutil.which("uv", path=str(ROOT / ".venv" / "bin"))
-    if uv:
-        subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(ENVIRONMENT)], check=True)
-        install = [uv, "pip", "install", "--quiet", "--python", str(python)]
-    else:
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT)], check=True)
-        install = [str(python), "-m", "pip", "install", "--quiet"]
-    subprocess.run([*install, "--requirement", str(REQUIREMENTS)], check=True)
+    shutil.rmtree(ENVIRONMENT, ignore_errors=True)
+    environments.make(ENVIRONMENT, ["--requirement", str(REQUIREMENTS)])
     stamp.write_text(wanted)
     return ENVIRONMENT

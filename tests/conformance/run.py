@@ -27,8 +27,8 @@ sys.path.insert(0, str(ROOT))
 from tests.conformance import judges, selection, stand_in  # noqa: E402 - found by the line above
 from tests.conformance.cloud import Access, Cloud, CloudError, facts  # noqa: E402
 from tests.conformance.engine_proxy import EngineProxy  # noqa: E402
-from tests.conformance.outcomes import PASSED, Outcome, Result, failures_table, outcomes, summary  # noqa: E402
-from tests.conformance.tempest_conf import CONTAINER_MICROVERSIONS, OUT_OF_RANGE, tempest_conf  # noqa: E402
+from tests.conformance.outcomes import FAILED, PASSED, Outcome, Result, failures_table, outcomes, summary  # noqa: E402
+from tests.conformance.tempest_conf import CONTAINER_MICROVERSIONS, OUT_OF_RANGE, tempest_conf, unrunnable  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 LISTS = HERE / "lists"
@@ -107,8 +107,8 @@ def _judge(
             if INSIDE in os.environ:
                 stack.enter_context(EngineProxy(cloud.engine_socket()))
         engine = f"unix://{cloud.engine_socket()}"
-        found: dict[str, Outcome] = {}
-        todo, ends = listed, time.monotonic() + options.deadline
+        found = {name: Outcome(name, FAILED, reason) for name, reason in unrunnable(known, listed).items()}
+        todo, ends = [name for name in listed if name not in found], time.monotonic() + options.deadline
         for microversion in CONTAINER_MICROVERSIONS:
             directory = workspace / microversion
             _prepare(directory, environment, tempest_conf(access, known, directory, engine, microversion), todo)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import configparser
 import io
+from collections.abc import Iterable
 from pathlib import Path
 
 from tests.conformance import stand_in
 from tests.conformance.cloud import Access, Facts
+from tests.conformance.outcomes import NOT_RUN
 
 # Service types of a catalog that make one of Tempest's service flags true; what is not in the catalog is false.
 SERVICE_TYPES = {
@@ -89,6 +91,17 @@ def tempest_conf(access: Access, facts: Facts, directory: Path, engine: str, con
     text = io.StringIO()
     parser.write(text)
     return text.getvalue()
+
+
+def unrunnable(facts: Facts, listed: Iterable[str]) -> dict[str, str]:
+    """Those of the listed ids that must not even be tried on this cloud, with the reason.
+
+    Heat's suite calls Heat while it is being loaded, and without one takes the other tests of its process with it.
+    """
+    if "orchestration" in facts.service_types:
+        return {}
+    reason = f"{NOT_RUN}: the cloud has no orchestration service"
+    return {name: reason for name in listed if name.startswith("heat_tempest_plugin.")}
 
 
 def _auth(access: Access, facts: Facts) -> dict[str, str]:

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import yaml
-from scripts.clients import OPENSTACK, PYTHON, ROOT
+from scripts.clients import OPENSTACK, PYTHON
+from scripts.environments import ROOT
 from tests.functional.tenant import Tenant
 from tests.functional.traces import traces
 from tests.functional.users import Session

@@ -19,7 +19,7 @@ from tests.conformance.outcomes import (
     outcomes,
     summary,
 )
-from tests.conformance.tempest_conf import tempest_conf
+from tests.conformance.tempest_conf import tempest_conf, unrunnable
 
 TRACEBACK = """traceback-1
 Traceback (most recent call last):
@@ -106,3 +106,9 @@ def test_only_services_of_the_catalog_are_available() -> None:
     assert parser.get("network-feature-enabled", "api_extensions") == "router,port-security"
     assert parser.get("auth", "admin_password") == "secret%1"
     assert parser.get("docker", "api_url") == "unix:///e.sock"
+
+
+def test_heat_is_not_tried_where_there_is_none() -> None:
+    listed = ["heat_tempest_plugin.a.test", "tempest.api.b.test"]
+    assert list(unrunnable(Facts(frozenset({"identity"})), listed)) == ["heat_tempest_plugin.a.test"]
+    assert unrunnable(Facts(frozenset({"identity", "orchestration"})), listed) == {}
