@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
 class Clock:
@@ -33,16 +34,24 @@ class SteppedClock(Clock):
         self._time += seconds
 
 
+# Lists show the same moments again and again: remembering the text takes a quarter of making it (and that a sixth of
+# what strftime takes).
+_KEPT = 8192
+
+
+@lru_cache(_KEPT)
 def iso_z(moment: datetime) -> str:
     """`2026-01-31T12:00:00Z`: Neutron, Glance."""
-    return moment.isoformat()[:19] + "Z"  # a sixth of what strftime takes
+    return moment.isoformat()[:19] + "Z"
 
 
+@lru_cache(_KEPT)
 def iso_micro(moment: datetime) -> str:
     """`2026-01-31T12:00:00.000000Z`: Keystone."""
     return moment.isoformat(timespec="microseconds")[:26] + "Z"
 
 
+@lru_cache(_KEPT)
 def iso_offset(moment: datetime) -> str:
     """`2026-01-31 12:00:00+00:00`: Zun."""
     return moment.isoformat(" ")[:19] + "+00:00"

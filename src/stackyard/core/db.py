@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import msgspec
@@ -69,12 +70,23 @@ class Moment(sa.types.TypeDecorator[datetime]):
             return value.astimezone(UTC).replace(tzinfo=None)
         return value
 
+    def result_processor(self, dialect: sa.engine.Dialect, coltype: object) -> Callable[[Any], datetime | None] | None:
+        """SQLite keeps text, and lists read the same moments again and again: remember what a text says."""
+        if dialect.name == "sqlite":
+            return _read_text
+        return super().result_processor(dialect, coltype)
+
     def process_result_value(self, value: datetime | None, dialect: sa.engine.Dialect) -> datetime | None:
         """Give the zone back."""
         del dialect
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+@lru_cache(16384)
+def _read_text(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
 class Transaction:
