@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -23,6 +24,10 @@ from stackyard.core.config import Settings
 from stackyard.state import CloudFile, StateDirectory
 
 log = logging.getLogger("stackyard.server")
+
+
+GARBAGE_THRESHOLD = 20_000
+"""Objects made before the collector looks at the young ones: a request makes hundreds that end with it."""
 
 
 class LaunchOrder(msgspec.Struct, kw_only=True):
@@ -79,8 +84,12 @@ def _run(state: StateDirectory, settings: Settings, order: LaunchOrder, main: so
     from stackyard.launch import assemble
 
     started = time.perf_counter()
+    gc.disable()  # what start-up makes stays: looking through it for garbage would only take time
     cloud, seeded = assemble(state, settings, order.passwords)
     cloud.start()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_THRESHOLD, 20, 20)
+    gc.enable()
     listeners = [("", main)]
     if settings.server.classic_ports:
         listeners += [(s.mount, _listen(settings.server.host, s.classic_port)) for s in _classic(settings)]
