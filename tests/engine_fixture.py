@@ -11,15 +11,19 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import pytest
 
+from stackyard.host.containers import ContainerEngine
 from stackyard.host.containers.archive import add_bytes, entry, write_archive
 from stackyard.host.containers.docker import DockerEngine
 from stackyard.host.containers.dockerd import Dockerd
+from stackyard.host.specs import ContainerSpec
 
 Found = TypeVar("Found")
+Make = Callable[..., str]
+FOREVER = ("sleep", "1000")
 
 
 class DockerDaemon(NamedTuple):
@@ -54,6 +58,23 @@ def docker_daemon() -> Iterator[DockerDaemon]:
     finally:
         made.daemon.stop(remove_data=True)
         shutil.rmtree(state_dir, ignore_errors=True)
+
+
+def making(engine: ContainerEngine, image: str) -> Iterator[Make]:
+    """For a fixture: a function that creates a container in its sandbox and returns its id; all go at the end."""
+    made: list[str] = []
+
+    def create(**fields: Any) -> str:
+        container_id = str(uuid.uuid4())
+        made.append(container_id)
+        engine.ensure_sandbox(container_id)
+        engine.create(ContainerSpec(**{"id": container_id, "image": image, "command": FOREVER, **fields}))
+        return container_id
+
+    yield create
+    for container_id in made:
+        engine.remove(container_id, force=True)
+        engine.remove_sandbox(container_id)
 
 
 def busybox_archive(name: str) -> io.BytesIO:

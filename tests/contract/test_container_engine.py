@@ -14,32 +14,17 @@ from typing import Any, cast
 
 import pytest
 from tests.contract.conftest import IMAGE
-from tests.engine_fixture import busybox_archive, wait_until
+from tests.engine_fixture import FOREVER, Make, busybox_archive, making, wait_until
 
 from stackyard.host.containers import ContainerEngine
 from stackyard.host.errors import ConflictError, NotFoundError, SpecError
 from stackyard.host.specs import BindMount, ContainerObservation, ContainerSpec, EngineEvent, HealthCheck
 
-Make = Callable[..., str]
-FOREVER = ("sleep", "1000")
-
 
 @pytest.fixture
 def make(engine: ContainerEngine) -> Iterator[Make]:
     """Create a container in a sandbox of its own, and return its id; all are removed afterwards."""
-    made: list[str] = []
-
-    def create(**fields: Any) -> str:
-        container_id = str(uuid.uuid4())
-        made.append(container_id)
-        engine.ensure_sandbox(container_id)
-        engine.create(ContainerSpec(**{"id": container_id, "image": IMAGE, "command": FOREVER, **fields}))
-        return container_id
-
-    yield create
-    for container_id in made:
-        engine.remove(container_id, force=True)
-        engine.remove_sandbox(container_id)
+    yield from making(engine, IMAGE)
 
 
 def observed(engine: ContainerEngine, container_id: str) -> ContainerObservation:

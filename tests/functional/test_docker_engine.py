@@ -8,12 +8,11 @@ import shutil
 import signal
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tests.engine_fixture import DockerDaemon, busybox_archive, docker_daemon, wait_until
+from tests.engine_fixture import FOREVER, DockerDaemon, Make, busybox_archive, docker_daemon, making, wait_until
 
 from stackyard.host.containers import namespaces
 from stackyard.host.containers.docker import DockerEngine
@@ -27,9 +26,7 @@ __all__ = ["docker_daemon"]
 pytestmark = [pytest.mark.docker, pytest.mark.root]
 
 IMAGE = "functional/busybox:1"
-FOREVER = ("sleep", "1000")
 CAP_SYS_ADMIN = 21
-Make = Callable[..., str]
 
 
 @pytest.fixture(scope="module", params=["runtime", "pause"])
@@ -45,19 +42,7 @@ def engine(request: pytest.FixtureRequest, docker_daemon: DockerDaemon) -> Itera
 @pytest.fixture
 def make(engine: DockerEngine) -> Iterator[Make]:
     """Create a container in its sandbox; removed afterwards."""
-    made: list[str] = []
-
-    def create(**fields: Any) -> str:
-        container_id = str(uuid.uuid4())
-        made.append(container_id)
-        engine.ensure_sandbox(container_id)
-        engine.create(ContainerSpec(**{"id": container_id, "image": IMAGE, "command": FOREVER, **fields}))
-        return container_id
-
-    yield create
-    for container_id in made:
-        engine.remove(container_id, force=True)
-        engine.remove_sandbox(container_id)
+    yield from making(engine, IMAGE)
 
 
 def pid_of(engine: DockerEngine, container_id: str) -> int:

@@ -17,8 +17,6 @@ from stackyard.cli.state import chosen
 from stackyard.server import LaunchOrder, Ready, load_settings, serve
 from stackyard.state import StateDirectory, StateError
 
-START_SECONDS = 60
-
 
 @click.command()
 @state_dir_option
