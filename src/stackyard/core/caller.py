@@ -17,7 +17,11 @@ class AccessRule(msgspec.Struct, frozen=True):
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
-    """A user with a scope: a project, a domain, the system, or none. `roles` are lower-case names."""
+    """A user with a scope: a project, a domain, the system, or none. `roles` are lower-case names.
+
+    `delegation` is what the token acts through, if not by the user's own right: "application_credential", "trust" or
+    "access_token"; `unrestricted` whether such a token may make further credentials, trusts and the like.
+    """
 
     user_id: str
     user_name: str = ""
@@ -29,7 +33,12 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     system_scope: str | None = None
     roles: frozenset[str] = frozenset()
     audit_id: str = ""
+    delegation: str | None = None
+    unrestricted: bool = True
     application_credential_id: str | None = None
+    trust_id: str | None = None
+    trustor_id: str | None = None
+    trustee_id: str | None = None
     access_rules: tuple[AccessRule, ...] | None = None
 
     @property
@@ -51,6 +60,9 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
             "roles": sorted(self.roles),
             "is_admin": self.is_admin,
             "is_admin_project": True,
+            "trust_id": self.trust_id,
+            "trustor_id": self.trustor_id,
+            "trustee_id": self.trustee_id,
         }
 
 

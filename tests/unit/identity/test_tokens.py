@@ -26,7 +26,9 @@ _tokens = st.builds(
     issued_at=_moments,
     expires_at=_moments,
     audit_ids=st.lists(st.builds(new_audit_id), min_size=1, max_size=2).map(tuple),
-    application_credential_id=_ids | st.none(),
+    delegation=st.sampled_from(payload.DELEGATIONS),
+    delegation_id=_ids | st.just(""),
+    federation=st.none() | st.builds(payload.Federation, _ids, _ids, st.lists(_ids).map(tuple)),
 )
 
 

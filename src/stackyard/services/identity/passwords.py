@@ -102,3 +102,8 @@ _pool = _Pool()
 async def in_pool(function: Callable[..., T], *args: object) -> T:
     """Run one of the functions above from the event loop; ServiceUnavailable when too many wait already."""
     return await _pool.run(function, *args)
+
+
+async def is_right(stored: str | None, given: str) -> bool:
+    """Verify a password or secret in the pool; what is longer than any that could be stored is cut before."""
+    return await in_pool(verify_password, stored, given[:MAX_LENGTH])

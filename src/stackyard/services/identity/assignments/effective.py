@@ -32,14 +32,19 @@ def ancestors(tx: Transaction, project: Row[Any]) -> list[Row[Any]]:
     return found
 
 
-def roles_of_user(tx: Transaction, user_id: str, kind: str, target: Row[Any] | None) -> list[Row[Any]]:
-    """The role rows of a user on a project or domain (its row), or the system (None), as a token lists them."""
+def roles_of_user(
+    tx: Transaction, user_id: str, kind: str, target: Row[Any] | None, further_groups: Iterable[str] = ()
+) -> list[Row[Any]]:
+    """The role rows of a user on a project or domain (its row), or the system (None), as a token lists them.
+
+    `further_groups` are groups that the user counts as a member of beside those that are stored.
+    """
     above = [row.id for row in ancestors(tx, target)] if kind == tables.PROJECT and target is not None else []
     found = tx.all(
         tables.OF_ACTORS_AT,
         {
             "user_id": user_id,
-            "groups": group_ids(tx, user_id),
+            "groups": [*group_ids(tx, user_id), *further_groups],
             "kind": kind,
             "id": tables.ALL if target is None else target.id,
             "above": above,

@@ -46,6 +46,18 @@ class CredentialMethod(OpenBody):
     user: UserReference | UnsetType = UNSET
 
 
+class TotpUser(UserReference):
+    """A user with the passcode of now."""
+
+    passcode: str = ""
+
+
+class TotpMethod(OpenBody):
+    """Sign in with a time-based one-time passcode (RFC 6238)."""
+
+    user: TotpUser
+
+
 class Identity(OpenBody):
     """Who it is, by which methods."""
 
@@ -53,6 +65,11 @@ class Identity(OpenBody):
     password: PasswordMethod | UnsetType = UNSET
     token: TokenMethod | UnsetType = UNSET
     application_credential: CredentialMethod | UnsetType = UNSET
+    totp: TotpMethod | UnsetType = UNSET
+    oauth1: dict[str, object] | UnsetType = UNSET
+    mapped: TokenMethod | UnsetType = UNSET
+    saml2: TokenMethod | UnsetType = UNSET
+    openid: TokenMethod | UnsetType = UNSET
 
 
 class ProjectReference(OpenBody):

@@ -11,20 +11,45 @@ from typing import Any
 import msgspec
 from cryptography.fernet import InvalidToken, MultiFernet
 
-METHODS = ("password", "token", "application_credential")
+METHODS = (
+    "password",
+    "token",
+    "application_credential",
+    "totp",
+    "oauth1",
+    "mapped",
+    "saml2",
+    "openid",
+    "external",
+    "ec2credential",
+)
 """Authentication methods by bit; new ones are appended."""
 
 UNSCOPED, PROJECT, DOMAIN, SYSTEM = range(4)
-_VERSION = 1
+
+APPLICATION_CREDENTIAL, TRUST, ACCESS_TOKEN = "application_credential", "trust", "access_token"
+DELEGATIONS = ("", APPLICATION_CREDENTIAL, TRUST, ACCESS_TOKEN)
+"""What a token may act through, by number; new ones are appended."""
+
+_VERSION = 2
 _HEX = re.compile(r"[0-9a-f]{32}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+
+
+class Federation(msgspec.Struct, frozen=True, array_like=True):
+    """Where a federated user signed in, and the groups that the mapping put the user into for this token's life."""
+
+    identity_provider_id: str
+    protocol_id: str
+    group_ids: tuple[str, ...] = ()
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
     """A token's own facts. `scope_id` is a project or domain id, empty for the system and unscoped ones.
 
     `audit_ids` are the token's own and, when it was got with another token, that of the first in the chain.
+    `delegation` is one of DELEGATIONS, empty for a token that acts by its user's own right, and `delegation_id` which.
     """
 
     user_id: str
@@ -34,7 +59,9 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     issued_at: datetime
     expires_at: datetime
     audit_ids: tuple[str, ...]
-    application_credential_id: str | None = None
+    delegation: str = ""
+    delegation_id: str = ""
+    federation: Federation | None = None
 
     @property
     def chain_id(self) -> str:
@@ -51,7 +78,9 @@ class _Packed(msgspec.Struct, array_like=True):
     issued: int
     expires: int
     audit_ids: list[bytes]
-    credential_id: Any
+    delegation: int = 0
+    delegation_id: Any = ""
+    federation: Federation | None = None
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -74,7 +103,9 @@ def seal(cipher: MultiFernet, token: Token) -> str:
         issued=(token.issued_at - _EPOCH) // _MICROSECOND,
         expires=(token.expires_at - _EPOCH) // _MICROSECOND,
         audit_ids=[base64.urlsafe_b64decode(audit_id + "==") for audit_id in token.audit_ids],
-        credential_id=_shrink(token.application_credential_id or ""),
+        delegation=DELEGATIONS.index(token.delegation),
+        delegation_id=_shrink(token.delegation_id),
+        federation=token.federation,
     )
     return cipher.encrypt(_encode(packed)).decode().rstrip("=")
 
@@ -96,7 +127,9 @@ def unseal(cipher: MultiFernet, text: str) -> Token | None:
         issued_at=_EPOCH + packed.issued * _MICROSECOND,
         expires_at=_EPOCH + packed.expires * _MICROSECOND,
         audit_ids=tuple(base64.urlsafe_b64encode(raw).rstrip(b"=").decode() for raw in packed.audit_ids),
-        application_credential_id=_grow(packed.credential_id) or None,
+        delegation=DELEGATIONS[packed.delegation],
+        delegation_id=_grow(packed.delegation_id),
+        federation=packed.federation,
     )
 
 

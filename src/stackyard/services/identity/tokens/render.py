@@ -55,22 +55,10 @@ def _body(tx: Transaction, session: Session, root_url: str, with_catalog: bool) 
         if with_catalog:
             project_id = None if session.project is None else session.project.id
             body["catalog"] = catalog(tx, root_url, project_id, user.id)
-    if session.credential is not None:
-        body["application_credential"] = _credential(session)
+    if session.delegation is not None:
+        body |= session.delegation.body
     return {"token": body}
 
 
 def _reference(row: Any) -> dict[str, str]:
     return {"id": row.id, "name": row.name}
-
-
-def _credential(session: Session) -> dict[str, Any]:
-    row = session.credential
-    assert row is not None  # noqa: S101 (the caller has looked)
-    body = {"id": row.id, "name": row.name, "restricted": not row.unrestricted}
-    if session.access_rules is not None:
-        body["access_rules"] = [
-            {"id": rule.id, "service": rule.service, "method": rule.method, "path": rule.path}
-            for rule in session.access_rules
-        ]
-    return body

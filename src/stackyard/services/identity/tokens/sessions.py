@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.engine import Row
 
-from stackyard.core.caller import AccessRule, Caller
+from stackyard.core.caller import Caller
 from stackyard.core.db import Transaction
 from stackyard.core.errors import Unauthorized
 from stackyard.services.identity import fernet, generation
-from stackyard.services.identity.application_credentials import tables as credential_tables
+from stackyard.services.identity.application_credentials import delegation as application_credential
 from stackyard.services.identity.assignments import effective
 from stackyard.services.identity.assignments import tables as assignment_tables
 from stackyard.services.identity.projects import tables as project_tables
 from stackyard.services.identity.tokens import payload, revocations
+from stackyard.services.identity.tokens.delegation import Delegation
 from stackyard.services.identity.tokens.payload import Token
 from stackyard.services.identity.users import tables as user_tables
 
 REFUSED = "The request you have made requires authentication."
+
+FIND_DELEGATION: Mapping[str, Callable[[Transaction, str], Delegation | None]] = {
+    payload.APPLICATION_CREDENTIAL: application_credential.find,
+}
+"""By kind, what finds a delegation by its id, and None for one that is gone, expired or used up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +41,7 @@ class Session:
     project_domain: Row[Any] | None
     domain: Row[Any] | None
     roles: tuple[tuple[str, str], ...]
-    credential: Row[Any] | None
-    access_rules: tuple[Row[Any], ...] | None
+    delegation: Delegation | None
     caller: Caller
 
     @property
@@ -66,16 +72,14 @@ def find_session(tx: Transaction, text: str, window: timedelta = timedelta()) ->
 
 def open_session(tx: Transaction, token: Token) -> Session:
     """Look up what a token stands for; raises Unauthorized when some of it is gone, disabled or revoked."""
-    user = tx.first(user_tables.BY_ID, {"id": token.user_id})
-    if user is None or not user.enabled:
-        raise Unauthorized(REFUSED, kind="UserGone")
+    user = enabled_user(tx, token.user_id)
     user_domain = enabled_project(tx, user.domain_id)
     project, project_domain, domain = _scope(tx, token)
     domain_ids = {row.id for row in (user_domain, project_domain, domain) if row is not None}
     if revocations.is_revoked(tx, token, project.id if project is not None else None, sorted(domain_ids)):
         raise Unauthorized(REFUSED, kind="TokenRevoked")
-    credential, rules = _credential(tx, token)
-    roles = _roles(tx, token, project, domain, credential)
+    delegation = _delegation(tx, token)
+    roles = _roles(tx, token, project, domain, delegation)
     if token.scope != payload.UNSCOPED and not roles:
         raise Unauthorized(REFUSED, kind="NoRoles")
     return Session(
@@ -86,10 +90,18 @@ def open_session(tx: Transaction, token: Token) -> Session:
         project_domain=project_domain,
         domain=domain,
         roles=roles,
-        credential=credential,
-        access_rules=rules,
-        caller=_caller(token, user, project, roles, rules),
+        delegation=delegation,
+        caller=_caller(token, user, project, roles, delegation),
     )
+
+
+def enabled_user(tx: Transaction, user_id: str) -> Row[Any]:
+    """A user's row; raises Unauthorized unless the user exists and is enabled, and the user's domain too."""
+    user = tx.first(user_tables.BY_ID, {"id": user_id})
+    if user is None or not user.enabled:
+        raise Unauthorized(REFUSED, kind="UserGone")
+    enabled_project(tx, user.domain_id)
+    return user
 
 
 def enabled_project(tx: Transaction, project_id: str) -> Row[Any]:
@@ -112,18 +124,19 @@ def _scope(tx: Transaction, token: Token) -> tuple[Row[Any] | None, Row[Any] | N
     return None, None, None
 
 
-def _credential(tx: Transaction, token: Token) -> tuple[Row[Any] | None, tuple[Row[Any], ...] | None]:
-    if token.application_credential_id is None:
-        return None, None
-    row = tx.first(credential_tables.BY_ID, {"id": token.application_credential_id})
-    if row is None or (row.expires_at is not None and row.expires_at <= tx.now):
-        raise Unauthorized(REFUSED, kind="CredentialGone")
-    rules = tuple(tx.all(credential_tables.RULES, {"id": row.id})) if row.has_access_rules else None
-    return row, rules
+def _delegation(tx: Transaction, token: Token) -> Delegation | None:
+    if not token.delegation:
+        return None
+    found = FIND_DELEGATION[token.delegation](tx, token.delegation_id)
+    if found is None:
+        raise Unauthorized(REFUSED, kind="DelegationGone")
+    for user_id in (found.grantor_id, *found.user_ids):
+        enabled_user(tx, user_id)
+    return found
 
 
 def _roles(
-    tx: Transaction, token: Token, project: Row[Any] | None, domain: Row[Any] | None, credential: Row[Any] | None
+    tx: Transaction, token: Token, project: Row[Any] | None, domain: Row[Any] | None, delegation: Delegation | None
 ) -> tuple[tuple[str, str], ...]:
     if token.scope == payload.UNSCOPED:
         return ()
@@ -132,13 +145,14 @@ def _roles(
         payload.DOMAIN: assignment_tables.DOMAIN,
         payload.SYSTEM: assignment_tables.SYSTEM,
     }[token.scope]
-    rows = effective.roles_of_user(tx, token.user_id, kind, domain if project is None else project)
-    if credential is not None:
-        given = [row.role_id for row in tx.all(credential_tables.ROLE_IDS, {"id": credential.id})]
-        kept = {row.id for row in effective.roles_in_tokens(tx, given)}
-        # Every role that the credential was made with must still be the user's, else it is worth nothing.
-        if not set(given) <= {row.id for row in rows}:
+    actor_id = token.user_id if delegation is None else delegation.grantor_id
+    groups = () if token.federation is None else token.federation.group_ids
+    rows = effective.roles_of_user(tx, actor_id, kind, domain if project is None else project, groups)
+    if delegation is not None:
+        # Every role that is lent must still be the grantor's, else the delegation is worth nothing.
+        if not delegation.role_ids <= {row.id for row in rows}:
             return ()
+        kept = {row.id for row in effective.roles_in_tokens(tx, delegation.role_ids)}
         rows = [row for row in rows if row.id in kept]
     return tuple((row.id, row.name) for row in rows)
 
@@ -148,8 +162,9 @@ def _caller(
     user: Row[Any],
     project: Row[Any] | None,
     roles: tuple[tuple[str, str], ...],
-    rules: tuple[Row[Any], ...] | None,
+    delegation: Delegation | None,
 ) -> Caller:
+    further = {} if delegation is None else dict(delegation.caller)
     return Caller(
         user_id=user.id,
         user_name=user.name,
@@ -161,6 +176,8 @@ def _caller(
         system_scope="all" if token.scope == payload.SYSTEM else None,
         roles=frozenset(name.lower() for _, name in roles),
         audit_id=token.audit_ids[0],
-        application_credential_id=token.application_credential_id,
-        access_rules=None if rules is None else tuple(AccessRule(r.service, r.method, r.path) for r in rules),
+        delegation=token.delegation or None,
+        unrestricted=delegation is None or delegation.unrestricted,
+        access_rules=None if delegation is None else delegation.access_rules,
+        **further,
     )

@@ -1,0 +1,140 @@
+"""From proven evidence to a token: for which user and scope, until when, and its text and body."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from msgspec import UNSET, UnsetType
+from sqlalchemy.engine import Row
+
+from stackyard.core.call import Call, Reply
+from stackyard.core.db import Transaction
+from stackyard.core.errors import Unauthorized
+from stackyard.services.identity import fernet, generation
+from stackyard.services.identity.assignments import effective
+from stackyard.services.identity.assignments import tables as assignment_tables
+from stackyard.services.identity.projects import tables as project_tables
+from stackyard.services.identity.tokens import payload
+from stackyard.services.identity.tokens.bodies import ProjectReference, Scope
+from stackyard.services.identity.tokens.evidence import Evidence, find_domain
+from stackyard.services.identity.tokens.payload import Token
+from stackyard.services.identity.tokens.render import new_token_bytes
+from stackyard.services.identity.tokens.sessions import REFUSED, Session, open_session
+from stackyard.services.identity.users import tables as user_tables
+
+AskedScope = Scope | str | UnsetType
+
+
+def issue(tx: Transaction, call: Call, evidence: Evidence, asked: AskedScope = UNSET) -> Reply:
+    """The answer with a new token; raises Unauthorized when the evidence or the scope is not good."""
+    text, session = new_token(tx, call, evidence, asked)
+    body = new_token_bytes(tx, session, call.root_url, with_catalog=call.query.get("nocatalog") is None)
+    return Reply(body, status=201, headers={"X-Subject-Token": text, "Vary": "X-Auth-Token"})
+
+
+def new_token(tx: Transaction, call: Call, evidence: Evidence, asked: AskedScope = UNSET) -> tuple[str, Session]:
+    """A new token's text, and what it stands for; raises Unauthorized when the evidence or the scope is not good."""
+    user = _proven_user(tx, evidence)
+    scope, scope_id = _scope(tx, asked, evidence, user)
+    expires_at = (tx.now + timedelta(seconds=call.runtime.settings.token.lifetime)).replace(microsecond=0)
+    if evidence.expires_at is not None:
+        expires_at = min(expires_at, evidence.expires_at)
+    chain = () if evidence.session is None else (evidence.session.token.chain_id,)
+    delegation = evidence.delegation
+    token = Token(
+        user_id=user.id,
+        methods=tuple(evidence.methods),
+        scope=scope,
+        scope_id=scope_id,
+        issued_at=tx.now,
+        expires_at=expires_at,
+        audit_ids=(payload.new_audit_id(), *chain),
+        delegation="" if delegation is None else delegation.kind,
+        delegation_id="" if delegation is None else delegation.id,
+        federation=evidence.federation,
+    )
+    if expires_at <= tx.now:
+        raise Unauthorized(REFUSED)
+    session = open_session(tx, token)
+    at = generation.current(tx)
+    text = payload.seal(fernet.cipher(tx, at), token)
+    generation.memory(tx).put(at, text, session)
+    return text, session
+
+
+def _proven_user(tx: Transaction, evidence: Evidence) -> Row[Any]:
+    """The user as of now; what changed while the secrets were verified is seen here."""
+    if not evidence.believable or evidence.user is None:
+        raise Unauthorized(REFUSED)
+    user = tx.first(user_tables.BY_ID, {"id": evidence.user.id})
+    if user is None or not user.enabled or user.password_hash != evidence.user.password_hash:
+        raise Unauthorized(REFUSED)
+    expires = user.password_expires_at
+    if not _enough_methods(user.options, set(evidence.methods)):
+        raise Unauthorized(f"Additional authentications steps required for user: {user.id}.")
+    if "password" in evidence.methods and evidence.session is None and expires is not None and expires <= tx.now:
+        raise Unauthorized(f"The password is expired and needs to be changed for user: {user.id}.")
+    return user
+
+
+def _enough_methods(options: dict[str, Any], methods: set[str]) -> bool:
+    """Whether one of the user's multi-factor rules is met, if he has any."""
+    rules = [set(rule) for rule in options.get("multi_factor_auth_rules", []) if rule]
+    if not rules or options.get("multi_factor_auth_enabled") is False:
+        return True
+    return any(rule <= methods for rule in rules)
+
+
+def _scope(tx: Transaction, asked: AskedScope, evidence: Evidence, user: Row[Any]) -> tuple[int, str]:
+    if evidence.delegation is not None:
+        return payload.PROJECT, str(evidence.delegation.project_id)
+    if asked is UNSET:
+        return _default_scope(tx, user)
+    if isinstance(asked, str) or asked.unscoped is not UNSET:
+        if asked != "unscoped" and isinstance(asked, str):
+            raise Unauthorized(REFUSED)
+        return payload.UNSCOPED, ""
+    if asked.system is not UNSET:
+        return payload.SYSTEM, ""
+    if asked.domain is not UNSET:
+        domain = find_domain(tx, asked.domain)
+        return payload.DOMAIN, _id_of(domain)
+    if asked.project is not UNSET:
+        return payload.PROJECT, _id_of(_find_project(tx, asked.project))
+    raise Unauthorized(_unknown_trust(asked))
+
+
+def _unknown_trust(asked: Scope) -> str:
+    trust = asked.trust
+    return f"Could not find trust: {trust.get('id')}." if isinstance(trust, dict) else REFUSED
+
+
+def _find_project(tx: Transaction, reference: ProjectReference) -> Row[Any] | None:
+    if reference.name is UNSET:
+        return tx.first(project_tables.BY_ID, {"id": reference.id})
+    if reference.domain is UNSET:
+        return None
+    domain = find_domain(tx, reference.domain)
+    if domain is None:
+        return None
+    return tx.first(project_tables.BY_NAME, {"domain_id": domain.id, "name": reference.name})
+
+
+def _id_of(row: Row[Any] | None) -> str:
+    if row is None:
+        raise Unauthorized(REFUSED)
+    return str(row.id)
+
+
+def _default_scope(tx: Transaction, user: Row[Any]) -> tuple[int, str]:
+    """The user's default project where that is still one he can work in, else none: never a refusal."""
+    project = tx.first(project_tables.BY_ID, {"id": user.default_project_id}) if user.default_project_id else None
+    if project is None or not project.enabled:
+        return payload.UNSCOPED, ""
+    domain = tx.first(project_tables.BY_ID, {"id": project.domain_id})
+    if domain is None or not domain.enabled:
+        return payload.UNSCOPED, ""
+    if not effective.roles_of_user(tx, user.id, assignment_tables.PROJECT, project):
+        return payload.UNSCOPED, ""
+    return payload.PROJECT, str(project.id)
