@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy.engine import Row
 
 from stackyard.core.db import Transaction
-from stackyard.services.identity.assignments import effective as effective_roles
-from stackyard.services.identity.assignments import reach, tables
+from stackyard.services.identity.assignments import selection, tables
+from stackyard.services.identity.assignments.selection import Selection, Wanted
 from stackyard.services.identity.roles import tables as role_tables
-from stackyard.services.identity.users.tables import members
-
-_MEMBERS = sa.select(members.c.group_id, members.c.user_id).order_by(members.c.user_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +41,38 @@ class Assignment:
         return self.inherited or self.above is not None
 
 
-def effective(tx: Transaction, given: Iterable[Assignment]) -> list[Assignment]:
-    """The assignments of users at single targets that those given come to."""
-    users: dict[str, list[str]] = {}
-    for row in tx.all(_MEMBERS):
-        users.setdefault(row.group_id, []).append(row.user_id)
-    below: dict[str, set[str]] = {}
+def given(tx: Transaction, wanted: Wanted) -> list[Assignment]:
+    """The assignments that were given, as far as they are wanted."""
+    return [Assignment.of(row) for row in selection.as_given(wanted).rows(tx)]
+
+
+def effective(tx: Transaction, wanted: Wanted) -> list[Assignment]:
+    """The assignments of users at single targets that those given come to, as far as they are wanted."""
+    sources = selection.leading_to(tx, wanted)
+    rows = sources.rows(tx)
+    by_group = any(row.actor_kind == tables.GROUP for row in rows)
+    users = sources.members(tx, wanted.user_id) if by_group else {}
+    below = _below(tx, wanted, sources) if any(row.inherited for row in rows) else {}
     found: dict[Assignment, None] = {}
-    for item in given:
-        for by_user in _by_user(item, users):
-            for by_target in _by_target(tx, by_user, below):
+    for row in rows:
+        for by_user in _by_user(Assignment.of(row), users):
+            for by_target in _by_target(by_user, below):
                 found[by_target] = None
-    return _by_role(tx, found)
+    return _by_role(tx, found, wanted.role_id)
 
 
-def _by_user(item: Assignment, users: dict[str, list[str]]) -> Iterator[Assignment]:
+def _below(tx: Transaction, wanted: Wanted, sources: Selection) -> Mapping[str, Sequence[str]]:
+    """Project or domain -> the projects below it that are wanted."""
+    if wanted.branch is None:
+        return sources.below(tx)
+    found: dict[str, list[str]] = {}
+    for project_id in sorted(wanted.branch.projects):
+        for head in wanted.branch.heads(project_id):
+            found.setdefault(head, []).append(project_id)
+    return found
+
+
+def _by_user(item: Assignment, users: Mapping[str, Sequence[str]]) -> Iterator[Assignment]:
     if item.actor_kind == tables.USER:
         yield item
         return
@@ -67,27 +80,46 @@ def _by_user(item: Assignment, users: dict[str, list[str]]) -> Iterator[Assignme
         yield replace(item, actor_kind=tables.USER, actor_id=user_id, group_id=item.actor_id)
 
 
-def _by_target(tx: Transaction, item: Assignment, below: dict[str, set[str]]) -> Iterator[Assignment]:
+def _by_target(item: Assignment, below: Mapping[str, Sequence[str]]) -> Iterator[Assignment]:
     if not item.inherited:
         yield item
         return
-    if item.target_id not in below:
-        below[item.target_id] = reach.below(tx, {item.target_id})
-    for project_id in sorted(below[item.target_id]):
-        above = (item.target_kind, item.target_id)
+    above = (item.target_kind, item.target_id)
+    for project_id in below.get(item.target_id, ()):
         yield replace(item, target_kind=tables.PROJECT, target_id=project_id, inherited=False, above=above)
 
 
-def _by_role(tx: Transaction, items: Iterable[Assignment]) -> list[Assignment]:
-    """With what each role implies; without roles of domains, which are not in tokens."""
+def _by_role(tx: Transaction, items: Iterable[Assignment], role_id: str | None) -> list[Assignment]:
+    """With what each role implies, once for each role that implies it directly; without roles of domains, which are
+    not in tokens.
+    """
     items = list(items)
-    implied = {role_id: effective_roles.expand(tx, [role_id]) for role_id in {item.role_id for item in items}}
-    wanted = {role_id for roles in implied.values() for role_id in roles}
+    implied = _implied(tx, {item.role_id for item in items})
+    wanted = {role for pairs in implied.values() for role, _ in pairs}
     rows = tx.all(role_tables.BY_IDS, {"ids": sorted(wanted)}) if wanted else []
-    in_tokens = {row.id for row in rows if row.domain_id == role_tables.GLOBAL}
+    shown = {row.id for row in rows if row.domain_id == role_tables.GLOBAL and role_id in (None, row.id)}
     found: dict[Assignment, None] = {}
     for item in items:
-        for role_id, prior in implied[item.role_id].items():
-            if role_id in in_tokens:
-                found[replace(item, role_id=role_id, prior_role_id=prior)] = None
+        for role, prior in implied[item.role_id]:
+            if role in shown:
+                found[replace(item, role_id=role, prior_role_id=prior)] = None
     return list(found)
+
+
+def _implied(tx: Transaction, role_ids: set[str]) -> dict[str, list[tuple[str, str | None]]]:
+    """Role -> itself and each rule that it reaches, as (implied role, the role that implies it)."""
+    rules: dict[str, list[str]] = {}
+    for rule in tx.all(role_tables.IMPLICATIONS) if role_ids else ():
+        rules.setdefault(rule.prior_id, []).append(rule.implied_id)
+    found: dict[str, list[tuple[str, str | None]]] = {}
+    for role_id in role_ids:
+        pairs: dict[tuple[str, str | None], None] = {(role_id, None): None}
+        waiting = [role_id]
+        while waiting:
+            prior = waiting.pop()
+            for implied_id in rules.get(prior, ()):
+                if (implied_id, prior) not in pairs:
+                    pairs[(implied_id, prior)] = None
+                    waiting.append(implied_id)
+        found[role_id] = list(pairs)
+    return found

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from stackyard.core.call import Call
 from stackyard.core.db import Transaction
-from stackyard.core.errors import BadRequest
-from stackyard.services.identity.assignments import expansion, tables
+from stackyard.core.errors import BadRequest, NotFound
+from stackyard.services.identity.assignments import effective, expansion, tables
 from stackyard.services.identity.assignments.expansion import Assignment
 from stackyard.services.identity.assignments.names import Names
+from stackyard.services.identity.assignments.selection import Branch, Wanted
 from stackyard.services.identity.projects import tables as project_tables
 from stackyard.services.identity.projects import tree
 
@@ -30,14 +32,9 @@ def list_(tx: Transaction, call: Call) -> dict[str, Any]:
     _check(call)
     if _asked(call, "include_subtree"):
         call.require("identity:list_role_assignments_for_tree", call.target)
-    found = [Assignment.of(row) for row in tx.all(tables.EVERY)]
-    if _asked(call, "effective"):
-        found = expansion.effective(tx, found)
-    projects = _projects(tx, call)
-    found = [item for item in found if _wanted(call, item, projects)]
-    if call.caller.domain_id:
-        found = [item for item in found if _domain_of(tx, item) == call.caller.domain_id]
-    names = Names(tx) if _asked(call, "include_names") else None
+    wanted = _wanted(tx, call)
+    found = expansion.effective(tx, wanted) if _asked(call, "effective") else expansion.given(tx, wanted)
+    names = Names(tx, (pair for item in found for pair in _referred(item))) if _asked(call, "include_names") else None
     return {
         "role_assignments": [_view(call, item, names) for item in found],
         "links": {"self": call.url("/v3/role_assignments"), "previous": None, "next": None},
@@ -62,40 +59,47 @@ def _check(call: Call) -> None:
     if _asked(call, "effective"):
         if get("group.id"):
             raise BadRequest("Combining effective and group filter will always result in an empty list.")
-        if get(_INHERITED_TO) and get("scope.domain.id"):
+        if get(_INHERITED_TO) == "projects" and get("scope.domain.id"):
             raise BadRequest("Combining effective, domain and inherited filters will always result in an empty list.")
     if _asked(call, "include_subtree") and not get("scope.project.id"):
         raise BadRequest("scope.project.id must be specified if include_subtree is also specified")
 
 
-def _projects(tx: Transaction, call: Call) -> set[str] | None:
-    project_id = call.query.get("scope.project.id")
-    if not project_id:
-        return None
-    below = tree.subtree(tx, project_id) if _asked(call, "include_subtree") else []
-    return {project_id, *(row.id for row in below)}
-
-
-def _wanted(call: Call, item: Assignment, projects: set[str] | None) -> bool:
+def _wanted(tx: Transaction, call: Call) -> Wanted:
+    """What the query asks for; like Keystone, a system other than `all` and an empty value narrow nothing."""
     get = call.query.get
     inherited = get(_INHERITED_TO)
-    user_id, group_id, role_id, domain_id = get("user.id"), get("group.id"), get("role.id"), get("scope.domain.id")
-    return (
-        (not user_id or (item.actor_kind == tables.USER and item.actor_id == user_id))
-        and (not group_id or (item.actor_kind == tables.GROUP and item.actor_id == group_id))
-        and (not role_id or item.role_id == role_id)
-        and (not domain_id or (item.target_kind == tables.DOMAIN and item.target_id == domain_id))
-        and (projects is None or (item.target_kind == tables.PROJECT and item.target_id in projects))
-        and (not get("scope.system") or item.target_kind == tables.SYSTEM)
-        and (inherited is None or item.comes_by_inheritance == (inherited == "projects"))
+    return Wanted(
+        user_id=get("user.id") or None,
+        group_id=get("group.id") or None,
+        role_id=get("role.id") or None,
+        domain_id=get("scope.domain.id") or None,
+        system=get("scope.system") == "all",
+        branch=_branch(tx, call),
+        inherited=None if inherited is None else inherited == "projects",
+        within=call.caller.domain_id,
     )
 
 
-def _domain_of(tx: Transaction, item: Assignment) -> str | None:
-    if item.target_kind == tables.DOMAIN:
-        return item.target_id
-    row = tx.first(project_tables.BY_ID, {"id": item.target_id}) if item.target_kind == tables.PROJECT else None
-    return None if row is None else str(row.domain_id or row.id)
+def _branch(tx: Transaction, call: Call) -> Branch | None:
+    project_id = call.query.get("scope.project.id")
+    if not project_id:
+        return None
+    project = tx.first(project_tables.BY_ID, {"id": project_id})
+    if project is None:
+        if _asked(call, "include_subtree") or _asked(call, "effective"):
+            raise NotFound(f"Could not find project: {project_id}.")
+        return Branch({project_id: None}, {})
+    below = tree.subtree(tx, project_id) if _asked(call, "include_subtree") else []
+    above = effective.ancestors(tx, project)
+    return Branch({row.id: row.parent_id for row in [project, *below]}, {row.id: row.parent_id for row in above})
+
+
+def _referred(item: Assignment) -> Iterator[tuple[str, str]]:
+    yield item.actor_kind, item.actor_id
+    yield "role", item.role_id
+    if item.target_kind != tables.SYSTEM:
+        yield item.target_kind, item.target_id
 
 
 def _view(call: Call, item: Assignment, names: Names | None) -> dict[str, Any]:

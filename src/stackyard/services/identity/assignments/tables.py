@@ -64,10 +64,3 @@ OF_ONE = sa.select(assignments).where(
     assignments.c.target_id == bindparam("target_id"),
     assignments.c.inherited == bindparam("inherited", type_=sa.Boolean),
 )
-EVERY = sa.select(assignments).order_by(
-    assignments.c.target_kind,
-    assignments.c.target_id,
-    assignments.c.actor_kind,
-    assignments.c.actor_id,
-    assignments.c.role_id,
-)
