@@ -8,73 +8,20 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import Field, dataclass, field, fields, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import Field, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, get_type_hints
+
+from stackyard.core.config_checks import at_least, between, cidr, one_of, ports, regex, setting
 
 PREFIX = "STACKYARD_"
 NOT_SETTINGS = frozenset({"STACKYARD_CONFIG", "STACKYARD_STATE_DIR", "STACKYARD_PASSWORD"})
 """Variables of the command line, not of this module: they are also options of `stackyard`."""
 
-Check = Callable[[Any], str | None]
-"""Says what a value of the right type must be when it is not ("between 1 and 65535"), else None."""
-
 
 class ConfigError(ValueError):
     """Settings that cannot be used; one line for each thing wrong, with file or variable, key, and what is expected."""
-
-
-def between(low: float, high: float) -> Check:
-    """A number from `low` to `high`, both included."""
-    return lambda value: None if low <= value <= high else f"between {low} and {high}"
-
-
-def at_least(low: float) -> Check:
-    """A number not below `low`."""
-    return lambda value: None if value >= low else f"at least {low}"
-
-
-def one_of(*choices: str) -> Check:
-    """One of these texts."""
-    return lambda value: None if value in choices else f"one of {', '.join(choices)}"
-
-
-def regex(value: str) -> str | None:
-    """A regular expression, or nothing."""
-    import re
-
-    try:
-        re.compile(value)
-    except re.error as error:
-        return f"a regular expression ({error})"
-    return None
-
-
-def ports(value: tuple[int, ...]) -> str | None:
-    """A list of TCP or UDP ports."""
-    return None if all(1 <= port <= 65535 for port in value) else "a list of ports between 1 and 65535"
-
-
-def cidr(version: int) -> Check:
-    """A network of this IP version in CIDR notation, no host bits set."""
-
-    def check(value: str) -> str | None:
-        import ipaddress
-
-        try:
-            if ipaddress.ip_network(value).version == version:
-                return None
-        except ValueError:
-            pass
-        return f"an IPv{version} network such as {'10.0.0.0/24' if version == 4 else 'fd00:1:2::/64'}"
-
-    return check
-
-
-def setting(default: Any, help_text: str, check: Check | None = None, *, secret: bool = False) -> Any:
-    """Declare one setting. A secret one is left out of every repr, list and error message."""
-    return field(default=default, repr=not secret, metadata={"help": help_text, "check": check, "secret": secret})
 
 
 @dataclass(frozen=True, slots=True)
