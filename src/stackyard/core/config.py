@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from stackyard.core.config_checks import at_least, between, cidr, one_of, ports, regex, setting
+from stackyard.core.config_image import Image
+from stackyard.core.config_values import NAMES, converted, from_text
 
 PREFIX = "STACKYARD_"
 NOT_SETTINGS = frozenset({"STACKYARD_CONFIG", "STACKYARD_STATE_DIR", "STACKYARD_PASSWORD"})
@@ -106,6 +108,43 @@ class Password:
 
 
 @dataclass(frozen=True, slots=True)
+class Credential:
+    """Credentials beside passwords: EC2 keys, one-time-passcode seeds, certificates."""
+
+    key_file: str = setting(
+        "",
+        "File whose content (32 characters or more) locks the keys that credentials are encrypted with; empty: one "
+        "that is made in the state directory.",
+    )
+    user_limit: int = setting(-1, "How many credentials a user may have; -1: any number.", at_least(-1))
+    signature_lifetime: int = setting(
+        900, "Seconds that a signed EC2 or S3 request is good for, before and after its own time.", at_least(1)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Trusts, by which a user lends roles to another."""
+
+    max_redelegation_count: int = setting(3, "How many times a trust may be handed on at most.", at_least(0))
+
+
+@dataclass(frozen=True, slots=True)
+class OAuth1:
+    """OAuth 1.0a consumers and their tokens."""
+
+    request_token_duration: int = setting(28800, "Seconds to authorise a request token in; 0: any time.", at_least(0))
+    access_token_duration: int = setting(86400, "Seconds that an access token lives; 0: for ever.", at_least(0))
+
+
+@dataclass(frozen=True, slots=True)
+class Ldap:
+    """Domains whose users are in an LDAP directory; how to reach each is in the domain's own configuration."""
+
+    refresh: int = setting(60, "Seconds between two looks at a whole directory.", between(1, 86400))
+
+
+@dataclass(frozen=True, slots=True)
 class Engine:
     """The container engine of this machine."""
 
@@ -175,8 +214,13 @@ class Settings:
     database: Database = Database()
     token: Token = Token()
     password: Password = Password()
+    credential: Credential = Credential()
+    trust: Trust = Trust()
+    oauth1: OAuth1 = OAuth1()
+    ldap: Ldap = Ldap()
     engine: Engine = Engine()
     network: Network = Network()
+    image: Image = Image()  # noqa: RUF009  frozen
     log: Log = Log()
     reconcile: Reconcile = Reconcile()
     quota: Quota = Quota()
@@ -228,7 +272,7 @@ def describe() -> list[SettingInfo]:
     """Every setting there is, in the order of its declaration."""
     return [
         SettingInfo(
-            f"{section}.{known.name}", _NAMES[_types(section)[known.name]], known.default, known.metadata["help"]
+            f"{section}.{known.name}", NAMES[_types(section)[known.name]], known.default, known.metadata["help"]
         )
         for section, known in _declared()
     ]
@@ -291,7 +335,7 @@ def _read_environment(environ: Mapping[str, str], values: dict[str, dict[str, ob
                 problems.append(f"environment: there is no setting {variable}{_near(variable, list(known))}")
             continue
         section, key = known[variable]
-        _take(f"environment: {variable}", section, key, _from_text(text, _types(section)[key]), (values, problems))
+        _take(f"environment: {variable}", section, key, from_text(text, _types(section)[key]), (values, problems))
 
 
 def _meant(variable: str, sections: Iterable[str], known: Iterable[str]) -> bool:
@@ -315,45 +359,14 @@ def _take(
         problems.append(f"{where}: there is no such key{_near(key, list(known))}")
         return
     wanted, metadata = _types(section)[key], known[key].metadata
-    converted = _converted(value, wanted)
+    read = converted(value, wanted)
     shown = "" if metadata["secret"] else f", not {value!r}"
-    if converted is None:
-        problems.append(f"{where}: must be {_NAMES[wanted]}{shown}")
-    elif metadata["check"] and (expected := metadata["check"](converted)):
+    if read is None:
+        problems.append(f"{where}: must be {NAMES[wanted]}{shown}")
+    elif metadata["check"] and (expected := metadata["check"](read)):
         problems.append(f"{where}: must be {expected}{shown}")
     else:
-        values[section][key] = converted
-
-
-_NAMES: dict[object, str] = {
-    str: "a text",
-    int: "a whole number",
-    bool: "true or false",
-    tuple[int, ...]: "a list of whole numbers",
-}
-_BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
-
-
-def _converted(value: object, wanted: object) -> object:
-    """The value as the wanted type, or None. No guessing: "1" is no number, and true is none either."""
-    if wanted == tuple[int, ...]:
-        fits = isinstance(value, list) and all(isinstance(item, int) and not isinstance(item, bool) for item in value)
-        return tuple(value) if fits and isinstance(value, list) else None
-    return value if type(value) is wanted else None
-
-
-def _from_text(text: str, wanted: object) -> object:
-    """What a variable's text says, read as the wanted type; the text itself when it does not say such a thing."""
-    try:
-        if wanted is bool:
-            return _BOOLEANS[text.strip().lower()]
-        if wanted is int:
-            return int(text)
-        if wanted == tuple[int, ...]:
-            return [int(item) for item in text.split(",") if item.strip()]
-    except (KeyError, ValueError):
-        return text
-    return text
+        values[section][key] = read
 
 
 def _declared() -> list[tuple[str, Field[Any]]]:
