@@ -11,13 +11,14 @@ at REPEATABLE READ, which gives each transaction one view of the state, as SQLit
 from __future__ import annotations
 
 import random
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 import msgspec
 import sqlalchemy as sa
@@ -42,6 +43,9 @@ metadata = sa.MetaData(
     }
 )
 """Every service declares its tables here."""
+
+CHANGED_WITH = "stackyard.generation"
+"""In a table's `info`: the generation that changes whenever the table does (see core/generation.py)."""
 
 ATTEMPTS = 20
 FREE_ATTEMPTS = 2
@@ -89,10 +93,17 @@ def _read_text(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
+class Bumped(Protocol):
+    """What is told once by each transaction that changes a table of its own."""
+
+    def bump(self, tx: Transaction) -> None:
+        """The transaction changes something."""
+
+
 class Transaction:
     """One transaction: what a transaction function reads and writes through."""
 
-    __slots__ = ("_after_commit", "connection", "database", "name", "now")
+    __slots__ = ("_after_commit", "_bumped", "connection", "database", "name", "now")
 
     def __init__(self, name: str, connection: Connection, database: Database) -> None:
         self.name = name
@@ -101,27 +112,49 @@ class Transaction:
         self.now: datetime = database.clock.now()
         """One moment for all that the transaction writes."""
         self._after_commit: list[Callable[[], object]] = []
+        self._bumped: list[Bumped] = []
 
     def execute(self, statement: sa.Executable, parameters: Parameters | None = None) -> CursorResult[Any]:
         """Run a statement; the result's rowcount says how many rows it changed."""
+        if statement.is_dml:
+            self._bump(cast("sa.Table", cast("sa.UpdateBase", statement).table))
         return self.connection.execute(statement, parameters)
+
+    def _bump(self, table: sa.Table) -> None:
+        generation: Bumped | None = table.info.get(CHANGED_WITH)
+        if generation is not None and generation not in self._bumped:
+            self._bumped.append(generation)
+            generation.bump(self)
 
     def all(self, statement: sa.Executable, parameters: Parameters | None = None) -> Sequence[Row[Any]]:
         """All rows."""
-        return self.connection.execute(statement, parameters).all()
+        return self.execute(statement, parameters).all()
 
     def first(self, statement: sa.Executable, parameters: Parameters | None = None) -> Row[Any] | None:
         """The first row, or None."""
-        return self.connection.execute(statement, parameters).first()
+        return self.execute(statement, parameters).first()
 
     def scalar(self, statement: sa.Executable, parameters: Parameters | None = None) -> Any:
         """The first column of the first row, or None."""
-        return self.connection.execute(statement, parameters).scalar()
+        return self.execute(statement, parameters).scalar()
+
+    def peek(self, text: str) -> Any:
+        """The first column of the first row of a constant query, or None: the shortest way, for what every call asks.
+
+        A local file is read past SQLAlchemy, whose handling of a result costs ten times what this read does; when that
+        fails, SQLAlchemy reads again and raises what can be told apart.
+        """
+        if self.database.is_sqlite:
+            raw: Any = self.connection.connection.dbapi_connection
+            with suppress(sqlite3.Error):
+                row = raw.execute(text).fetchone()
+                return None if row is None else row[0]
+        return self.connection.exec_driver_sql(text).scalar()
 
     def insert_once(self, statement: sa.Insert, parameters: Mapping[str, Any]) -> None:
         """Insert a row that an update has just not found; when another transaction inserts it meanwhile, run again."""
         try:
-            self.connection.execute(statement, parameters)
+            self.execute(statement, parameters)
         except IntegrityError as error:
             raise TryAgain(str(error.orig)) from error
 
@@ -137,8 +170,13 @@ class Transaction:
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """A part that may fail (by an IntegrityError, say) without losing the whole transaction."""
-        with self.connection.begin_nested():
-            yield
+        bumped = list(self._bumped)
+        try:
+            with self.connection.begin_nested():
+                yield
+        except BaseException:
+            self._bumped = bumped  # what the part had bumped was rolled back with it
+            raise
 
 
 class Database:

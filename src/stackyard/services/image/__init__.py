@@ -1,7 +1,7 @@
 """Images (Glance v2): what containers and machines are started from, kept as checked files.
 
 Start reading at ROUTES. `images.py` is the noun; `patch.py` changes one; `upload.py` and `download.py` stream data;
-`store.py` keeps it on disk; `formats.py` and `archives.py` look at what it is; `memberships.py` shares; `imports.py`
+`store.py` keeps it on disk; `formats/` looks at what it is; `memberships.py` shares; `imports.py`
 stages and imports; `metadefs/` defines metadata; `reconcile.py` keeps rows and files in agreement; `api.py` is the door
 for other services.
 """
@@ -14,6 +14,7 @@ from stackyard.services.image import (
     download,
     images,
     imports,
+    listing,
     memberships,
     patch,
     schemas,
@@ -37,7 +38,7 @@ def _image(method: str, path: str, operation: object, rule: str, **options: obje
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/", discovery.versions, PUBLIC),
     Route("GET", "/versions", discovery.explicit_versions, PUBLIC),
-    Route("GET", "/v2/images", images.list_, "get_images"),
+    Route("GET", "/v2/images", listing.list_, "get_images"),
     Route("POST", "/v2/images", images.create, "add_image", status=201, body=dict, target=images.load_new),
     Route("DELETE", "/v2/images", images.nameless, "delete_image"),
     _image("GET", _IMAGE, images.show, "get_image"),

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
-from urllib.parse import urlencode
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
@@ -15,7 +14,7 @@ from stackyard.core.caller import Caller
 from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest, Conflict, Forbidden, NotFound, OverQuota, TooLarge
 from stackyard.core.runtime import Runtime
-from stackyard.services.image import bodies, listing, tables
+from stackyard.services.image import bodies, tables
 from stackyard.services.image.tables import members
 from stackyard.services.image.views import STORE, image_view
 
@@ -145,21 +144,6 @@ def require_visibility(call: Call, visibility: str, target: Mapping[str, Any]) -
         call.require("publicize_image", target)
     elif visibility == "community":
         call.require("communitize_image", target)
-
-
-def list_(tx: Transaction, call: Call) -> dict[str, Any]:
-    """The images that the caller may see, narrowed and ordered as the query asks."""
-    if call.request.scope["path"].endswith("/"):
-        nameless(tx, call)
-    page = listing.page(tx, call)
-    allows, credentials = call.runtime.policies.allows, call.credentials
-    views = [image_view(row) for row in page.rows if allows("get_image", credentials, cast("Any", row._mapping))]
-    pairs = [(name, value) for name, value in call.query.pairs() if name != "marker"]
-    first = "/v2/images" + (f"?{urlencode(pairs)}" if pairs else "")
-    body = {"images": views, "first": first, "schema": "/v2/schemas/images"}
-    if page.marker is not None:
-        body["next"] = f"/v2/images?{urlencode([*pairs, ('marker', page.marker)])}"
-    return body
 
 
 def nameless(tx: Transaction, call: Call) -> None:

@@ -1,7 +1,8 @@
-"""Which images a list shows: what the caller may see, narrowed by Glance's filters, in Glance's order.
+"""The list of images: what the caller may see, narrowed by Glance's filters, in Glance's order.
 
 Every filter becomes a clause with bound values; a combination of filters is one scope of the kernel's Listing, so its
-statement is built once and reused.
+statement is built once and reused. Clients ask for the same list again and again, so its encoded body is remembered,
+by caller and query, for as long as no image, tag, property or member changes.
 """
 
 from __future__ import annotations
@@ -9,19 +10,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.sql.elements import ColumnElement
 
-from stackyard.core.call import Call, Query
+from stackyard.core.call import Call, Query, Reply
 from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest
 from stackyard.core.paging import Listing, Page, Scope
 from stackyard.services.image.bodies import VISIBILITIES
-from stackyard.services.image.tables import PROPERTY, TAG, images, members, words
+from stackyard.services.image.images import nameless
+from stackyard.services.image.tables import IMAGES, PROPERTY, TAG, images, members, words
+from stackyard.services.image.views import image_view
 
 Clause = ColumnElement[bool]
 
@@ -30,6 +34,8 @@ LARGEST_PAGE = 1000
 _LARGEST_INTEGER = 2**63 - 1
 _MOST_FILTERS = 64
 _SCOPES_KEPT = 512
+_REMEMBERED_BYTES = 64 * 1024
+"""Larger bodies are made anew each time, so that what is remembered stays small."""
 
 _SORT_KEYS = ("name", "status", "container_format", "disk_format", "size", "id", "created_at", "updated_at")
 _NOT_FILTERS = frozenset({"limit", "marker", "sort", "sort_key", "sort_dir", "member_status", "visibility"})
@@ -116,6 +122,36 @@ class _Filters:
                 _clauses.clear()
             clause = _clauses[shape] = sa.and_(*(make() for make in self.makers))
         return Scope(shape, clause, self.values)
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def list_(tx: Transaction, call: Call) -> Reply:
+    """The images that the caller may see, narrowed and ordered as the query asks."""
+    scope = call.request.scope
+    if scope["path"].endswith("/"):
+        nameless(tx, call)
+    at, memory = IMAGES.current(tx), IMAGES.memory(tx)
+    key = (call.caller, scope["query_string"])
+    body: bytes | None = memory.get(at, key)
+    if body is None:
+        body = _encode(_document(tx, call))
+        if len(body) <= _REMEMBERED_BYTES:
+            memory.put(at, key, body)
+    return Reply(body)
+
+
+def _document(tx: Transaction, call: Call) -> dict[str, Any]:
+    found = page(tx, call)
+    allows, credentials = call.runtime.policies.allows, call.credentials
+    views = [image_view(row) for row in found.rows if allows("get_image", credentials, cast("Any", row._mapping))]
+    pairs = [(name, value) for name, value in call.query.pairs() if name != "marker"]
+    first = "/v2/images" + (f"?{urlencode(pairs)}" if pairs else "")
+    body = {"images": views, "first": first, "schema": "/v2/schemas/images"}
+    if found.marker is not None:
+        body["next"] = f"/v2/images?{urlencode([*pairs, ('marker', found.marker)])}"
+    return body
 
 
 def page(tx: Transaction, call: Call) -> Page:

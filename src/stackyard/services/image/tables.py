@@ -9,6 +9,10 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from stackyard.core.db import Moment, Transaction, metadata
+from stackyard.core.generation import Generation
+
+IMAGES = Generation("image", size=256)
+"""The generation of all tables that a list of images is made from."""
 
 images = sa.Table(
     "images",
@@ -35,6 +39,7 @@ images = sa.Table(
     sa.Column("upload", sa.String(32), nullable=True),
     sa.Column("created_at", Moment, nullable=False, index=True),
     sa.Column("updated_at", Moment, nullable=False),
+    info=IMAGES.info,
 )
 
 # Tags and properties once more, one a row, for lists to be narrowed by; the image's own columns are what is shown.
@@ -45,6 +50,7 @@ words = sa.Table(
     sa.Column("kind", sa.String(8), primary_key=True),
     sa.Column("name", sa.String(255), primary_key=True),
     sa.Column("value", sa.Text, nullable=False),
+    info=IMAGES.info,
 )
 
 members = sa.Table(
@@ -56,6 +62,7 @@ members = sa.Table(
     sa.Column("created_at", Moment, nullable=False),
     sa.Column("updated_at", Moment, nullable=False),
     sa.Index("ix_image_members_member", "member_id", "status"),
+    info=IMAGES.info,
 )
 
 tasks = sa.Table(
