@@ -55,7 +55,7 @@ POLICIES: tuple[Rule, ...] = (
     Rule("get_members", _ADMIN_OR_READER_OR_SHARED, "List the projects that an image is shared with."),
     Rule("modify_member", f"{_ADMIN} or (role:member and {_IMAGE_MEMBER})", "Accept or reject a shared image."),
     Rule("tasks_api_access", _ADMIN, "Use the tasks API."),
-    Rule("stores_info_detail", _ADMIN, "See how the stores are configured."),
+    Rule("stores_info_detail", f"{_ADMIN} or role:service", "See how the stores are configured."),
     Rule("get_metadef_namespaces", _ADMIN_OR_READER, "List the namespaces of metadata definitions that one may see."),
     *(
         Rule(f"get_metadef_{name}", _NAMESPACE_READER, f"See {words} of metadata definitions.")

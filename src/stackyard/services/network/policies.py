@@ -100,7 +100,8 @@ _PORTS = (
         "binding:host_id",
         "binding:profile",
     ),
-    *_attributes(_any(_ADMIN, _MEMBER, _NET_MEMBER), "port", "create update delete", "tags"),
+    *_attributes(_any(_ADMIN, _MEMBER), "port", "create update", "tags"),
+    *_attributes(_any(_ADMIN, _MEMBER, _NET_MEMBER), "port", "delete", "tags"),
     *_attributes(_any(_ADMIN, _READER, _NET_READER), "port", "get", "tags"),
 )
 
