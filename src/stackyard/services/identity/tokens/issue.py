@@ -15,27 +15,38 @@ from stackyard.services.identity import fernet, generation
 from stackyard.services.identity.assignments import effective
 from stackyard.services.identity.assignments import tables as assignment_tables
 from stackyard.services.identity.projects import tables as project_tables
-from stackyard.services.identity.tokens import payload
+from stackyard.services.identity.tokens import mfa, payload, receipts
 from stackyard.services.identity.tokens.bodies import ProjectReference, Scope
 from stackyard.services.identity.tokens.evidence import Evidence, find_domain
+from stackyard.services.identity.tokens.methods import METHODS
 from stackyard.services.identity.tokens.payload import Token
 from stackyard.services.identity.tokens.render import new_token_bytes
-from stackyard.services.identity.tokens.sessions import REFUSED, Session, open_session
-from stackyard.services.identity.users import tables as user_tables
+from stackyard.services.identity.tokens.sessions import REFUSED, Session, enabled_user, open_session
+from stackyard.services.identity.users import activity, password_rules
 
 AskedScope = Scope | str | UnsetType
 
 
 def issue(tx: Transaction, call: Call, evidence: Evidence, asked: AskedScope = UNSET) -> Reply:
-    """The answer with a new token; raises Unauthorized when the evidence or the scope is not good."""
+    """The answer with a new token, or with a receipt when the user's multi-factor rules want further methods.
+
+    Raises Unauthorized when the evidence or the scope is not good.
+    """
+    user = _proven_user(tx, call, evidence)
+    rules = mfa.rules_of(user.options, METHODS)
+    if not mfa.is_enough(rules, evidence.methods):
+        return receipts.issue(tx, call, user, evidence.methods, mfa.begun(rules, evidence.methods))
     text, session = new_token(tx, call, evidence, asked)
     body = new_token_bytes(tx, session, call.root_url, with_catalog=call.query.get("nocatalog") is None)
     return Reply(body, status=201, headers={"X-Subject-Token": text, "Vary": "X-Auth-Token"})
 
 
 def new_token(tx: Transaction, call: Call, evidence: Evidence, asked: AskedScope = UNSET) -> tuple[str, Session]:
-    """A new token's text, and what it stands for; raises Unauthorized when the evidence or the scope is not good."""
-    user = _proven_user(tx, evidence)
+    """A new token's text, and what it stands for, whatever the multi-factor rules say.
+
+    Raises Unauthorized when the evidence or the scope is not good.
+    """
+    user = _proven_user(tx, call, evidence)
     scope, scope_id = _scope(tx, asked, evidence, user)
     expires_at = (tx.now + timedelta(seconds=call.runtime.settings.token.lifetime)).replace(microsecond=0)
     if evidence.expires_at is not None:
@@ -63,27 +74,17 @@ def new_token(tx: Transaction, call: Call, evidence: Evidence, asked: AskedScope
     return text, session
 
 
-def _proven_user(tx: Transaction, evidence: Evidence) -> Row[Any]:
+def _proven_user(tx: Transaction, call: Call, evidence: Evidence) -> Row[Any]:
     """The user as of now; what changed while the secrets were verified is seen here."""
     if not evidence.believable or evidence.user is None:
         raise Unauthorized(REFUSED)
-    user = tx.first(user_tables.BY_ID, {"id": evidence.user.id})
-    if user is None or not user.enabled or user.password_hash != evidence.user.password_hash:
+    user = enabled_user(tx, evidence.user.id)
+    inactive = activity.is_inactive(tx, call.runtime.settings.password, user)
+    if user.password_hash != evidence.user.password_hash or inactive:
         raise Unauthorized(REFUSED)
-    expires = user.password_expires_at
-    if not _enough_methods(user.options, set(evidence.methods)):
-        raise Unauthorized(f"Additional authentications steps required for user: {user.id}.")
-    if "password" in evidence.methods and evidence.session is None and expires is not None and expires <= tx.now:
+    if any(proof.method == "password" for proof in evidence.proofs) and password_rules.is_expired(user, tx.now):
         raise Unauthorized(f"The password is expired and needs to be changed for user: {user.id}.")
     return user
-
-
-def _enough_methods(options: dict[str, Any], methods: set[str]) -> bool:
-    """Whether one of the user's multi-factor rules is met, if he has any."""
-    rules = [set(rule) for rule in options.get("multi_factor_auth_rules", []) if rule]
-    if not rules or options.get("multi_factor_auth_enabled") is False:
-        return True
-    return any(rule <= methods for rule in rules)
 
 
 def _scope(tx: Transaction, asked: AskedScope, evidence: Evidence, user: Row[Any]) -> tuple[int, str]:

@@ -1,15 +1,18 @@
-"""What is inside a token: as few bytes as can be, since every request carries them."""
+"""What is inside a token or a receipt: as few bytes as can be, since every request carries them."""
 
 from __future__ import annotations
 
 import base64
 import re
 import secrets
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from cryptography.fernet import InvalidToken, MultiFernet
+
+S = TypeVar("S")
 
 METHODS = (
     "password",
@@ -83,8 +86,26 @@ class _Packed(msgspec.Struct, array_like=True):
     federation: Federation | None = None
 
 
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """What a receipt says: which methods a user has signed in with so far."""
+
+    user_id: str
+    methods: tuple[str, ...]
+    issued_at: datetime
+    expires_at: datetime
+
+
+class _PackedReceipt(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    kind: Literal["receipt1"]
+    user_id: Any
+    methods: int
+    issued: int
+    expires: int
+
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Packed).decode
+_decode_receipt = msgspec.msgpack.Decoder(_PackedReceipt).decode
 
 
 def new_audit_id() -> str:
@@ -97,40 +118,90 @@ def seal(cipher: MultiFernet, token: Token) -> str:
     packed = _Packed(
         version=_VERSION,
         user_id=_shrink(token.user_id),
-        methods=sum(1 << METHODS.index(method) for method in token.methods),
+        methods=_bits(token.methods),
         scope=token.scope,
         scope_id=_shrink(token.scope_id),
-        issued=(token.issued_at - _EPOCH) // _MICROSECOND,
-        expires=(token.expires_at - _EPOCH) // _MICROSECOND,
+        issued=micros(token.issued_at),
+        expires=micros(token.expires_at),
         audit_ids=[base64.urlsafe_b64decode(audit_id + "==") for audit_id in token.audit_ids],
         delegation=DELEGATIONS.index(token.delegation),
         delegation_id=_shrink(token.delegation_id),
         federation=token.federation,
     )
-    return cipher.encrypt(_encode(packed)).decode().rstrip("=")
+    return _seal(cipher, packed)
 
 
 def unseal(cipher: MultiFernet, text: str) -> Token | None:
     """The token of a text; None when the text was not made by `seal` with one of these keys."""
-    try:
-        data = cipher.decrypt(text.encode("ascii") + b"=" * (-len(text) % 4))
-        packed = _decode(data)
-    except (InvalidToken, msgspec.MsgspecError, ValueError):
-        return None
-    if packed.version != _VERSION:
+    packed = _unseal(cipher, text, _decode)
+    if packed is None or packed.version != _VERSION:
         return None
     return Token(
         user_id=_grow(packed.user_id),
-        methods=tuple(name for bit, name in enumerate(METHODS) if packed.methods & (1 << bit)),
+        methods=_names(packed.methods),
         scope=packed.scope,
         scope_id=_grow(packed.scope_id),
-        issued_at=_EPOCH + packed.issued * _MICROSECOND,
-        expires_at=_EPOCH + packed.expires * _MICROSECOND,
+        issued_at=moment(packed.issued),
+        expires_at=moment(packed.expires),
         audit_ids=tuple(base64.urlsafe_b64encode(raw).rstrip(b"=").decode() for raw in packed.audit_ids),
         delegation=DELEGATIONS[packed.delegation],
         delegation_id=_grow(packed.delegation_id),
         federation=packed.federation,
     )
+
+
+def seal_receipt(cipher: MultiFernet, receipt: Receipt) -> str:
+    """The receipt's text."""
+    packed = _PackedReceipt(
+        kind="receipt1",
+        user_id=_shrink(receipt.user_id),
+        methods=_bits(receipt.methods),
+        issued=micros(receipt.issued_at),
+        expires=micros(receipt.expires_at),
+    )
+    return _seal(cipher, packed)
+
+
+def unseal_receipt(cipher: MultiFernet, text: str) -> Receipt | None:
+    """The receipt of a text; None when the text was not made by `seal_receipt` with one of these keys."""
+    packed = _unseal(cipher, text, _decode_receipt)
+    if packed is None:
+        return None
+    return Receipt(
+        user_id=_grow(packed.user_id),
+        methods=_names(packed.methods),
+        issued_at=moment(packed.issued),
+        expires_at=moment(packed.expires),
+    )
+
+
+def _seal(cipher: MultiFernet, packed: msgspec.Struct) -> str:
+    return cipher.encrypt(_encode(packed)).decode().rstrip("=")
+
+
+def _unseal(cipher: MultiFernet, text: str, decode: Callable[[bytes], S]) -> S | None:
+    try:
+        return decode(cipher.decrypt(text.encode("ascii") + b"=" * (-len(text) % 4)))
+    except (InvalidToken, msgspec.MsgspecError, ValueError):
+        return None
+
+
+def micros(at: datetime) -> int:
+    """Microseconds since 1970."""
+    return (at - _EPOCH) // _MICROSECOND
+
+
+def moment(count: int) -> datetime:
+    """The moment so many microseconds after 1970."""
+    return _EPOCH + count * _MICROSECOND
+
+
+def _bits(methods: tuple[str, ...]) -> int:
+    return sum(1 << METHODS.index(method) for method in methods)
+
+
+def _names(bits: int) -> tuple[str, ...]:
+    return tuple(name for bit, name in enumerate(METHODS) if bits & (1 << bit))
 
 
 def _shrink(text: str) -> str | bytes:

@@ -6,7 +6,7 @@ data changes. Events say what cannot be looked up: that a token was revoked, a p
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -55,6 +55,9 @@ _MATCHING = (
     )
     .limit(1)
 )
+_OF_USER = sa.select(revocations.c.id).where(
+    revocations.c.issued_before >= bindparam("issued_at", type_=Moment), revocations.c.user_id == bindparam("user_id")
+)
 
 
 def revoke(tx: Transaction, **what: Any) -> None:
@@ -77,3 +80,8 @@ def is_revoked(tx: Transaction, token: Token, project_id: str | None, domain_ids
         "domain_ids": domain_ids,
     }
     return tx.first(_MATCHING, values) is not None
+
+
+def is_revoked_of_user(tx: Transaction, user_id: str, issued_at: datetime) -> bool:
+    """Whether all that was issued to a user at that moment has been ended since."""
+    return tx.first(_OF_USER, {"user_id": user_id, "issued_at": issued_at}) is not None

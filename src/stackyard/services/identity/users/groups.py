@@ -59,7 +59,7 @@ def list_users(tx: Transaction, call: Call) -> dict[str, Any]:
     where = _IN_GROUP if own.where is None else sa.and_(_IN_GROUP, own.where)
     scope = Scope(f"in group {own.name}", where, {**own.parameters, "in_group": the(call, "group").id})
     page = USERS.page(tx, call.query, expiry.narrowed(scope, call))
-    return collection(call, "users", [views.view(call, row) for row in page.rows], page)
+    return collection(call, "users", views.views(tx, call, page.rows), page)
 
 
 def show(tx: Transaction, call: Call) -> dict[str, Any]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
+from sqlalchemy.engine import Row
 
-from stackyard.core import config
+from stackyard.core import config, timeline
 from stackyard.core.db import Moment, Transaction, metadata
 from stackyard.core.ids import new_hex
 
@@ -41,11 +43,14 @@ _KEEP = sa.insert(former)
 _DROP = sa.delete(former).where(former.c.id == bindparam("key"))
 
 
-def is_locked(tx: Transaction, rules: config.Password, user_id: str) -> bool:
-    """Whether an account is locked now."""
-    if rules.lockout_failure_attempts == 0:
+def is_locked(tx: Transaction, rules: config.Password, user: Row[Any]) -> bool:
+    """Whether a user's account is locked now."""
+    if rules.lockout_failure_attempts == 0 or user.options.get("ignore_lockout_failure_attempts"):
         return False
-    row = tx.first(_FAILURES, {"user": user_id})
+    return _is_locked(tx, rules, tx.first(_FAILURES, {"user": user.id}))
+
+
+def _is_locked(tx: Transaction, rules: config.Password, row: Row[Any] | None) -> bool:
     if row is None or row.attempts < rules.lockout_failure_attempts:
         return False
     return bool(row.last_at + timedelta(seconds=rules.lockout_duration) > tx.now)
@@ -54,11 +59,16 @@ def is_locked(tx: Transaction, rules: config.Password, user_id: str) -> bool:
 def count_failure(tx: Transaction, rules: config.Password, user_id: str) -> None:
     """Count a wrong password; while the account is locked nothing is counted, so that the lock ends."""
     row = tx.first(_FAILURES, {"user": user_id})
+    if _is_locked(tx, rules, row):
+        return
+    begun = row is not None and row.attempts < rules.lockout_failure_attempts
+    attempts = row.attempts + 1 if row is not None and begun else 1
     if row is None:
         tx.insert_once(_FIRST, {"user_id": user_id, "attempts": 1, "last_at": tx.now})
-    elif not is_locked(tx, rules, user_id):
-        was_locked = row.attempts >= rules.lockout_failure_attempts
-        tx.execute(_COUNT, {"user": user_id, "number": 1 if was_locked else row.attempts + 1, "now": tx.now})
+    else:
+        tx.execute(_COUNT, {"user": user_id, "number": attempts, "now": tx.now})
+    if attempts >= rules.lockout_failure_attempts:
+        timeline.record(tx, "user", user_id, "locked", f"{attempts} wrong passwords in a row")
 
 
 def has_failures(tx: Transaction, rules: config.Password, user_id: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import sqlalchemy as sa
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 from sqlalchemy import bindparam
 from sqlalchemy.engine import Row
 
@@ -21,7 +21,7 @@ from stackyard.services.identity.projects import tables as project_tables
 from stackyard.services.identity.projects import views as project_views
 from stackyard.services.identity.targets import default_domain, the
 from stackyard.services.identity.tokens import revocations
-from stackyard.services.identity.users import expiry, lockout, removal, tables, views
+from stackyard.services.identity.users import activity, expiry, lockout, password_rules, removal, tables, views
 from stackyard.services.identity.users.bodies import NewUser, UserChange
 from stackyard.services.identity.users.tables import users
 
@@ -42,19 +42,26 @@ _UPDATE = sa.update(users).where(users.c.id == bindparam("key"))
 def list_(tx: Transaction, call: Call) -> dict[str, Any]:
     """Users."""
     page = LISTING.page(tx, call.query, expiry.narrowed(in_callers_domain(call, users.c.domain_id), call))
-    return collection(call, "users", [views.view(call, row) for row in page.rows], page)
+    return collection(call, "users", views.views(tx, call, page.rows), page)
 
 
 def show(tx: Transaction, call: Call) -> dict[str, Any]:
     """One user."""
-    del tx
-    return {"user": views.view(call, the(call, "user"))}
+    return {"user": views.view(tx, call, the(call, "user"))}
+
+
+async def _hashed(call: Call, password: str | UnsetType | None) -> str | None:
+    """The hash of a password that an administrator sets; raises BadRequest for one that nobody may have."""
+    if not isinstance(password, str):
+        return None
+    password_rules.check_new(call.runtime.settings.password, password)
+    return await passwords.in_pool(passwords.hash_password, password)
 
 
 async def create(call: Call) -> dict[str, Any]:
     """Make a user."""
     asked, extra = attributes.read(call.body, NewUser, "user")
-    hashed = None if asked.password is None else await passwords.in_pool(passwords.hash_password, asked.password)
+    hashed = await _hashed(call, asked.password)
     return await call.write("create user", _create, call, asked, extra, hashed)
 
 
@@ -65,22 +72,22 @@ def _create(tx: Transaction, call: Call, asked: NewUser, extra: dict[str, Any], 
     name = asked.name.strip()
     _check_name_free(tx, domain_id, name)
     user_id = new_hex()
+    options = attributes.new_options(asked.options)
+    rules = call.runtime.settings.password
     values = {
         "id": user_id,
         "name": name,
         "domain_id": domain_id,
         "enabled": asked.enabled,
         "default_project_id": asked.default_project_id,
-        "password_hash": hashed,
-        "password_created_at": None if hashed is None else tx.now,
-        "password_expires_at": None,
-        "options": attributes.new_options(asked.options),
+        **password_rules.columns(rules, options, hashed, tx.now, chosen_by_user=False),
+        "options": options,
         "extra": extra,
         "created_at": tx.now,
     }
     tx.execute(tables.INSERT, values)
     changes.note(tx, call, "user", user_id)
-    return {"user": views.view(call, _read(tx, user_id))}
+    return {"user": views.view(tx, call, _read(tx, user_id))}
 
 
 def check_domain(tx: Transaction, domain_id: str) -> None:
@@ -117,9 +124,7 @@ async def update(call: Call) -> dict[str, Any]:
     asked, extra = attributes.changes(call.body, UserChange, "user", row.id)
     if asked.domain_id is not UNSET and asked.domain_id != row.domain_id:
         raise BadRequest("Cannot change Domain ID")
-    hashed = None
-    if isinstance(asked.password, str):
-        hashed = await passwords.in_pool(passwords.hash_password, asked.password)
+    hashed = await _hashed(call, asked.password)
     return await call.write("update user", _update, call, asked, extra, hashed)
 
 
@@ -130,23 +135,28 @@ def _update(
     name = row.name if asked.name is UNSET else asked.name.strip()
     if name != row.name:
         _check_name_free(tx, row.domain_id, name)
+    options = attributes.new_options(asked.options, row.options)
     values: dict[str, Any] = {
         "name": name,
         "enabled": row.enabled if asked.enabled is UNSET else asked.enabled,
-        "options": attributes.new_options(asked.options, row.options),
+        "options": options,
         "extra": attributes.merged(row.extra, extra),
     }
     if asked.default_project_id is not UNSET:
         _check_default_project(tx, asked.default_project_id)
         values["default_project_id"] = asked.default_project_id
     if asked.password is not UNSET:
-        lockout.keep_former(tx, call.runtime.settings.password, row.id, row.password_hash)
-        values |= {"password_hash": hashed, "password_created_at": tx.now, "password_expires_at": None}
+        rules = call.runtime.settings.password
+        lockout.keep_former(tx, rules, row.id, row.password_hash)
+        values |= password_rules.columns(rules, options, hashed, tx.now, chosen_by_user=False)
     tx.execute(_UPDATE.values(**values), {"key": row.id})
     if asked.password is not UNSET or (row.enabled and not values["enabled"]):
         revocations.revoke(tx, user_id=row.id)
+    if asked.enabled is True:
+        lockout.forget_failures(tx, row.id)
+        activity.note(tx, row.id)
     changes.note(tx, call, "user", row.id)
-    return {"user": views.view(call, _read(tx, row.id))}
+    return {"user": views.view(tx, call, _read(tx, row.id))}
 
 
 def delete(tx: Transaction, call: Call) -> None:

@@ -18,6 +18,7 @@ users = sa.Table(
     sa.Column("password_hash", sa.String(255), nullable=True),
     sa.Column("password_created_at", Moment, nullable=True),
     sa.Column("password_expires_at", Moment, nullable=True),
+    sa.Column("password_self_service", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("options", sa.JSON, nullable=False),
     sa.Column("extra", sa.JSON, nullable=False),
     sa.Column("created_at", Moment, nullable=False),

@@ -9,6 +9,7 @@ from msgspec import UNSET
 from stackyard.core.call import Call
 from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest, Unauthorized
+from stackyard.services.identity.tokens import receipts
 from stackyard.services.identity.tokens.bodies import Auth
 from stackyard.services.identity.tokens.evidence import Evidence, Method
 from stackyard.services.identity.tokens.methods import application_credential, password, token
@@ -52,4 +53,5 @@ def gather(tx: Transaction, call: Call, auth: Auth, evidence: Evidence) -> Evide
     gathered = Evidence(methods=list(evidence.methods), prepared=evidence.prepared)
     for name in evidence.methods:
         METHODS[name].gather(tx, call, auth, gathered)
+    receipts.take(tx, call, gathered)
     return gathered

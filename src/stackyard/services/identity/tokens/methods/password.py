@@ -37,5 +37,5 @@ def _look_at_lock(tx: Transaction, call: Call, user: Row[Any], evidence: Evidenc
         return
     evidence.counted = user.id
     evidence.has_failures = lockout.has_failures(tx, rules, user.id)
-    if lockout.is_locked(tx, rules, user.id):
+    if lockout.is_locked(tx, rules, user):
         evidence.believable = False
