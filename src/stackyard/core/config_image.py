@@ -89,8 +89,8 @@ class Image:
 
     stores: tuple[str, ...] = setting(
         ("file",),
-        "Where data is kept: texts 'ID type=file|s3|http key=value...'; of file: path; of s3: endpoint, bucket, region, "
-        "prefix; of all: weight (highest first), description. 'file' alone is the folder images of the state.",
+        "Where data is kept: texts 'ID type=file|s3|http key=value ...' with path for file; endpoint, bucket, region "
+        "and prefix for s3; weight (highest first) and description for all. 'file' is a folder in the state.",
         _stores,
     )
     default_store: str = setting("", "Id of the store that takes what names none; empty: the first that can.")
@@ -119,4 +119,19 @@ class Image:
     show_image_direct_url: bool = setting(default=False, help_text="Show the address of an image's data as direct_url.")
     do_secure_hash: bool = setting(
         default=True, help_text="Read and hash what is added as a location, rather than believe the client's digest."
+    )
+    disk_formats: tuple[str, ...] = setting(
+        ("ami", "ari", "aki", "vhd", "vhdx", "vmdk", "raw", "qcow2", "vdi", "iso", "ploop"),
+        "Disk formats that images may have; gpt and luks are known as well.",
+    )
+    container_formats: tuple[str, ...] = setting(
+        ("ami", "ari", "aki", "bare", "ovf", "ova", "docker", "compressed", "rootfs"),
+        "Container formats that images may have.",
+    )
+    require_format_match: bool = setting(
+        default=True, help_text="Refuse data that is not of its image's disk_format. What is unsafe is always refused."
+    )
+    unpacked_limit: int = setting(64 << 30, "Most bytes that packed data may unpack to.", at_least(1))
+    unpacked_ratio: int = setting(
+        250, "Most that packed data may grow by when it is unpacked, past 256 MiB.", between(1, 1_000_000)
     )

@@ -11,7 +11,7 @@ from stackyard.core.db import Transaction
 from stackyard.core.reconcile import DONE, Again, Outcome, Reconciler
 from stackyard.core.runtime import Runtime
 from stackyard.services.image import imports, store, tables
-from stackyard.services.image.formats import FormatRefused
+from stackyard.services.image.formats import FormatRefused, Rules
 from stackyard.services.image.images import KIND
 from stackyard.services.image.upload import active_columns, requeue
 from stackyard.services.image.views import STORE
@@ -88,7 +88,8 @@ class ImageReconciler:
             content = store.digest_file(path)
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             try:
-                inspected = store.inspect_file(fd, row.disk_format, row.container_format)
+                rules = Rules.of(runtime.settings.image)
+                inspected = store.inspect_file(fd, row.disk_format, row.container_format, rules)
             finally:
                 os.close(fd)
         except (FormatRefused, FileNotFoundError) as error:

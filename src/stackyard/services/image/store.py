@@ -21,15 +21,13 @@ from pathlib import Path
 
 from stackyard.core.errors import ApiError, TooLarge
 from stackyard.core.runtime import Runtime
-from stackyard.services.image.archives import check_container_image
-from stackyard.services.image.formats import HEAD_BYTES, Inspected, inspect_disk
+from stackyard.services.image.formats import FileSource, Inspected, Rules, inspect
 from stackyard.services.keys import STATE_DIR
 
 HASH_ALGORITHM = "sha512"
 BLOCK_BYTES = 4 << 20
 """How much of an upload is hashed and written at a time, and so roughly what it takes of memory."""
 
-_TAIL_BYTES = 512
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 hashers = ThreadPoolExecutor(4, thread_name_prefix="image-hash")
@@ -90,6 +88,7 @@ class Incoming:
             self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._digests = (hashlib.md5(usedforsecurity=False), hashlib.sha512())
+        self._rules = Rules.of(runtime.settings.image)
         self._published = False
         self._writing = threading.Lock()
         self.size = 0
@@ -145,7 +144,7 @@ class Incoming:
 
     def inspect(self, disk_format: str, container_format: str) -> Inspected:
         """Check the data against the declared formats; raises FormatRefused."""
-        return inspect_file(self._fd, disk_format, container_format)
+        return inspect_file(self._fd, disk_format, container_format, self._rules)
 
     def publish(self, target: Path) -> None:
         """Give the data its final name. The lock stays until `close`, so until what follows is written as well."""
@@ -159,17 +158,9 @@ def publish(path: Path, target: Path) -> None:
     _sync_directory(target.parent)
 
 
-def inspect_file(fd: int, disk_format: str, container_format: str) -> Inspected:
+def inspect_file(fd: int, disk_format: str, container_format: str, rules: Rules) -> Inspected:
     """Check an open file against the declared formats; raises FormatRefused."""
-    size = os.fstat(fd).st_size
-    if container_format == "docker":
-        with os.fdopen(os.dup(fd), "rb") as file:
-            check_container_image(file)
-        return Inspected("docker", None)
-    if container_format != "bare":
-        return Inspected(disk_format, None)
-    tail = os.pread(fd, _TAIL_BYTES, max(0, size - _TAIL_BYTES))
-    return inspect_disk(disk_format, os.pread(fd, HEAD_BYTES, 0), size, tail)
+    return inspect(FileSource(fd), disk_format, container_format, rules)
 
 
 def is_being_written(runtime: Runtime, image_id: str, token: str) -> bool:
