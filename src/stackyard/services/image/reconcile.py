@@ -13,6 +13,7 @@ from stackyard.core.runtime import Runtime
 from stackyard.services.image import imports, store, tables
 from stackyard.services.image.formats import FormatRefused, Rules
 from stackyard.services.image.images import KIND
+from stackyard.services.image.metadefs import catalogue
 from stackyard.services.image.upload import active_columns, requeue
 from stackyard.services.image.views import STORE
 
@@ -131,10 +132,14 @@ def reconcilers(runtime: Runtime) -> list[Reconciler]:
 
 
 def sweep(runtime: Runtime) -> None:
-    """At start: have every image looked at that was in the middle of something, and every file of no image."""
+    """At start: have every image looked at that was in the middle of something, and every file of no image.
+
+    A cloud that has never had it is given the standard catalogue of metadata definitions.
+    """
     found = {image_id for image_id, _ in store.stray(runtime)}
 
     def mark(tx: Transaction) -> None:
+        catalogue.load(tx)
         rows = tx.all(tables.STATUSES)
         settled = {row.id for row in rows if row.status in ("active", "deactivated")}
         unsettled = {row.id for row in rows if row.status in ("saving", "uploading", "importing")}
