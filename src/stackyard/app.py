@@ -84,6 +84,7 @@ class Cloud:
         self.runtime.provide(keys.NETWORK_DRIVER, host.network)
         self.runtime.provide(keys.STATE_DIR, host.state_dir)
         self.runtime.provide(keys.HOST_NAME, host.name)
+        identity_api.use_secret_file(database, host.state_dir, settings.credential.key_file)
         self.metrics = Metrics()
         self.dispatcher = Dispatcher(self.runtime, SERVICES)
         self.dispatcher.observe = self.metrics.request

@@ -13,6 +13,7 @@ from stackyard.services.identity.application_credentials import operations as ap
 from stackyard.services.identity.assignments import grants
 from stackyard.services.identity.assignments import listing as assignments
 from stackyard.services.identity.catalog import endpoints, regions, services
+from stackyard.services.identity.credentials import operations as credentials
 from stackyard.services.identity.faults import fault
 from stackyard.services.identity.policies import POLICIES
 from stackyard.services.identity.projects import operations as projects
@@ -177,6 +178,8 @@ _TABLE = (
     Route("GET", "/v3/endpoints/{endpoint_id}", endpoints.show, "identity:get_endpoint", **BY_PATH),
     Route("PATCH", "/v3/endpoints/{endpoint_id}", endpoints.update, "identity:update_endpoint", **_change("endpoint")),
     Route("DELETE", "/v3/endpoints/{endpoint_id}", endpoints.delete, "identity:delete_endpoint", **BY_PATH),
+    # Credentials of other kinds
+    *credentials.ROUTES,
     # Application credentials
     Route("GET", _CREDENTIALS, application_credentials.list_, "identity:list_application_credentials", **BY_PATH),
     Route(
@@ -224,6 +227,6 @@ SERVICE = Service(
     classic_port=5000,
     root_prefixes=("/v3",),
     routes=ROUTES,
-    policies=POLICIES,
+    policies=(*POLICIES, *credentials.POLICIES),
     fault=fault,
 )

@@ -10,6 +10,8 @@ from stackyard.core.caller import Caller
 from stackyard.core.db import Transaction
 from stackyard.services.identity.bootstrap import DEFAULT_DOMAIN, bootstrap
 from stackyard.services.identity.catalog.view import catalog
+from stackyard.services.identity.credentials.keys import rotate as rotate_credential_keys
+from stackyard.services.identity.credentials.secret_file import use as use_secret_file
 from stackyard.services.identity.fernet import rotate_keys
 from stackyard.services.identity.projects import tables as project_tables
 from stackyard.services.identity.tokens.sessions import find_session
@@ -24,7 +26,9 @@ __all__ = [
     "find_project_by_name",
     "find_user",
     "project_name",
+    "rotate_credential_keys",
     "rotate_keys",
+    "use_secret_file",
     "user_name",
 ]
 

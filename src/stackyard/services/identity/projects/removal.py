@@ -12,6 +12,7 @@ from stackyard.core.call import Call
 from stackyard.core.db import Transaction
 from stackyard.services.identity.application_credentials import tables as credential_tables
 from stackyard.services.identity.assignments import tables as assignment_tables
+from stackyard.services.identity.credentials import store as credentials
 from stackyard.services.identity.projects import tables, tree
 from stackyard.services.identity.roles import tables as role_tables
 from stackyard.services.identity.users import tables as user_tables
@@ -28,9 +29,10 @@ _ROLES = sa.delete(role_tables.roles).where(role_tables.roles.c.domain_id == bin
 
 
 def remove_project(tx: Transaction, call: Call, row: Row[Any]) -> None:
-    """A project with its assignments, application credentials, tags and quotas."""
+    """A project with its assignments, credentials, tags and quotas."""
     tx.execute(assignment_tables.DELETE_AT, {"kind": assignment_tables.PROJECT, "id": row.id})
     tx.execute(credential_tables.DELETE_AT_PROJECT, {"project_id": row.id})
+    credentials.remove_at_project(tx, row.id)
     tx.execute(_DEFAULT_NO_MORE, {"project": row.id})
     call.runtime.quotas.forget_project(tx, row.id)
     tx.execute(tables.DELETE, {"id": row.id})
