@@ -20,7 +20,7 @@ from typing import Any
 if __package__ in {None, ""}:
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import containers, creates, reads, startup
+from bench import containers, creates, reads, startup, transfers
 from bench.context import Context
 from bench.rows import Goal, Row, store, table
 
@@ -40,6 +40,8 @@ def groups() -> list[tuple[list[tuple[str, str, Goal]], Measure]]:
     for read in reads.READS:
         rows = [(name, "req/s", reads.GOAL) for name in reads.names(read)]
         listed.append((rows, lambda context, read=read: reads.measure(context, read)))  # type: ignore[misc]
+    rows = [(name, "MiB/s", transfers.GOAL) for name in (transfers.UPLOAD, transfers.DOWNLOAD)]
+    listed.append((rows, transfers.transfers))
     listed.append(([(creates.NETWORK, "ms", latency)], creates.network))
     listed.append(([(creates.PORT, "ms", latency)], creates.port))
     listed.append(([(containers.ONE, "ms", containers.GOAL)], containers.one))

@@ -34,6 +34,10 @@ class Session:
         self._http.headers["X-Auth-Token"] = answer.headers["X-Subject-Token"]
         self._http.headers["OpenStack-API-Version"] = "container 1.40"
 
+    def use(self, token: str) -> None:
+        """Go on with another token."""
+        self._http.headers["X-Auth-Token"] = token
+
     def send(self, method: str, path: str, body: object = None, **parameters: str) -> httpx2.Response:
         """The answer, whatever it is."""
         # Only what is given: parameters take the place of those in the path.
