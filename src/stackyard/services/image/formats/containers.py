@@ -20,6 +20,7 @@ _MOST_NAMES = 8 << 20
 """Characters of names that are remembered of one archive."""
 
 _LARGEST_DOCUMENT = 4 << 20
+_STEP = 1 << 20
 _HREF = re.compile(rb"""\bhref\s*=\s*["']([^"']*)["']""")
 _SQUASHFS = b"hsqs"
 _SQUASHFS_INODES = 20_000_000
@@ -85,7 +86,7 @@ def check_image(source: Source, rules: Rules) -> Inspected:
 
 def _unpacked_size(part: Part, rules: Rules, name: str) -> int:
     unpacked = packing.Unpacked(part, rules, name)
-    while unpacked.skip(1 << 20):
+    while unpacked.skip(_STEP):
         pass
     return unpacked.count
 
@@ -219,6 +220,8 @@ def check_rootfs(source: Source, rules: Rules) -> Inspected:
                 f"The root file system unpacks to more than is accepted ({rules.unpacked_bytes} bytes, and "
                 f"{_MOST_NAMES} characters of links' names)."
             )
+    while stream.skip(_STEP):
+        pass  # so that all of packed data is counted, and known to be whole
     return Inspected("rootfs", total)
 
 

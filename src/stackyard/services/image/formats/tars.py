@@ -108,7 +108,7 @@ class Tar:
     def _header(self) -> bytes | None:
         """The next header; None at the archive's end."""
         header = self._stream.read(BLOCK)
-        if header.count(0) == BLOCK or (not header and self._offset):
+        if self._offset and (not header or header.count(0) == BLOCK):
             return None
         if len(header) < BLOCK or not _checksum_holds(header):
             raise FormatRefused(f"The data is not a tar archive (at byte {self._offset}). Upload a tar archive.")
