@@ -33,7 +33,7 @@ _SECRET_TEXT = re.compile(
                 | (?:password|passwd|passphrase|secret|admin_?pass) ['"]? \s* [:=] \s*)
         (?: b?"(?:[^"\\]|\\.)*" | b?'(?:[^'\\]|\\.)*' | (?:(?:bearer|basic)\s+)? [^\s'",;&{}\[\]()]+ )
       | (?P<user> ://[^\s/:@]*: ) [^\s/@]+ (?=@)
-      | \b gAAAAA[\w-]{20,}=*""",
+      | \b gAAAAA[\w-]{20,}=* | \b eyJ[\w-]{10,}\.[\w-]+\.[\w-]+""",
     re.IGNORECASE | re.VERBOSE,
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")

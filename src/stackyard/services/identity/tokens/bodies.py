@@ -46,10 +46,10 @@ class CredentialMethod(OpenBody):
     user: UserReference | UnsetType = UNSET
 
 
-class TotpUser(UserReference):
+class TotpUser(UserReference, kw_only=True):
     """A user with the passcode of now."""
 
-    passcode: str = ""
+    passcode: str
 
 
 class TotpMethod(OpenBody):
@@ -104,11 +104,12 @@ class Auth(OpenBody):
 
     def check(self) -> None:
         """Raise InvalidField for what each field's type does not tell."""
-        password = self.identity.password
-        if password is not UNSET:
-            _named(password.user, "identity/password/user")
-            if password.user.domain is not UNSET:
-                _named(password.user.domain, "identity/password/user/domain")
+        for name in ("password", "totp"):
+            method: PasswordMethod | TotpMethod | UnsetType = getattr(self.identity, name)
+            if method is not UNSET:
+                _named(method.user, f"identity/{name}/user")
+                if method.user.domain is not UNSET:
+                    _named(method.user.domain, f"identity/{name}/user/domain")
         if not isinstance(self.scope, Scope):
             return
         given = [name for name in Scope.__struct_fields__ if getattr(self.scope, name) is not UNSET]

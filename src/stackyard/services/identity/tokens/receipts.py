@@ -29,7 +29,7 @@ def take(tx: Transaction, call: Call, evidence: Evidence) -> None:
     One that is forged, expired, of another user, or older than the user's password makes the evidence unbelievable.
     """
     text = call.request.headers.get(HEADER)
-    if text is None:
+    if not text:
         return
     receipt = payload.unseal_receipt(fernet.cipher(tx, generation.current(tx)), text)
     if receipt is None or not _is_good(tx, receipt, evidence):

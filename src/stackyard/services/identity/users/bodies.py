@@ -7,14 +7,18 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from stackyard.core.body import OpenBody
+from stackyard.core.body import Body, OpenBody
+from stackyard.core.errors import InvalidField
 from stackyard.services.identity.attributes import Identifier, Name64, Name255
 from stackyard.services.identity.passwords import MAX_LENGTH
 
 Password = Annotated[str, msgspec.Meta(max_length=MAX_LENGTH)]
 
 
-class UserOptions(OpenBody):
+Rule = Annotated[list[Annotated[str, msgspec.Meta(max_length=255)]], msgspec.Meta(min_length=1, max_length=16)]
+
+
+class UserOptions(Body):
     """Options of a user, by Keystone's names."""
 
     ignore_change_password_upon_first_use: bool | UnsetType | None = UNSET
@@ -23,7 +27,13 @@ class UserOptions(OpenBody):
     lock_password: bool | UnsetType | None = UNSET
     ignore_user_inactivity: bool | UnsetType | None = UNSET
     multi_factor_auth_enabled: bool | UnsetType | None = UNSET
-    multi_factor_auth_rules: list[list[str]] | UnsetType | None = UNSET
+    multi_factor_auth_rules: Annotated[list[Rule], msgspec.Meta(max_length=64)] | UnsetType | None = UNSET
+
+    def check(self) -> None:
+        """Raise InvalidField for rules that say something twice."""
+        rules = self.multi_factor_auth_rules or []
+        if any(len(set(rule)) < len(rule) or rules.count(rule) > 1 for rule in rules):
+            raise InvalidField("user.options.multi_factor_auth_rules", "no rule, and no method of one, may come twice.")
 
 
 class NewUser(OpenBody):

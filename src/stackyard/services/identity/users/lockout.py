@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
@@ -12,6 +12,10 @@ from sqlalchemy.engine import Row
 from stackyard.core import config, timeline
 from stackyard.core.db import Moment, Transaction, metadata
 from stackyard.core.ids import new_hex
+
+if TYPE_CHECKING:
+    from stackyard.core.call import Call
+    from stackyard.services.identity.tokens.evidence import Evidence
 
 failures = sa.Table(
     "identity_failed_sign_ins",
@@ -43,6 +47,16 @@ _KEEP = sa.insert(former)
 _DROP = sa.delete(former).where(former.c.id == bindparam("key"))
 
 
+def look_at(tx: Transaction, call: Call, user: Row[Any], evidence: Evidence) -> None:
+    """For a method whose secret can be guessed: have wrong guesses counted, and refuse while the account is locked."""
+    rules = call.runtime.settings.password
+    if rules.lockout_failure_attempts == 0 or user.options.get("ignore_lockout_failure_attempts"):
+        return
+    evidence.counted = user.id
+    evidence.has_failures = tx.first(_FAILURES, {"user": user.id}) is not None
+    evidence.believable &= not is_locked(tx, rules, user)
+
+
 def is_locked(tx: Transaction, rules: config.Password, user: Row[Any]) -> bool:
     """Whether a user's account is locked now."""
     if rules.lockout_failure_attempts == 0 or user.options.get("ignore_lockout_failure_attempts"):
@@ -69,11 +83,6 @@ def count_failure(tx: Transaction, rules: config.Password, user_id: str) -> None
         tx.execute(_COUNT, {"user": user_id, "number": attempts, "now": tx.now})
     if attempts >= rules.lockout_failure_attempts:
         timeline.record(tx, "user", user_id, "locked", f"{attempts} wrong passwords in a row")
-
-
-def has_failures(tx: Transaction, rules: config.Password, user_id: str) -> bool:
-    """Whether there is something to forget."""
-    return rules.lockout_failure_attempts > 0 and tx.first(_FAILURES, {"user": user_id}) is not None
 
 
 def forget_failures(tx: Transaction, user_id: str) -> None:

@@ -22,7 +22,7 @@ from stackyard.services.identity.projects import views as project_views
 from stackyard.services.identity.targets import default_domain, the
 from stackyard.services.identity.tokens import revocations
 from stackyard.services.identity.users import activity, expiry, lockout, password_rules, removal, tables, views
-from stackyard.services.identity.users.bodies import NewUser, UserChange
+from stackyard.services.identity.users.bodies import NewUser, UserChange, UserOptions
 from stackyard.services.identity.users.tables import users
 
 LISTING = Listing(
@@ -50,6 +50,11 @@ def show(tx: Transaction, call: Call) -> dict[str, Any]:
     return {"user": views.view(tx, call, the(call, "user"))}
 
 
+def _check_options(options: UserOptions | UnsetType) -> None:
+    if options is not UNSET:
+        options.check()
+
+
 async def _hashed(call: Call, password: str | UnsetType | None) -> str | None:
     """The hash of a password that an administrator sets; raises BadRequest for one that nobody may have."""
     if not isinstance(password, str):
@@ -61,6 +66,7 @@ async def _hashed(call: Call, password: str | UnsetType | None) -> str | None:
 async def create(call: Call) -> dict[str, Any]:
     """Make a user."""
     asked, extra = attributes.read(call.body, NewUser, "user")
+    _check_options(asked.options)
     hashed = await _hashed(call, asked.password)
     return await call.write("create user", _create, call, asked, extra, hashed)
 
@@ -122,6 +128,7 @@ async def update(call: Call) -> dict[str, Any]:
     """Change a user."""
     row = the(call, "user")
     asked, extra = attributes.changes(call.body, UserChange, "user", row.id)
+    _check_options(asked.options)
     if asked.domain_id is not UNSET and asked.domain_id != row.domain_id:
         raise BadRequest("Cannot change Domain ID")
     hashed = await _hashed(call, asked.password)

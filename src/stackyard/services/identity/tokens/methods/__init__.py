@@ -12,12 +12,13 @@ from stackyard.core.errors import BadRequest, Unauthorized
 from stackyard.services.identity.tokens import receipts
 from stackyard.services.identity.tokens.bodies import Auth
 from stackyard.services.identity.tokens.evidence import Evidence, Method
-from stackyard.services.identity.tokens.methods import application_credential, password, token
+from stackyard.services.identity.tokens.methods import application_credential, password, token, totp
 from stackyard.services.identity.tokens.sessions import REFUSED
 
 METHODS: Mapping[str, Method] = {
     "password": Method(password.gather),
     "token": Method(token.gather),
+    "totp": Method(totp.gather),
     "application_credential": Method(application_credential.gather),
 }
 

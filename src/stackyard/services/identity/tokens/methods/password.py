@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 from msgspec import UNSET
-from sqlalchemy.engine import Row
 
 from stackyard.core.call import Call
 from stackyard.core.db import Transaction
@@ -28,14 +26,4 @@ def gather(tx: Transaction, call: Call, auth: Auth, evidence: Evidence) -> None:
     evidence.proofs.append(Proof("password", partial(passwords.is_right, stored, reference.password)))
     evidence.claim(user)
     if user is not None:
-        _look_at_lock(tx, call, user, evidence)
-
-
-def _look_at_lock(tx: Transaction, call: Call, user: Row[Any], evidence: Evidence) -> None:
-    rules = call.runtime.settings.password
-    if rules.lockout_failure_attempts == 0 or user.options.get("ignore_lockout_failure_attempts"):
-        return
-    evidence.counted = user.id
-    evidence.has_failures = lockout.has_failures(tx, rules, user.id)
-    if lockout.is_locked(tx, rules, user):
-        evidence.believable = False
+        lockout.look_at(tx, call, user, evidence)
