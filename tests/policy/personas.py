@@ -1,0 +1,192 @@
+"""Everybody who may ask, with things of their own and of others to ask for.
+
+All but the stranger and the cloud's administrator live in one domain, `here`, most of them in its project; `elsewhere`
+is another domain with a project, where the stranger is a member. Both have one of everything.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.testclient import TestClient
+from tests.api.identity.people import PASSWORD, SYSTEM, V3, People, in_domain, in_project
+
+HERE, ELSEWHERE, SELF = "here", "elsewhere", "self"
+
+SCOPES = {
+    "cloud-admin": ("admin", "project"),
+    "system-admin": ("admin", "system"),
+    "system-reader": ("reader", "system"),
+    "domain-admin": ("admin", "domain"),
+    "domain-manager": ("manager", "domain"),
+    "domain-member": ("member", "domain"),
+    "domain-reader": ("reader", "domain"),
+    "manager": ("manager", "project"),
+    "member": ("member", "project"),
+    "reader": ("reader", "project"),
+    "service": ("service", "project"),
+}
+"""Persona -> role and kind of scope."""
+
+PERSONAS = ("no-token", "wrong-token", *SCOPES, "stranger", "app-cred", "unscoped")
+"""Columns of the tables, in order. `app-cred` is the member by an application credential that lists networks alone."""
+
+MEANINGS = {
+    "cloud-admin": "the role admin in a project",
+    "stranger": "a member of another domain's project",
+    "app-cred": "the member, by an application credential whose access rules allow GET /v2.0/networks alone",
+    "unscoped": "the member, with a token for no project, domain or system",
+}
+
+Things = dict[str, str]
+
+
+class World:
+    """A cloud with everybody in it; `tokens` by persona, `own` the user id of each, `things` by place."""
+
+    def __init__(self, people: People) -> None:
+        self._people = people
+        self.tokens: dict[str, str | None] = {"no-token": None, "wrong-token": "gAAAAABforged"}
+        self.own: dict[str, str] = {}
+        self.things: dict[str, Things] = {HERE: {}, ELSEWHERE: {}}
+        for place in (HERE, ELSEWHERE):
+            self._settle(place)
+        self._people_of_all_kinds()
+        for place, persona in ((HERE, "member"), (ELSEWHERE, "stranger")):
+            client = people.client(self.tokens[persona] or "")
+            self._identity(place)
+            self._image(place, client)
+            self._network(place, client)
+            self._containers(place, client)
+
+    def _settle(self, place: str) -> None:
+        people = self._people
+        domain = people.make("domain")
+        project = people.make("project", domain_id=domain["id"])
+        user = people.user(domain_id=domain["id"])
+        group = people.make("group", domain_id=domain["id"])
+        people.grant(f"users/{user['id']}", "member", f"projects/{project['id']}")
+        self.things[place] |= {
+            "domain_id": domain["id"],
+            "project_id": project["id"],
+            "user_id": user["id"],
+            "group_id": group["id"],
+            "subject": people.token(user, in_project(project)),
+        }
+
+    def _people_of_all_kinds(self) -> None:
+        people = self._people
+        here, elsewhere = self.things[HERE], self.things[ELSEWHERE]
+        for persona, (role, kind) in SCOPES.items():
+            scope = {
+                "system": SYSTEM,
+                "domain": in_domain({"id": here["domain_id"]}),
+                "project": in_project({"id": here["project_id"]}),
+            }[kind]
+            if persona == "cloud-admin":
+                scope = in_project(people.make("project"))
+            self._add(persona, role, scope, here["domain_id"])
+        self._add("stranger", "member", in_project({"id": elsewhere["project_id"]}), elsewhere["domain_id"])
+        member = {"id": self.own["member"]}
+        self.tokens["unscoped"] = people.token(member, "unscoped")
+        self.tokens["app-cred"] = self._by_credential()
+        self.own |= dict.fromkeys(("unscoped", "app-cred", "no-token", "wrong-token"), member["id"])
+
+    def _add(self, persona: str, role: str, scope: dict[str, Any], domain_id: str) -> None:
+        client = self._people.with_role(role, scope, domain_id=domain_id)
+        token = client.headers["X-Auth-Token"]
+        self.tokens[persona] = token
+        self.own[persona] = self._people.validate(token).json()["token"]["user"]["id"]
+
+    def _by_credential(self) -> str:
+        client = self._people.client(self.tokens["member"] or "")
+        rules = [{"service": "network", "method": "GET", "path": "/v2.0/networks"}]
+        body = {"application_credential": {"name": "narrow", "secret": PASSWORD, "access_rules": rules}}
+        made = _made(client, f"{V3}/users/{self.own['member']}/application_credentials", body)
+        credential = made["application_credential"]
+        auth = {"methods": ["application_credential"], "application_credential": {"id": credential["id"]}}
+        auth["application_credential"]["secret"] = PASSWORD  # type: ignore[index]
+        response = self._people.cloud.http.post(f"{V3}/auth/tokens", json={"auth": {"identity": auth}})
+        assert response.status_code == 201, response.text
+        return str(response.headers["x-subject-token"])
+
+    def _identity(self, place: str) -> None:
+        """What hangs on the place's user, and what belongs to the whole cloud: the same in both places."""
+        things, people = self.things[place], self._people
+        people.admin.put(f"{V3}/projects/{things['project_id']}/tags/blue")
+        people.admin.put(f"{V3}/groups/{things['group_id']}/users/{things['user_id']}")
+        people.grant(f"groups/{things['group_id']}", "member", f"projects/{things['project_id']}")
+        client = people.client(things["subject"])
+        rules = [{"service": "image", "method": "GET", "path": "/v2/images"}]
+        body = {"application_credential": {"name": "mine", "access_rules": rules}}
+        made = _made(client, f"{V3}/users/{things['user_id']}/application_credentials", body)
+        credential = made["application_credential"]
+        things |= {"credential_id": credential["id"], "rule_id": credential["access_rules"][0]["id"]}
+        endpoint = people.admin.get(f"{V3}/endpoints").json()["endpoints"][0]
+        things |= {
+            "role_id": people.roles["member"],
+            "implied_role_id": people.roles["reader"],
+            "region_id": endpoint["region_id"],
+            "service_id": endpoint["service_id"],
+            "endpoint_id": endpoint["id"],
+            "tag": "blue",
+        }
+
+    def _image(self, place: str, client: TestClient) -> None:
+        things = self.things[place]
+        image = _made(client, "/image/v2/images", {"name": "i", "visibility": "shared", "tags": ["blue"]})
+        friend = self._people.make("project")["id"]
+        _made(client, f"/image/v2/images/{image['id']}/members", {"member": friend}, status=200)
+        namespace = f"NS::{place}"
+        visibility = {"visibility": "private", "owner": things["project_id"]}
+        _made(self._people.admin, "/image/v2/metadefs/namespaces", {"namespace": namespace, **visibility})
+        things |= {"image_id": image["id"], "member_id": friend, "namespace": namespace, "name": "image"}
+
+    def _network(self, place: str, client: TestClient) -> None:
+        v2, things = "/network/v2.0", self.things[place]
+
+        def make(noun: str, **fields: Any) -> str:
+            path = {"security_group": "security-groups", "security_group_rule": "security-group-rules"}.get(noun)
+            return str(_made(client, f"{v2}/{path or noun + 's'}", {noun: fields})[noun]["id"])
+
+        public = client.get(f"{v2}/networks?router:external=True").json()["networks"][0]["id"]
+        network = things["network_id"] = make("network", name="n")
+        things["subnet_id"] = make("subnet", network_id=network, cidr="10.77.0.0/24", ip_version=4)
+        things["port_id"] = make("port", network_id=network)
+        things["router_id"] = make("router", name="r")
+        things["floatingip_id"] = make("floatingip", floating_network_id=public)
+        group = things["security_group_id"] = make("security_group", name="g")
+        rule = make("security_group_rule", security_group_id=group, direction="ingress", protocol="icmp")
+        things["security_group_rule_id"] = rule
+        for noun in ("network", "subnet", "port", "router", "floatingip", "security_group"):
+            tagged = client.put(f"{v2}/{noun.replace('_', '-')}s/{things[f'{noun}_id']}/tags/blue")
+            assert tagged.status_code == 201, tagged.text
+        agents = self._people.admin.get(f"{v2}/agents").json()["agents"]
+        things |= {"agent_id": agents[0]["id"] if agents else "none", "alias": "router", "public": public}
+
+    def _containers(self, place: str, client: TestClient) -> None:
+        things = self.things[place]
+        version = {"OpenStack-API-Version": "container 1.40"}
+        body = {"image": "nginx", "nets": [{"network": things["network_id"]}]}
+        made = client.post("/container/v1/containers", json=body, headers=version)
+        assert made.status_code == 202, made.text
+        container = made.json()["uuid"]
+        actions = client.get(f"/container/v1/containers/{container}/container_actions", headers=version).json()
+        registry = {"registry": {"name": "reg", "domain": "registry.example.org", "username": "u", "password": "p"}}
+        answer = client.post("/container/v1/registries", json=registry, headers=version)
+        assert answer.status_code == 201, answer.text
+        made_registry = answer.json()
+        things |= {
+            "container": container,
+            "request_id": actions["containerActions"][0]["request_id"],
+            "registry": made_registry.get("registry", made_registry)["uuid"],
+            "host": "testhost",
+            "image": "nginx",
+            "network": things["network_id"],
+        }
+
+
+def _made(client: TestClient, path: str, body: dict[str, Any], status: int = 201) -> dict[str, Any]:
+    response = client.post(path, json=body)
+    assert response.status_code == status, f"{path}: {response.text}"
+    return dict(response.json())

@@ -1,0 +1,110 @@
+"""Who is answered what by every route, as the committed tables in expected/ say; and rules that no table may break."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from tests.policy.personas import PERSONAS
+from tests.policy.walk import EXPECTED, tables
+
+from stackyard.app import SERVICES
+from stackyard.core.routes import PUBLIC
+
+NAMES = tuple(service.type for service in SERVICES)
+LABELS = {service.type: [route.label for route in service.routes if route.rule == PUBLIC] for service in SERVICES}
+
+Row = tuple[str, dict[str, str]]
+
+
+@pytest.fixture(scope="module")
+def walked() -> dict[str, str]:
+    """What the routes answer now."""
+    return tables()
+
+
+def rows(table: str) -> Iterator[Row]:
+    """Each line of a table: label, and persona -> status."""
+    for line in table.splitlines():
+        cells = line.split()
+        if line.startswith("#") or cells == list(PERSONAS):
+            continue
+        count = len(PERSONAS)
+        yield " ".join(cells[:-count]), dict(zip(PERSONAS, cells[-count:], strict=True))
+
+
+def committed(service: str) -> dict[str, dict[str, str]]:
+    """A service's table as it is committed."""
+    path = EXPECTED / f"{service}.txt"
+    return dict(rows(path.read_text(encoding="utf-8"))) if path.exists() else {}
+
+
+@pytest.mark.parametrize("service", NAMES)
+def test_everybody_is_answered_as_the_table_says(walked: dict[str, str], service: str) -> None:
+    expected, found = committed(service), dict(rows(walked[service]))
+    different = [f"- {label}: no such route any more" for label in expected.keys() - found.keys()]
+    different += [f"+ {label}: not in the table" for label in found.keys() - expected.keys()]
+    different += [
+        f"{label} as {persona}: {status}, not {expected[label][persona]}"
+        for label, statuses in found.items()
+        for persona, status in statuses.items()
+        if label in expected and status != expected[label][persona]
+    ]
+    remedy = "if this is meant, write the tables anew with `python -m tests.policy.walk` and review the difference"
+    assert sorted(different) == [], remedy
+
+
+def allowed(status: str) -> bool:
+    """Whether the rule let it through; what then fails for what it asks, counts too."""
+    return status not in ("401", "403", "404")
+
+
+def public(service: str, label: str) -> bool:
+    """Whether a line of a table is a public route's."""
+    bare = re.sub(r" \((here|elsewhere|self)\)$", "", label)
+    return bare in LABELS[service]
+
+
+@pytest.mark.parametrize("service", NAMES)
+def test_nothing_but_public_routes_without_a_good_token(service: str) -> None:
+    for label, statuses in committed(service).items():
+        for persona in ("no-token", "wrong-token"):
+            assert public(service, label) or statuses[persona] == "401", f"{label} as {persona}"
+
+
+def _unsorted(service: str, label: str, body: str = "POST /v1/containers") -> bool:
+    return public(service, label) or label.startswith(body)
+
+
+@pytest.mark.parametrize("service", NAMES)
+def test_nobody_but_administrators_reaches_into_another_domain(service: str) -> None:
+    """A container's body is looked at before anything it names; it makes nothing elsewhere, see the statuses."""
+    for label, statuses in committed(service).items():
+        if _unsorted(service, label):
+            continue
+        if label.endswith("(here)"):
+            assert not allowed(statuses["stranger"]), label
+        if label.endswith("(elsewhere)"):
+            for persona in ("domain-manager", "domain-member", "domain-reader", "manager", "member", "reader"):
+                assert not allowed(statuses[persona]), f"{label} as {persona}"
+
+
+@pytest.mark.parametrize("service", ["identity", "image", "network"])
+def test_readers_change_nothing_but_what_is_their_own(service: str) -> None:
+    """Zun's default rules, which containers have, do not tell readers from members."""
+    for label, statuses in committed(service).items():
+        if label.startswith(("GET", "HEAD")) or label.endswith("(self)") or public(service, label):
+            continue
+        for persona in ("system-reader", "domain-reader", "reader", "domain-member"):
+            assert not allowed(statuses[persona]), f"{label} as {persona}"
+
+
+@pytest.mark.parametrize("service", NAMES)
+def test_an_application_credential_does_what_its_access_rules_say(service: str) -> None:
+    found = {
+        label
+        for label, statuses in committed(service).items()
+        if not public(service, label) and statuses["app-cred"] != "403"
+    }
+    assert found == ({"GET /v2.0/networks"} if service == "network" else set())
