@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from stackyard.core.config_checks import at_least, between, cidr, one_of, ports, regex, setting
+from stackyard.core.config_federation import Federation
 from stackyard.core.config_image import Image
 from stackyard.core.config_values import NAMES, converted, from_text
 
@@ -218,6 +219,7 @@ class Settings:
     trust: Trust = Trust()
     oauth1: OAuth1 = OAuth1()
     ldap: Ldap = Ldap()
+    federation: Federation = Federation()
     engine: Engine = Engine()
     network: Network = Network()
     image: Image = Image()  # noqa: RUF009  frozen

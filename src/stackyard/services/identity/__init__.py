@@ -15,6 +15,8 @@ from stackyard.services.identity.assignments import listing as assignments
 from stackyard.services.identity.catalog import endpoints, regions, services
 from stackyard.services.identity.credentials import operations as credentials
 from stackyard.services.identity.faults import fault
+from stackyard.services.identity.federation import policies as federation_policies
+from stackyard.services.identity.federation import routes as federation
 from stackyard.services.identity.policies import POLICIES
 from stackyard.services.identity.projects import operations as projects
 from stackyard.services.identity.projects import tags
@@ -180,6 +182,7 @@ _TABLE = (
     Route("DELETE", "/v3/endpoints/{endpoint_id}", endpoints.delete, "identity:delete_endpoint", **BY_PATH),
     # Credentials of other kinds
     *credentials.ROUTES,
+    *federation.ROUTES,
     # Application credentials
     Route("GET", _CREDENTIALS, application_credentials.list_, "identity:list_application_credentials", **BY_PATH),
     Route(
@@ -227,6 +230,6 @@ SERVICE = Service(
     classic_port=5000,
     root_prefixes=("/v3",),
     routes=ROUTES,
-    policies=(*POLICIES, *credentials.POLICIES),
+    policies=(*POLICIES, *federation_policies.POLICIES, *credentials.POLICIES),
     fault=fault,
 )

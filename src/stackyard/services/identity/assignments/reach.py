@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,24 +21,27 @@ _BY_IDS = (
 _BELOW = sa.select(projects.c.id).where(projects.c.parent_id.in_(bindparam("ids", expanding=True)))
 
 
-def projects_of_user(tx: Transaction, user_id: str) -> list[Row[Any]]:
-    """The projects where the user has a role, own, by group or inherited; by name."""
-    rows = _assignments(tx, user_id)
+def projects_of_user(tx: Transaction, user_id: str, further_groups: Iterable[str] = ()) -> list[Row[Any]]:
+    """The projects where the user has a role, own, by group or inherited; by name.
+
+    `further_groups`, here and below, are groups that the user counts as a member of beside those that are stored.
+    """
+    rows = _assignments(tx, user_id, further_groups)
     direct = {row.target_id for row in rows if row.target_kind == tables.PROJECT and not row.inherited}
     heads = {row.target_id for row in rows if row.inherited}
     found = _rows(tx, direct | below(tx, heads))
     return [row for row in found if not row.is_domain or row.id in direct]
 
 
-def domains_of_user(tx: Transaction, user_id: str) -> list[Row[Any]]:
+def domains_of_user(tx: Transaction, user_id: str, further_groups: Iterable[str] = ()) -> list[Row[Any]]:
     """The domains where the user has a role; by name."""
-    rows = _assignments(tx, user_id)
+    rows = _assignments(tx, user_id, further_groups)
     return _rows(tx, {row.target_id for row in rows if row.target_kind == tables.DOMAIN and not row.inherited})
 
 
-def reaches_system(tx: Transaction, user_id: str) -> bool:
+def reaches_system(tx: Transaction, user_id: str, further_groups: Iterable[str] = ()) -> bool:
     """Whether the user has a role on the system."""
-    return any(row.target_kind == tables.SYSTEM for row in _assignments(tx, user_id))
+    return any(row.target_kind == tables.SYSTEM for row in _assignments(tx, user_id, further_groups))
 
 
 def below(tx: Transaction, heads: set[str]) -> set[str]:
@@ -50,8 +54,8 @@ def below(tx: Transaction, heads: set[str]) -> set[str]:
     return found
 
 
-def _assignments(tx: Transaction, user_id: str) -> list[Row[Any]]:
-    groups = effective.group_ids(tx, user_id)
+def _assignments(tx: Transaction, user_id: str, further_groups: Iterable[str]) -> list[Row[Any]]:
+    groups = [*effective.group_ids(tx, user_id), *further_groups]
     return list(tx.all(tables.OF_ACTORS, {"user_id": user_id, "groups": groups}))
 
 

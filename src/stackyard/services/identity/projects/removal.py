@@ -13,6 +13,7 @@ from stackyard.core.db import Transaction
 from stackyard.services.identity.application_credentials import tables as credential_tables
 from stackyard.services.identity.assignments import tables as assignment_tables
 from stackyard.services.identity.credentials import store as credentials
+from stackyard.services.identity.federation.removal import remove_providers_of_domain
 from stackyard.services.identity.projects import tables, tree
 from stackyard.services.identity.roles import tables as role_tables
 from stackyard.services.identity.users import tables as user_tables
@@ -40,6 +41,7 @@ def remove_project(tx: Transaction, call: Call, row: Row[Any]) -> None:
 
 def remove_domain(tx: Transaction, call: Call, row: Row[Any]) -> None:
     """A domain with its projects, users, groups and roles."""
+    remove_providers_of_domain(tx, row.id)
     for user in tx.all(_USERS, {"id": row.id}):
         remove_user(tx, user.id)
     for group in tx.all(_GROUPS, {"id": row.id}):

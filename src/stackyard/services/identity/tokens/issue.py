@@ -90,6 +90,8 @@ def _proven_user(tx: Transaction, call: Call, evidence: Evidence) -> Row[Any]:
 def _scope(tx: Transaction, asked: AskedScope, evidence: Evidence, user: Row[Any]) -> tuple[int, str]:
     if evidence.delegation is not None:
         return payload.PROJECT, str(evidence.delegation.project_id)
+    if asked is UNSET and evidence.federation is not None:
+        return payload.UNSCOPED, ""
     if asked is UNSET:
         return _default_scope(tx, user)
     if isinstance(asked, str) or asked.unscoped is not UNSET:

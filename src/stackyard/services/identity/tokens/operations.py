@@ -63,9 +63,13 @@ def show_catalog(tx: Transaction, call: Call) -> dict[str, Any]:
     }
 
 
+def _groups(tx: Transaction, call: Call) -> tuple[str, ...]:
+    return find_session(tx, call.request.headers["x-auth-token"]).federated_groups
+
+
 def list_projects(tx: Transaction, call: Call) -> dict[str, Any]:
     """The projects that the caller could get a token for."""
-    rows = [row for row in reach.projects_of_user(tx, call.caller.user_id) if row.enabled]
+    rows = [row for row in reach.projects_of_user(tx, call.caller.user_id, _groups(tx, call)) if row.enabled]
     return {
         "projects": project_views.views(tx, call, rows),
         "links": {"self": call.url("/v3/auth/projects"), "previous": None, "next": None},
@@ -74,7 +78,7 @@ def list_projects(tx: Transaction, call: Call) -> dict[str, Any]:
 
 def list_domains(tx: Transaction, call: Call) -> dict[str, Any]:
     """The domains that the caller could get a token for."""
-    rows = [row for row in reach.domains_of_user(tx, call.caller.user_id) if row.enabled]
+    rows = [row for row in reach.domains_of_user(tx, call.caller.user_id, _groups(tx, call)) if row.enabled]
     return {
         "domains": project_views.domain_views(tx, call, rows),
         "links": {"self": call.url("/v3/auth/domains"), "previous": None, "next": None},
@@ -83,5 +87,5 @@ def list_domains(tx: Transaction, call: Call) -> dict[str, Any]:
 
 def show_system(tx: Transaction, call: Call) -> dict[str, Any]:
     """Whether the caller could get a token for the system."""
-    reachable = reach.reaches_system(tx, call.caller.user_id)
+    reachable = reach.reaches_system(tx, call.caller.user_id, _groups(tx, call))
     return {"system": [{"all": True}] if reachable else [], "links": {"self": call.url("/v3/auth/system")}}

@@ -10,6 +10,7 @@ from stackyard.core.clock import iso_micro
 from stackyard.core.db import Transaction
 from stackyard.services.identity import generation
 from stackyard.services.identity.catalog.view import catalog
+from stackyard.services.identity.federation import service_providers, standing
 from stackyard.services.identity.tokens import payload
 from stackyard.services.identity.tokens.sessions import Session
 
@@ -19,7 +20,7 @@ _encode = msgspec.json.Encoder().encode
 def token_bytes(tx: Transaction, session: Session, root_url: str, *, with_catalog: bool) -> bytes:
     """The JSON of a token, from memory where nothing has changed since."""
     at = generation.current(tx)
-    key = (session.token.audit_ids, session.token.expires_at, root_url, with_catalog)
+    key = (session.token.audit_ids, session.token.expires_at, root_url, with_catalog, session.changes_at)
     return generation.memory(tx).remember(at, key, lambda: _encode(_body(tx, session, root_url, with_catalog)))
 
 
@@ -55,6 +56,11 @@ def _body(tx: Transaction, session: Session, root_url: str, with_catalog: bool) 
         if with_catalog:
             project_id = None if session.project is None else session.project.id
             body["catalog"] = catalog(tx, root_url, project_id, user.id)
+    if providers := service_providers.in_tokens(tx):
+        body["service_providers"] = providers
+    if token.federation is not None:
+        body["user"]["OS-FEDERATION"] = standing.body(token.federation, session.federated_groups)
+        del body["user"]["password_expires_at"]
     if session.delegation is not None:
         body |= session.delegation.body
     return {"token": body}

@@ -16,6 +16,7 @@ from stackyard.services.identity import fernet, generation
 from stackyard.services.identity.application_credentials import delegation as application_credential
 from stackyard.services.identity.assignments import effective
 from stackyard.services.identity.assignments import tables as assignment_tables
+from stackyard.services.identity.federation import standing
 from stackyard.services.identity.projects import tables as project_tables
 from stackyard.services.identity.tokens import payload, revocations
 from stackyard.services.identity.tokens.delegation import Delegation
@@ -32,7 +33,11 @@ FIND_DELEGATION: Mapping[str, Callable[[Transaction, str], Delegation | None]] =
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A token and the rows it stands for. `project` or `domain` is set by scope; `project_domain` with a project."""
+    """A token and the rows it stands for. `project` or `domain` is set by scope; `project_domain` with a project.
+
+    `federated_groups` are those that an identity provider's word puts the user into; `changes_at` is when the roles may
+    change without anybody changing anything, as a membership that such a word gave ends.
+    """
 
     token: Token
     user: Row[Any]
@@ -43,6 +48,8 @@ class Session:
     roles: tuple[tuple[str, str], ...]
     delegation: Delegation | None
     caller: Caller
+    federated_groups: tuple[str, ...] = ()
+    changes_at: datetime | None = None
 
     @property
     def expires_at(self) -> datetime:
@@ -59,6 +66,8 @@ def find_session(tx: Transaction, text: str, window: timedelta = timedelta()) ->
     at = generation.current(tx)
     memory = generation.memory(tx)
     session: Session | None = memory.get(at, text)
+    if session is not None and session.changes_at is not None and session.changes_at <= tx.now:
+        session = None
     if session is None:
         token = payload.unseal(fernet.cipher(tx, at), text)
         if token is None:
@@ -79,7 +88,9 @@ def open_session(tx: Transaction, token: Token) -> Session:
     if revocations.is_revoked(tx, token, project.id if project is not None else None, sorted(domain_ids)):
         raise Unauthorized(REFUSED, kind="TokenRevoked")
     delegation = _delegation(tx, token)
-    roles = _roles(tx, token, project, domain, delegation)
+    federated_groups = standing.groups_of(tx, token.user_id, token.federation)
+    actor_id = token.user_id if delegation is None else delegation.grantor_id
+    roles = _roles(tx, token, domain if project is None else project, delegation, federated_groups)
     if token.scope != payload.UNSCOPED and not roles:
         raise Unauthorized(REFUSED, kind="NoRoles")
     return Session(
@@ -92,6 +103,8 @@ def open_session(tx: Transaction, token: Token) -> Session:
         roles=roles,
         delegation=delegation,
         caller=_caller(token, user, project, roles, delegation),
+        federated_groups=federated_groups,
+        changes_at=standing.next_change(tx, actor_id),
     )
 
 
@@ -136,7 +149,7 @@ def _delegation(tx: Transaction, token: Token) -> Delegation | None:
 
 
 def _roles(
-    tx: Transaction, token: Token, project: Row[Any] | None, domain: Row[Any] | None, delegation: Delegation | None
+    tx: Transaction, token: Token, target: Row[Any] | None, delegation: Delegation | None, groups: tuple[str, ...]
 ) -> tuple[tuple[str, str], ...]:
     if token.scope == payload.UNSCOPED:
         return ()
@@ -146,8 +159,7 @@ def _roles(
         payload.SYSTEM: assignment_tables.SYSTEM,
     }[token.scope]
     actor_id = token.user_id if delegation is None else delegation.grantor_id
-    groups = () if token.federation is None else token.federation.group_ids
-    rows = effective.roles_of_user(tx, actor_id, kind, domain if project is None else project, groups)
+    rows = effective.roles_of_user(tx, actor_id, kind, target, groups)
     if delegation is not None:
         # Every role that is lent must still be the grantor's, else the delegation is worth nothing.
         if not delegation.role_ids <= {row.id for row in rows}:

@@ -7,11 +7,17 @@ from sqlalchemy import bindparam
 
 from stackyard.core.db import Moment, metadata
 
+LOCAL = ""
+"""The namespace of users whose name is theirs alone in the domain. A user whom an identity provider brought has a
+namespace of its own, his id: what he is called there is not ours to make unique, and nobody is found by such a name.
+"""
+
 users = sa.Table(
     "identity_users",
     metadata,
     sa.Column("id", sa.String(64), primary_key=True),
     sa.Column("name", sa.String(255), nullable=False),
+    sa.Column("namespace", sa.String(64), nullable=False, default=LOCAL, server_default=LOCAL),
     sa.Column("domain_id", sa.ForeignKey("identity_projects.id"), nullable=False),
     sa.Column("enabled", sa.Boolean, nullable=False),
     sa.Column("default_project_id", sa.String(64), nullable=True),
@@ -22,7 +28,7 @@ users = sa.Table(
     sa.Column("options", sa.JSON, nullable=False),
     sa.Column("extra", sa.JSON, nullable=False),
     sa.Column("created_at", Moment, nullable=False),
-    sa.UniqueConstraint("domain_id", "name"),
+    sa.UniqueConstraint("domain_id", "name", "namespace"),
 )
 
 groups = sa.Table(
@@ -45,7 +51,9 @@ members = sa.Table(
 )
 
 BY_ID = sa.select(users).where(users.c.id == bindparam("id"))
-BY_NAME = sa.select(users).where(users.c.domain_id == bindparam("domain_id"), users.c.name == bindparam("name"))
+BY_NAME = sa.select(users).where(
+    users.c.domain_id == bindparam("domain_id"), users.c.name == bindparam("name"), users.c.namespace == LOCAL
+)
 INSERT = sa.insert(users)
 DELETE = sa.delete(users).where(users.c.id == bindparam("id"))
 GROUP_BY_ID = sa.select(groups).where(groups.c.id == bindparam("id"))

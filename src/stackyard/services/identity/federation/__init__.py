@@ -1,0 +1,1 @@
+"""Federation (OS-FEDERATION): users of other identity providers sign in, and what they may do follows from rules."""

@@ -1,0 +1,1 @@
+"""OpenID Connect: bearer tokens of known issuers, verified here without a proxy."""
