@@ -36,6 +36,9 @@ class Options:
     and `envelope` the key it stands under · `target` loads what the call is about, `target(tx, call)`, for the rule to
     look at and the operation to find as `call.target` · `since` and `until` microversions · `writes` when the method
     does not tell (GET and HEAD read, the rest write) · `edge` an async operation that opens its own transactions.
+
+    For the API's description alone: `schema` the type of a body that the operation itself converts (`body` is then dict
+    or list), `query` the names of query parameters, `media_type` of the body.
     """
 
     status: int = 200
@@ -46,6 +49,9 @@ class Options:
     until: Microversion | None = None
     writes: bool | None = None
     edge: bool = False
+    schema: Any = None
+    query: Sequence[str] = ()
+    media_type: str = ""
 
 
 class Route:
