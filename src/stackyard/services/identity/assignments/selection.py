@@ -16,7 +16,7 @@ from stackyard.services.identity.assignments import tables
 from stackyard.services.identity.assignments.tables import assignments
 from stackyard.services.identity.projects.tables import projects
 from stackyard.services.identity.roles import tables as role_tables
-from stackyard.services.identity.users.tables import members
+from stackyard.services.identity.users.tables import present_members as members
 
 Columns = assignments.c
 _ORDER = (Columns.target_kind, Columns.target_id, Columns.actor_kind, Columns.actor_id, Columns.role_id)
@@ -69,7 +69,7 @@ class Selection:
         """Group -> the users in it (one of them alone if wanted), of the groups that have one of these assignments."""
         having = sa.select(Columns.actor_id).where(*self.clauses, Columns.actor_kind == tables.GROUP)
         statement = sa.select(members).where(members.c.group_id.in_(having)).order_by(members.c.user_id)
-        values = dict(self.values)
+        values = {**self.values, "now": tx.now}
         if user_id is not None:
             statement = statement.where(members.c.user_id == bindparam("member"))
             values["member"] = user_id
@@ -122,7 +122,7 @@ def leading_to(tx: Transaction, wanted: Wanted) -> Selection:
         by_group = sa.and_(Columns.actor_kind == tables.GROUP, Columns.actor_id.in_(groups))
         directly = sa.and_(Columns.actor_kind == tables.USER, Columns.actor_id == bindparam("user"))
         clauses.append(sa.or_(directly, by_group))
-        values["user"] = wanted.user_id
+        values |= {"user": wanted.user_id, "now": tx.now}
     if wanted.role_id is not None:
         clauses.append(Columns.role_id.in_(bindparam("roles", expanding=True)))
         values["roles"] = sorted(_priors(tx, wanted.role_id))

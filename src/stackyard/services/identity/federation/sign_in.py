@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from starlette.responses import Response
 
 from stackyard.core.call import Call, Reply
 from stackyard.core.db import Transaction
-from stackyard.core.errors import NotFound, Unauthorized
+from stackyard.core.errors import ApiError, NotFound, Unauthorized
 from stackyard.core.routes import PUBLIC, Route
 from stackyard.services.identity.federation import assertion, dashboard, shadow, tables
 from stackyard.services.identity.federation.assertion import Assertion
-from stackyard.services.identity.tokens import issue
 from stackyard.services.identity.tokens.evidence import Evidence
+from stackyard.services.identity.tokens.sign_in import complete
+
+log = logging.getLogger("stackyard.identity")
 
 METHODS = ("mapped", "saml2", "openid")
 """Methods that a token names a federated sign-in by: the protocol's own name where it is one of these."""
@@ -25,8 +28,14 @@ async def authenticate(call: Call) -> Reply:
 
 
 async def _token(call: Call, idp_id: str, given: Assertion) -> Reply:
-    evidence = await call.write("federated sign-in", _evidence, call, idp_id, call.path["protocol_id"], given)
-    return await call.read("federated sign-in: issue", issue.issue, call, evidence)
+    protocol_id = call.path["protocol_id"]
+    try:
+        evidence = await call.write("federated sign-in", _evidence, call, idp_id, protocol_id, given)
+    except ApiError as error:
+        fields = {"identity_provider": idp_id[:64], "protocol": protocol_id[:64], "reason": error.message}
+        log.info("federated sign-in refused", extra=fields)
+        raise
+    return await complete(call, evidence)
 
 
 def _evidence(tx: Transaction, call: Call, idp_id: str, protocol_id: str, given: Assertion) -> Evidence:

@@ -58,6 +58,14 @@ class TotpMethod(OpenBody):
     user: TotpUser
 
 
+class FederatedMethod(OpenBody):
+    """Sign in by an identity provider's protocol, or with the token of such a sign-in."""
+
+    id: str | UnsetType = UNSET
+    identity_provider: str | UnsetType = UNSET
+    protocol: str | UnsetType = UNSET
+
+
 class Identity(OpenBody):
     """Who it is, by which methods."""
 
@@ -67,9 +75,9 @@ class Identity(OpenBody):
     application_credential: CredentialMethod | UnsetType = UNSET
     totp: TotpMethod | UnsetType = UNSET
     oauth1: dict[str, object] | UnsetType = UNSET
-    mapped: TokenMethod | UnsetType = UNSET
-    saml2: TokenMethod | UnsetType = UNSET
-    openid: TokenMethod | UnsetType = UNSET
+    mapped: FederatedMethod | UnsetType = UNSET
+    saml2: FederatedMethod | UnsetType = UNSET
+    openid: FederatedMethod | UnsetType = UNSET
 
 
 class ProjectReference(OpenBody):

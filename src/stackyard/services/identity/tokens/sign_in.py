@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from http import HTTPStatus
 
+from msgspec import UNSET
+
 from stackyard.core.call import Call, Reply
 from stackyard.core.db import Transaction
 from stackyard.services.identity.tokens import issue, methods
@@ -25,7 +27,12 @@ async def create(call: Call) -> Reply:
     evidence = await methods.prepare(call, auth)
     evidence = await call.read("sign in: look up", methods.gather, call, auth, evidence)
     await verify(call, evidence)
-    reply, noted = await call.read("sign in: issue", _issue, call, evidence, auth.scope)
+    return await complete(call, evidence, auth.scope)
+
+
+async def complete(call: Call, evidence: Evidence, asked: issue.AskedScope = UNSET) -> Reply:
+    """The answer to evidence whose proofs are verified; the user has been active today."""
+    reply, noted = await call.read("sign in: issue", _issue, call, evidence, asked)
     if not noted and evidence.user is not None:
         await call.write("sign in: note activity", activity.note, evidence.user.id)
     return reply

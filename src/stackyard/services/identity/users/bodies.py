@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 from stackyard.core.body import Body, OpenBody
 from stackyard.core.errors import InvalidField
 from stackyard.services.identity.attributes import Identifier, Name64, Name255
+from stackyard.services.identity.federation.users import FederatedList
 from stackyard.services.identity.passwords import MAX_LENGTH
 
 Password = Annotated[str, msgspec.Meta(max_length=MAX_LENGTH)]
@@ -45,7 +46,7 @@ class NewUser(OpenBody):
     default_project_id: Identifier | None = None
     password: Password | None = None
     options: UserOptions | UnsetType = UNSET
-    federated: list[dict[str, object]] | UnsetType = UNSET
+    federated: FederatedList | UnsetType = UNSET
 
 
 class UserChange(OpenBody):
@@ -57,7 +58,7 @@ class UserChange(OpenBody):
     default_project_id: Identifier | UnsetType | None = UNSET
     password: Password | UnsetType | None = UNSET
     options: UserOptions | UnsetType = UNSET
-    federated: list[dict[str, object]] | UnsetType = UNSET
+    federated: FederatedList | UnsetType = UNSET
 
 
 class PasswordChange(OpenBody):

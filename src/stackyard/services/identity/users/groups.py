@@ -15,13 +15,14 @@ from stackyard.core.errors import BadRequest, Conflict, NotFound
 from stackyard.core.ids import new_hex
 from stackyard.core.paging import Filter, Listing, Scope
 from stackyard.services.identity import attributes
+from stackyard.services.identity.federation import users as federated
 from stackyard.services.identity.listing import collection, in_callers_domain, texts
 from stackyard.services.identity.targets import default_domain, the
 from stackyard.services.identity.users import expiry, removal, tables, views
 from stackyard.services.identity.users.bodies import GroupChange, NewGroup
 from stackyard.services.identity.users.operations import LISTING as USERS
 from stackyard.services.identity.users.operations import check_domain
-from stackyard.services.identity.users.tables import groups, members, users
+from stackyard.services.identity.users.tables import groups, members, present_members, users
 
 LISTING = Listing(
     groups,
@@ -35,7 +36,12 @@ _MEMBER = sa.select(members).where(tables.MEMBERSHIP)
 _JOIN = sa.insert(members)
 _LEAVE = sa.delete(members).where(tables.MEMBERSHIP)
 _IN_GROUP = users.c.id.in_(sa.select(members.c.user_id).where(members.c.group_id == bindparam("in_group")))
-_OF_USER = groups.c.id.in_(sa.select(members.c.group_id).where(members.c.user_id == bindparam("of_user")))
+_OF_USER = groups.c.id.in_(
+    sa.select(present_members.c.group_id).where(present_members.c.user_id == bindparam("of_user"))
+)
+_PRESENT = sa.select(present_members).where(
+    present_members.c.group_id == bindparam("group_id"), present_members.c.user_id == bindparam("user_id")
+)
 
 
 def list_(tx: Transaction, call: Call) -> dict[str, Any]:
@@ -45,12 +51,15 @@ def list_(tx: Transaction, call: Call) -> dict[str, Any]:
 
 
 def list_of_user(tx: Transaction, call: Call) -> dict[str, Any]:
-    """The groups that a user is in."""
+    """The groups that a user is in, and until when where an identity provider's word has put him there."""
     own = in_callers_domain(call, groups.c.domain_id)
     where = _OF_USER if own.where is None else sa.and_(_OF_USER, own.where)
-    scope = Scope(f"of user {own.name}", where, {**own.parameters, "of_user": the(call, "user").id})
+    user_id = the(call, "user").id
+    scope = Scope(f"of user {own.name}", where, {**own.parameters, "of_user": user_id, "now": tx.now})
     page = LISTING.page(tx, call.query, scope)
-    return collection(call, "groups", [views.group_view(call, row) for row in page.rows], page)
+    ends = federated.ends(tx, user_id)
+    items = [{**views.group_view(call, row), "membership_expires_at": ends.get(row.id)} for row in page.rows]
+    return collection(call, "groups", items, page)
 
 
 def list_users(tx: Transaction, call: Call) -> dict[str, Any]:
@@ -125,14 +134,19 @@ def add_user(tx: Transaction, call: Call) -> None:
 def check_user(tx: Transaction, call: Call) -> None:
     """Whether a user is in a group."""
     keys = _keys(call)
-    if tx.first(_MEMBER, keys) is None:
-        raise NotFound(f"User '{keys['user_id']}' not found in group '{keys['group_id']}'")
+    if tx.first(_PRESENT, {**keys, "now": tx.now}) is None:
+        raise _no_member(keys)
+
+
+def _no_member(keys: dict[str, str]) -> NotFound:
+    return NotFound(f"User '{keys['user_id']}' not found in group '{keys['group_id']}'")
 
 
 def remove_user(tx: Transaction, call: Call) -> None:
     """Take a user out of a group."""
-    check_user(tx, call)
-    tx.execute(_LEAVE, _keys(call))
+    keys = _keys(call)
+    if tx.execute(_LEAVE, keys).rowcount == 0:
+        raise _no_member(keys)
 
 
 def _keys(call: Call) -> dict[str, str]:

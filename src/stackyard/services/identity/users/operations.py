@@ -16,6 +16,7 @@ from stackyard.core.ids import new_hex
 from stackyard.core.paging import Filter, Listing
 from stackyard.services.identity import attributes, changes, passwords
 from stackyard.services.identity.assignments import reach
+from stackyard.services.identity.federation import users as federated
 from stackyard.services.identity.listing import collection, in_callers_domain, switch, texts
 from stackyard.services.identity.projects import tables as project_tables
 from stackyard.services.identity.projects import views as project_views
@@ -41,13 +42,18 @@ _UPDATE = sa.update(users).where(users.c.id == bindparam("key"))
 
 def list_(tx: Transaction, call: Call) -> dict[str, Any]:
     """Users."""
-    page = LISTING.page(tx, call.query, expiry.narrowed(in_callers_domain(call, users.c.domain_id), call))
+    scope = federated.narrowed(in_callers_domain(call, users.c.domain_id), call, users.c.id)
+    page = LISTING.page(tx, call.query, expiry.narrowed(scope, call))
     return collection(call, "users", views.views(tx, call, page.rows), page)
 
 
 def show(tx: Transaction, call: Call) -> dict[str, Any]:
     """One user."""
-    return {"user": views.view(tx, call, the(call, "user"))}
+    return {"user": _shown(tx, call, the(call, "user"))}
+
+
+def _shown(tx: Transaction, call: Call, row: Row[Any]) -> dict[str, Any]:
+    return {**views.view(tx, call, row), **federated.shown(tx, row.id)}
 
 
 def _check_options(options: UserOptions | UnsetType) -> None:
@@ -92,8 +98,9 @@ def _create(tx: Transaction, call: Call, asked: NewUser, extra: dict[str, Any], 
         "created_at": tx.now,
     }
     tx.execute(tables.INSERT, values)
+    federated.link(tx, user_id, asked.federated or [])
     changes.note(tx, call, "user", user_id)
-    return {"user": views.view(tx, call, _read(tx, user_id))}
+    return {"user": _shown(tx, call, _read(tx, user_id))}
 
 
 def check_domain(tx: Transaction, domain_id: str) -> None:
@@ -140,7 +147,7 @@ def _update(
 ) -> dict[str, Any]:
     row = _read(tx, call.path["user_id"])
     name = row.name if asked.name is UNSET else asked.name.strip()
-    if name != row.name:
+    if name != row.name and row.namespace == tables.LOCAL:
         _check_name_free(tx, row.domain_id, name)
     options = attributes.new_options(asked.options, row.options)
     values: dict[str, Any] = {
@@ -162,8 +169,9 @@ def _update(
     if asked.enabled is True:
         lockout.forget_failures(tx, row.id)
         activity.note(tx, row.id)
+    federated.link(tx, row.id, asked.federated or [])
     changes.note(tx, call, "user", row.id)
-    return {"user": views.view(tx, call, _read(tx, row.id))}
+    return {"user": _shown(tx, call, _read(tx, row.id))}
 
 
 def delete(tx: Transaction, call: Call) -> None:

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from stackyard.core.db import Moment, metadata
+from stackyard.services.identity.federation.tables import memberships
 
 LOCAL = ""
 """The namespace of users whose name is theirs alone in the domain. A user whom an identity provider brought has a
@@ -49,6 +50,14 @@ members = sa.Table(
     sa.Column("group_id", sa.ForeignKey("identity_groups.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("user_id", sa.ForeignKey("identity_users.id", ondelete="CASCADE"), primary_key=True, index=True),
 )
+
+present_members = sa.union(
+    sa.select(members.c.group_id, members.c.user_id),
+    sa.select(memberships.c.group_id, memberships.c.user_id).where(
+        memberships.c.expires_at > bindparam("now", type_=Moment)
+    ),
+).subquery("present_members")
+"""Members by their own right, and those who are for now because an identity provider said so."""
 
 BY_ID = sa.select(users).where(users.c.id == bindparam("id"))
 BY_NAME = sa.select(users).where(

@@ -12,7 +12,7 @@ from stackyard.core.errors import BadRequest, Unauthorized
 from stackyard.services.identity.tokens import receipts
 from stackyard.services.identity.tokens.bodies import Auth
 from stackyard.services.identity.tokens.evidence import Evidence, Method
-from stackyard.services.identity.tokens.methods import application_credential, password, token, totp
+from stackyard.services.identity.tokens.methods import application_credential, mapped, password, token, totp
 from stackyard.services.identity.tokens.sessions import REFUSED
 
 METHODS: Mapping[str, Method] = {
@@ -20,6 +20,7 @@ METHODS: Mapping[str, Method] = {
     "token": Method(token.gather),
     "totp": Method(totp.gather),
     "application_credential": Method(application_credential.gather),
+    **mapped.METHODS,
 }
 
 

@@ -20,8 +20,13 @@ def gather(tx: Transaction, call: Call, auth: Auth, evidence: Evidence) -> None:
     """
     del call
     assert auth.identity.token is not UNSET  # noqa: S101 (`prepare` has looked)
+    exchange(tx, auth, auth.identity.token.id, evidence)
+
+
+def exchange(tx: Transaction, auth: Auth, text: str, evidence: Evidence) -> None:
+    """Take over from a token, as `gather` says."""
     try:
-        session = find_session(tx, auth.identity.token.id)
+        session = find_session(tx, text)
     except Unauthorized:
         raise NotFound("Failed to validate token") from None
     token = session.token
