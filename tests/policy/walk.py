@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 from tests.api.identity.people import People
@@ -95,24 +96,27 @@ class Stage(TestCloud):
 
         vars(self.database)["write"] = write
 
-    async def ask(self, method: str, path: str, headers: dict[str, str], body: bytes) -> int:
-        """The status of one request, straight to the application."""
+    async def ask(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
+        """Status and body of the answer to one request, straight from the application."""
         target, _, query = path.partition("?")
         scope = {
             "type": "http",
             "http_version": "1.1",
             "method": method,
             "scheme": "http",
-            "path": target,
+            "path": unquote(target),
             "raw_path": target.encode(),
             "root_path": "",
             "query_string": query.encode(),
-            "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+            "headers": [
+                (name.lower().encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers.items()
+            ],
             "client": ("127.0.0.1", 1),
             "server": ("127.0.0.1", 5000),
         }
         waiting = [{"type": "http.request", "body": body, "more_body": False}]
         statuses: list[int] = []
+        content = bytearray()
 
         async def receive() -> Any:
             return waiting.pop() if waiting else await asyncio.Event().wait()
@@ -120,9 +124,11 @@ class Stage(TestCloud):
         async def send(message: Any) -> None:
             if message["type"] == "http.response.start":
                 statuses.append(message["status"])
+            else:
+                content.extend(message.get("body", b""))
 
         await self.cloud(scope, receive, send)
-        return statuses[0]
+        return statuses[0], bytes(content)
 
 
 def least(kind: Any) -> Any:
@@ -219,7 +225,7 @@ class Walk:
         path = service.mount + _filled(route.path, things)
         content = _filled(body, things).encode() if route.method not in ("GET", "HEAD", "DELETE") else b""
         headers["Content-Type"] = "application/json" if route.options.body else "application/octet-stream"
-        status = self._loop.run_until_complete(self._stage.ask(route.method, path, headers, content))
+        status, _ = self._loop.run_until_complete(self._stage.ask(route.method, path, headers, content))
         assert status < 500 or status == 501, f"{route.method} {path} as {persona}: {status}"
         return status
 
