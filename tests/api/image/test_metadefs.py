@@ -6,6 +6,10 @@ from typing import Any
 
 import pytest
 from tests.api.image.conftest import ImageCloud
+from tests.cloud import TestCloud
+
+from stackyard.services.image.metadefs import catalogue
+from stackyard.services.image.metadefs.bodies import READ_ONLY
 
 BASE = "/v2/metadefs/namespaces"
 PROPERTY = {"title": "Cores", "type": "integer", "minimum": 1, "default": 2}
@@ -30,16 +34,20 @@ def test_a_namespace_with_all_that_lies_in_it(images: ImageCloud) -> None:
     demo = images.client("demo")
     shown = demo.get(f"{BASE}/Compute").json()
     assert shown == made
+    assert shown["tags"] == [{"name": "fast"}]
     assert shown["properties"] == {"cores": PROPERTY}
     assert shown["objects"][0]["properties"] == {"cores": PROPERTY}
     assert shown["self"] == f"{BASE}/Compute"
     assert [tag["name"] for tag in shown["tags"]] == ["fast"]
     prefixed = demo.get(f"{BASE}/Compute?resource_type=OS::Glance::Image").json()
     assert list(prefixed["properties"]) == ["hw_cores"]
+    assert (list(prefixed["objects"][0]["properties"]), prefixed["objects"][0]["required"]) == (["hw_cores"],) * 2
     listed = demo.get(f"{BASE}?resource_types=OS::Glance::Image").json()["namespaces"]
     assert [entry["namespace"] for entry in listed] == ["Compute"]
     assert listed[0]["resource_type_associations"][0]["prefix"] == "hw_"
     assert demo.get(f"{BASE}?resource_types=OS::Nova::Flavor").json()["namespaces"] == []
+    several = demo.get(f"{BASE}?resource_types=OS::Nova::Flavor,OS::Glance::Image").json()["namespaces"]
+    assert [entry["namespace"] for entry in several] == ["Compute"]
 
 
 def test_namespaces_are_listed_in_pages(images: ImageCloud) -> None:
@@ -49,6 +57,24 @@ def test_namespaces_are_listed_in_pages(images: ImageCloud) -> None:
     assert [entry["namespace"] for entry in page["namespaces"]] == ["a", "b"]
     rest = images.client("demo").get(page["next"]).json()
     assert [entry["namespace"] for entry in rest["namespaces"]] == ["c"]
+    assert images.client("demo").get(f"{BASE}?limit=0").json()["namespaces"] == []
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("limit=x", 400),
+        ("limit=-1", 400),
+        ("sort_dir=up", 400),
+        ("sort_key=owner", 400),
+        ("visibility=shared", 400),
+        ("marker=nothing", 404),
+        ("marker=secret", 404),
+    ],
+)
+def test_lists_of_namespaces_refuse(images: ImageCloud, query: str, status: int) -> None:
+    make(images, "secret", visibility="private")
+    assert images.client("demo").get(f"{BASE}?{query}").status_code == status
 
 
 def test_a_private_namespace_is_its_owners(images: ImageCloud) -> None:
@@ -76,11 +102,13 @@ def test_only_administrators_define(images: ImageCloud) -> None:
 
 def test_update_renames_and_protects(images: ImageCloud) -> None:
     admin = images.client("admin")
-    make(images, tags=[{"name": "fast"}])
+    make(images, tags=[{"name": "fast"}], description="d")
     make(images, "Other")
     assert admin.put(f"{BASE}/Compute", json={"namespace": "Other"}).status_code == 409
     changed = admin.put(f"{BASE}/Compute", json={"namespace": "Cpu", "protected": True}).json()
-    assert (changed["namespace"], changed["protected"], changed["visibility"]) == ("Cpu", True, "public")
+    # What is left out is what a new namespace has.
+    assert (changed["namespace"], changed["protected"], changed["visibility"]) == ("Cpu", True, "private")
+    assert "description" not in changed
     assert admin.get(f"{BASE}/Compute").status_code == 404
     assert admin.delete(f"{BASE}/Cpu").status_code == 403
     assert admin.delete(f"{BASE}/Cpu/tags/fast").status_code == 403
@@ -132,7 +160,8 @@ def test_tags_one_by_one_and_all_at_once(images: ImageCloud) -> None:
     append = {"X-Openstack-Append": "True"}
     assert admin.post(path, json={"tags": [{"name": "d"}]}, headers=append).status_code == 201
     assert admin.post(path, json={"tags": [{"name": "d"}]}, headers=append).status_code == 409
-    assert admin.post(path, json={"tags": [{"name": "e"}, {"name": "e"}]}).status_code == 400
+    assert admin.post(path, json={"tags": [{"name": "e"}, {"name": "e"}]}).status_code == 409
+    assert admin.post(path, json={"tags": []}).status_code == 201
     assert admin.post(f"{path}/f").status_code == 201
     assert admin.post(f"{path}/f").status_code == 409
     assert admin.put(f"{path}/f", json={"name": "g"}).json()["name"] == "g"
@@ -163,7 +192,6 @@ def test_resource_types(images: ImageCloud) -> None:
         {"namespace": "x", "properties": {"p": {"type": "string"}}},
         {"namespace": "x", "properties": {"p": {"title": "t", "type": "blob"}}},
         {"namespace": "x", "properties": {"p": {"title": "a\0b", "type": "string"}}},
-        {"namespace": "x", "tags": [{"name": "t"}, {"name": "t"}]},
         {"namespace": "x", "objects": [{}]},
         {"namespace": "x", "unknown": 1},
     ],
@@ -172,6 +200,118 @@ def test_what_is_no_namespace_is_refused(images: ImageCloud, body: dict[str, Any
     admin = images.client("admin")
     assert admin.post(BASE, json=body).status_code == 400
     assert admin.get(BASE).json()["namespaces"] == []
+
+
+def test_a_name_given_twice_conflicts_and_leaves_nothing(images: ImageCloud) -> None:
+    admin = images.client("admin")
+    assert admin.post(BASE, json={"namespace": "x", "tags": [{"name": "t"}, {"name": "t"}]}).status_code == 409
+    assert admin.get(f"{BASE}/x").status_code == 404
+
+
+@pytest.mark.parametrize("field", ["self", "schema", "created_at", "updated_at"])
+def test_what_the_service_writes_is_read_only(images: ImageCloud, field: str) -> None:
+    admin = images.client("admin")
+    make(images)
+    linked = field in ("self", "schema")
+    assert admin.post(BASE, json={"namespace": "x", field: "y"}).status_code == 403
+    assert admin.put(f"{BASE}/Compute", json={"namespace": "Compute", field: "y"}).status_code == 403
+    assert admin.post(f"{BASE}/Compute/objects", json={"name": "x", field: "y"}).status_code == 403
+    for kind, body in (("properties", {"name": "x", **PROPERTY}), ("resource_types", {"name": "x"})):
+        response = admin.post(f"{BASE}/Compute/{kind}", json={**body, field: "y"})
+        assert response.status_code == (400 if linked else 403), kind
+
+
+def test_what_was_shown_can_be_sent_again(images: ImageCloud) -> None:
+    admin = images.client("admin")
+    make(images, tags=[{"name": "t"}], objects=[{"name": "o"}], resource_type_associations=[{"name": "R"}])
+    shown = admin.get(f"{BASE}/Compute").json()
+    assert admin.delete(f"{BASE}/Compute").status_code == 204
+    again = {name: value for name, value in shown.items() if name not in ("self", "schema", "created_at", "updated_at")}
+    made = admin.post(BASE, json=again)
+    assert made.status_code == 201, made.text
+    assert [entry["name"] for entry in made.json()["objects"]] == ["o"]
+
+
+def test_tags_are_listed_in_pages(images: ImageCloud) -> None:
+    make(images, tags=[{"name": name} for name in "abc"])
+    demo = images.client("demo")
+
+    def listed(query: str) -> Any:
+        response = demo.get(f"{BASE}/Compute/tags?{query}")
+        return [tag["name"] for tag in response.json()["tags"]] if response.status_code == 200 else response.status_code
+
+    assert listed("sort_key=name&sort_dir=asc&limit=2") == ["a", "b"]
+    assert listed("sort_key=name&sort_dir=asc&marker=b") == ["c"]
+    assert listed("sort_key=name") == ["c", "b", "a"]
+    assert [listed(query) for query in ("limit=x", "limit=-1", "sort_dir=x", "sort_key=x")] == [400] * 4
+    assert listed("marker=nothing") == 404
+
+
+def test_a_property_by_its_name_on_a_type_of_resource(images: ImageCloud) -> None:
+    make(
+        images,
+        properties={"cores": PROPERTY},
+        resource_type_associations=[{"name": "OS::Glance::Image", "prefix": "hw_"}, {"name": "Plain"}],
+    )
+    path = f"{BASE}/Compute/properties"
+    demo = images.client("demo")
+    assert demo.get(f"{path}/hw_cores?resource_type=OS::Glance::Image").json()["name"] == "cores"
+    for asked in ("cores?resource_type=OS::Glance::Image", "cores?resource_type=Plain", "cores?resource_type=No"):
+        assert demo.get(f"{path}/{asked}").status_code == 404, asked
+
+
+def test_what_lies_in_a_private_namespace_is_its_owners(images: ImageCloud) -> None:
+    make(images, visibility="private", tags=[{"name": "t"}])
+    demo = images.client("demo")
+    for kind in ("objects", "tags", "properties", "resource_types"):
+        assert demo.get(f"{BASE}/Compute/{kind}").status_code == 404, kind
+    assert demo.post(f"{BASE}/Compute/tags/x").status_code == 404
+    assert demo.get(f"{BASE}/Compute/tags/t").status_code == 404
+
+
+def test_the_standard_catalogue(images: ImageCloud) -> None:
+    images.database.write("load", catalogue.load)
+    demo, admin = images.client("demo"), images.client("admin")
+    listed = demo.get(f"{BASE}?limit=100&sort_key=namespace&sort_dir=asc").json()["namespaces"]
+    assert len(listed) == 32
+    assert (listed[0]["namespace"], listed[0]["owner"]) == ("CIM::ProcessorAllocationSettingData", "admin")
+    for entry in listed:
+        shown = demo.get(f"{BASE}/{entry['namespace']}").json()
+        assert shown.get("properties") or shown.get("objects"), entry["namespace"]
+        # Each is something that the API itself would take.
+        given = {key: value for key, value in shown.items() if key not in READ_ONLY.values()}
+        copy = admin.post(BASE, json={**given, "namespace": "copy", "protected": False})
+        assert copy.status_code == 201, copy.text
+        assert admin.delete(f"{BASE}/copy").status_code == 204
+    pinning = demo.get(f"{BASE}/OS::Compute::CPUPinning?resource_type=OS::Nova::Flavor").json()
+    assert pinning["properties"]["hw:cpu_policy"]["enum"] == ["shared", "dedicated"]
+    assert demo.delete(f"{BASE}/OS::Compute::CPUPinning").status_code == 403
+    types = [entry["name"] for entry in demo.get("/v2/metadefs/resource_types").json()["resource_types"]]
+    assert "OS::Trove::Instance" in types
+
+
+def test_changes_of_the_catalogue_stay(images: ImageCloud) -> None:
+    images.database.write("load", catalogue.load)
+    admin = images.client("admin")
+    name = "OS::Compute::CPUPinning"
+    assert admin.delete(f"{BASE}/{name}").status_code == 403
+    admin.put(f"{BASE}/{name}", json={"namespace": name, "visibility": "public", "display_name": "Ours"})
+    assert admin.delete(f"{BASE}/OS::Glance::Signatures").status_code == 204
+    images.database.write("load", catalogue.load)
+    assert admin.get(f"{BASE}/{name}").json()["display_name"] == "Ours"
+    assert admin.get(f"{BASE}/OS::Glance::Signatures").status_code == 404
+
+
+def test_the_catalogue_leaves_what_was_there_before(images: ImageCloud) -> None:
+    name = "OS::Compute::CPUPinning"
+    make(images, name, display_name="Ours")
+    images.database.write("load", catalogue.load)
+    assert images.client("demo").get(f"{BASE}/{name}").json()["display_name"] == "Ours"
+
+
+def test_a_cloud_has_the_catalogue_from_its_start(cloud: TestCloud) -> None:
+    listed = cloud.client("demo").get(f"/image{BASE}?limit=100").json()["namespaces"]
+    assert len(listed) == 32
 
 
 def test_schemas(images: ImageCloud) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from stackyard.core.policy import Rule
+from stackyard.services.image.metadefs import policies as metadefs
 
 _ADMIN = "role:admin"
 _MEMBER = "role:member and project_id:%(project_id)s"
+_SERVICE = "role:service or role:admin"
 _READER = "role:reader and project_id:%(project_id)s"
 _IMAGE_MEMBER = "project_id:%(member_id)s"
 _SEEN = (
@@ -15,26 +17,6 @@ _SEEN = (
 _ADMIN_OR_MEMBER = f"{_ADMIN} or ({_MEMBER})"
 _ADMIN_OR_READER = f"{_ADMIN} or ({_READER})"
 _ADMIN_OR_READER_OR_SHARED = f"{_ADMIN} or (role:reader and (project_id:%(project_id)s or {_IMAGE_MEMBER}))"
-_NAMESPACE_READER = f"{_ADMIN} or (role:reader and (project_id:%(project_id)s or 'public':%(visibility)s))"
-
-_METADEFS = {
-    "namespace": "a namespace",
-    "object": "an object",
-    "objects": "the objects",
-    "property": "a property",
-    "properties": "the properties",
-    "tag": "a tag",
-    "tags": "the tags",
-    "resource_type": "the resource types",
-}
-_METADEF_CHANGES = {
-    "namespace": ("add", "modify", "delete"),
-    "object": ("add", "modify", "delete"),
-    "property": ("add", "modify", "remove"),
-    "tag": ("add", "modify", "delete"),
-    "tags": ("add",),
-    "resource_type_association": ("add", "remove"),
-}
 
 POLICIES: tuple[Rule, ...] = (
     Rule("add_image", f"{_ADMIN} or ({_MEMBER} and project_id:%(owner)s)", "Create an image."),
@@ -49,6 +31,11 @@ POLICIES: tuple[Rule, ...] = (
     Rule("copy_image", _ADMIN, "Copy an image's data to further stores."),
     Rule("deactivate", _ADMIN_OR_MEMBER, "Forbid the download of an image."),
     Rule("reactivate", _ADMIN_OR_MEMBER, "Allow the download of an image again."),
+    Rule("get_image_location", _ADMIN_OR_READER, "See where an image's data lies."),
+    Rule("set_image_location", _ADMIN_OR_MEMBER, "Say where an image's data lies."),
+    Rule("delete_image_location", _ADMIN, "Remove an image's data from one of its stores."),
+    Rule("add_image_location", f"{_SERVICE} or ({_MEMBER})", "Name where an image's data is."),
+    Rule("fetch_image_location", _SERVICE, "See all places where an image's data lies."),
     Rule("add_member", _ADMIN_OR_MEMBER, "Share an image with a project."),
     Rule("delete_member", _ADMIN_OR_MEMBER, "Stop sharing an image with a project."),
     Rule("get_member", _ADMIN_OR_READER_OR_SHARED, "Show one project that an image is shared with."),
@@ -56,14 +43,5 @@ POLICIES: tuple[Rule, ...] = (
     Rule("modify_member", f"{_ADMIN} or (role:member and {_IMAGE_MEMBER})", "Accept or reject a shared image."),
     Rule("tasks_api_access", _ADMIN, "Use the tasks API."),
     Rule("stores_info_detail", f"{_ADMIN} or role:service", "See how the stores are configured."),
-    Rule("get_metadef_namespaces", _ADMIN_OR_READER, "List the namespaces of metadata definitions that one may see."),
-    *(
-        Rule(f"get_metadef_{name}", _NAMESPACE_READER, f"See {words} of metadata definitions.")
-        for name, words in _METADEFS.items()
-    ),
-    *(
-        Rule(f"{verb}_metadef_{name}", _ADMIN, f"{verb.capitalize()} metadata definitions: {name.replace('_', ' ')}.")
-        for name, verbs in _METADEF_CHANGES.items()
-        for verb in verbs
-    ),
+    *metadefs.POLICIES,
 )

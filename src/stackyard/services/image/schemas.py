@@ -78,6 +78,9 @@ _MEMBER: dict[str, Any] = {
 
 _TASK: dict[str, Any] = {
     "id": _field("The task's identifier", pattern=_UUID),
+    "image_id": _field("The image that the task is about"),
+    "request_id": _field("The request that asked for it"),
+    "user_id": _field("Who asked"),
     "type": _field("Kind of task", enum=["import", "api_image_import", "location_import"]),
     "status": _field("Where the task is", enum=["pending", "processing", "success", "failure"]),
     "input": _field("What the task was given", ["null", "object"]),
@@ -92,35 +95,28 @@ _TASK: dict[str, Any] = {
 }
 
 
-def _one(name: str, properties: dict[str, Any], *, open_ended: bool = False) -> dict[str, Any]:
-    schema: dict[str, Any] = {"name": name, "properties": properties}
-    schema["additionalProperties"] = {"type": "string"} if open_ended else False
-    return schema | ({"links": _LINKS} if open_ended else {})
+def _one(name: str, properties: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "properties": properties}
 
 
-def _many(name: str, item: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "name": name,
-        "properties": {
-            name: {"type": "array", "items": item},
-            "first": {"type": "string"},
-            "next": {"type": "string"},
-            "schema": {"type": "string"},
-        },
-        "links": [
-            {"rel": "first", "href": "{first}"},
-            {"rel": "next", "href": "{next}"},
-            {"rel": "describedby", "href": "{schema}"},
-        ],
-    }
+def _many(name: str, item: dict[str, Any], *, paged: bool) -> dict[str, Any]:
+    properties: dict[str, Any] = {name: {"type": "array", "items": item}, "schema": {"type": "string"}}
+    links = [{"rel": "describedby", "href": "{schema}"}]
+    if paged:
+        properties |= {"first": {"type": "string"}, "next": {"type": "string"}}
+        links = [{"rel": "first", "href": "{first}"}, {"rel": "next", "href": "{next}"}, *links]
+    return {"name": name, "properties": properties, "links": links}
 
 
+_OPEN_IMAGE = _one("image", _IMAGE) | {"additionalProperties": {"type": "string"}, "links": _LINKS}
 SCHEMAS: dict[str, dict[str, Any]] = {
-    "image": _one("image", _IMAGE, open_ended=True),
+    "image": _OPEN_IMAGE,
+    "images": _many("images", _OPEN_IMAGE, paged=True),
     "member": _one("member", _MEMBER),
+    "members": _many("members", _one("member", _MEMBER), paged=False),
     "task": _one("task", _TASK),
+    "tasks": _many("tasks", _one("task", _TASK), paged=False),
 }
-SCHEMAS |= {f"{name}s": _many(f"{name}s", schema) for name, schema in list(SCHEMAS.items())}
 
 
 def show(tx: Transaction, call: Call) -> dict[str, Any]:

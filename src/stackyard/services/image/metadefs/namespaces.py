@@ -11,19 +11,20 @@ from sqlalchemy import bindparam
 from sqlalchemy.exc import IntegrityError
 
 from stackyard.core import ids
-from stackyard.core.call import Call, Reply
+from stackyard.core.call import Call, Query, Reply
 from stackyard.core.clock import iso_z
 from stackyard.core.db import Transaction
-from stackyard.core.errors import Conflict, Forbidden, NotFound
-from stackyard.core.paging import EVERYTHING, Filter, Listing, Scope
+from stackyard.core.errors import BadRequest, Conflict, Forbidden, NotFound
+from stackyard.core.paging import EVERYTHING, Filter, Listing, Page, Scope
 from stackyard.services.image.metadefs import tables
-from stackyard.services.image.metadefs.bodies import by_name, check_name, document
-from stackyard.services.image.metadefs.items import association_view, object_view, property_view, tag_view
+from stackyard.services.image.metadefs.bodies import by_name, check_name, document, refuse_read_only
+from stackyard.services.image.metadefs.items import association_view, object_view, property_view
 from stackyard.services.image.metadefs.tables import OBJECTS, PROPERTIES, RESOURCE_TYPES, TAGS, namespaces
 
 KNOWN_TYPES = ("OS::Cinder::Volume", "OS::Glance::Image", "OS::Nova::Aggregate", "OS::Nova::Flavor", "OS::Nova::Server")
 """Types of resource that are always there to be associated with."""
 
+_SORT_KEYS = ("namespace", "display_name", "visibility", "protected", "created_at", "updated_at")
 _HAS_TYPE = sa.select(tables.items.c.namespace_id).where(tables.items.c.kind == RESOURCE_TYPES)
 _listing = Listing(
     namespaces,
@@ -33,30 +34,34 @@ _listing = Listing(
             where=lambda names: namespaces.c.id.in_(_HAS_TYPE.where(tables.items.c.name.in_(names)))
         ),
     },
-    sort_keys=("namespace", "created_at", "updated_at"),
-    default_sort=(("created_at", "desc"), ("namespace", "desc")),
+    sort_keys=_SORT_KEYS,
     page_size=25,
     key="namespace",
 )
 _SEEN = sa.or_(namespaces.c.visibility == "public", namespaces.c.project_id == bindparam("caller"))
 _DELETE = sa.delete(namespaces).where(namespaces.c.id == bindparam("ns"))
 _INSERT = sa.insert(namespaces)
+_SHOWN_WITH = ("get_metadef_objects", "get_metadef_properties", "get_metadef_tags")
 
 
 def load(tx: Transaction, call: Call) -> dict[str, Any]:
     """The namespace that the address names, if the caller may know of it."""
-    name = call.path["namespace"]
+    row = _find(tx, call, call.path["namespace"])
+    return {**row._mapping, "owner": row.project_id}
+
+
+def _find(tx: Transaction, call: Call, name: str) -> Any:
     row = None if "\0" in name else tables.find(tx, name)
     caller = call.caller
     if row is None or not (caller.is_admin or row.visibility == "public" or row.project_id == caller.project_id):
         raise NotFound(f"Metadata definition namespace={name[:80]} was not found.")
-    return {**row._mapping, "owner": row.project_id}
+    return row
 
 
 def create(tx: Transaction, call: Call) -> Reply:
     """Make a namespace with whatever is sent to lie in it."""
-    body = call.body
-    given = dict(body.given())
+    refuse_read_only(call.body)
+    given = dict(call.body.given())
     name = check_name(given["namespace"])
     contents = {
         PROPERTIES: {check_name(key): document(one) for key, one in (given.pop("properties", None) or {}).items()},
@@ -68,8 +73,8 @@ def create(tx: Transaction, call: Call) -> Reply:
         "id": ids.new_uuid(),
         "namespace": name,
         "project_id": given.get("owner", call.caller.project_id),
-        "display_name": _text(given.get("display_name")),
-        "description": _text(given.get("description")),
+        "display_name": given.get("display_name"),
+        "description": given.get("description"),
         "visibility": given.get("visibility", "private"),
         "protected": given.get("protected", False),
         "created_at": tx.now,
@@ -92,15 +97,13 @@ def _taken(name: str) -> Conflict:
     return Conflict(f"A metadata definition namespace={name} already exists.")
 
 
-def _text(value: str | None) -> str | None:
-    return value if value is None else value.replace("\0", "")
-
-
 def list_(tx: Transaction, call: Call) -> dict[str, Any]:
     """The namespaces that the caller may see."""
+    call.require("list_metadef_resource_types")
     caller = call.caller
     scope = EVERYTHING if caller.is_admin else Scope("seen", _SEEN, {"caller": caller.project_id or ""})
-    page = _listing.page(tx, call.query, scope)
+    query = _paging(tx, call)
+    page = Page((), None) if query is None else _listing.page(tx, query, scope)
     found: dict[str, list[Any]] = {}
     for item in tables.associations(tx, [row.id for row in page.rows]):
         found.setdefault(item.namespace_id, []).append(item)
@@ -116,30 +119,64 @@ def list_(tx: Transaction, call: Call) -> dict[str, Any]:
     return body
 
 
+def _paging(tx: Transaction, call: Call) -> Query | None:
+    """The query as the kernel's Listing reads it, with Glance's order written out; None when no row is asked for."""
+    query = call.query
+    visibility, direction = query.get("visibility"), query.get("sort_dir", "desc")
+    if visibility and visibility not in ("public", "private"):
+        raise BadRequest(f"Invalid visibility value: {visibility[:80]}")
+    if direction not in ("asc", "desc"):
+        raise BadRequest(f"Invalid sort direction: {direction}")
+    marker, limit = query.get("marker"), query.get("limit")
+    if marker:
+        _find(tx, call, marker)
+    order = dict.fromkeys((query.get("sort_key") or "created_at", "created_at", "namespace"), direction)
+    pairs = [("sort", ",".join(f"{key}:{direction}" for key in order))]
+    pairs += [(name, value) for name, value in (("limit", limit), ("marker", marker)) if value is not None]
+    pairs += [("visibility", visibility)] if visibility else []
+    pairs += [("resource_types", name) for name in (query.get("resource_types") or "").split(",") if name]
+    return None if limit is not None and limit.isdigit() and int(limit) == 0 else Query(urlencode(pairs))
+
+
 def show(tx: Transaction, call: Call) -> dict[str, Any]:
     """A namespace with all that lies in it; `resource_type` puts that type's prefix before the properties' names."""
+    for rule in ("list_metadef_resource_types", *_SHOWN_WITH):
+        call.require(rule, call.target)
     view = _view(tables.find(tx, call.target["namespace"]), tables.all_items(tx, call.target["id"]))
     asked = call.query.get("resource_type")
-    prefixes = [entry.get("prefix", "") for entry in view["resource_type_associations"] if entry["name"] == asked]
-    if prefixes and prefixes[0] and "properties" in view:
-        view["properties"] = {prefixes[0] + name: one for name, one in view["properties"].items()}
+    associations = view.get("resource_type_associations", ())
+    prefix = next((entry.get("prefix") for entry in associations if entry["name"] == asked), None)
+    if prefix:
+        _prefix(view, prefix)
     return view
 
 
+def _prefix(view: dict[str, Any], prefix: str) -> None:
+    for holder in (view, *view.get(OBJECTS, ())):
+        if holder.get(PROPERTIES):
+            holder[PROPERTIES] = {prefix + name: one for name, one in holder[PROPERTIES].items()}
+        if holder.get("required"):
+            holder["required"] = [prefix + name for name in holder["required"]]
+
+
 def update(tx: Transaction, call: Call) -> dict[str, Any]:
-    """Change a namespace's own attributes, its name as well; what lies in it stays."""
+    """Rewrite a namespace's own attributes, its name as well: what is left out is what a new one has by default."""
+    refuse_read_only(call.body)
     given = dict(call.body.given())
-    values = {
-        name: _text(value) if isinstance(value, str) else value for name, value in given.items() if name != "owner"
-    }
     name = check_name(given["namespace"])
-    if "owner" in given:
-        values["project_id"] = given["owner"]
     if name != call.target["namespace"] and tables.find(tx, name) is not None:
         raise _taken(name)
-    change = sa.update(namespaces).where(namespaces.c.id == call.target["id"])
-    tx.execute(change.values({**values, "updated_at": tx.now}))
-    return _view(tables.find(tx, name), tables.of_kind(tx, call.target["id"], RESOURCE_TYPES))
+    values = {
+        "namespace": name,
+        "display_name": given.get("display_name"),
+        "description": given.get("description"),
+        "visibility": given.get("visibility", "private"),
+        "protected": given.get("protected", False),
+        "project_id": given.get("owner", call.caller.project_id),
+        "updated_at": tx.now,
+    }
+    tx.execute(sa.update(namespaces).where(namespaces.c.id == call.target["id"]).values(values))
+    return _view(tables.find(tx, name), ())
 
 
 def delete(tx: Transaction, call: Call) -> None:
@@ -153,8 +190,13 @@ def delete(tx: Transaction, call: Call) -> None:
 def resource_types(tx: Transaction, call: Call) -> dict[str, Any]:
     """Every type of resource that there is or that a namespace names."""
     del call
-    names = sorted({*KNOWN_TYPES, *tables.type_names(tx)})
-    return {"resource_types": [{"name": name} for name in names]}
+    since: dict[str, Any] = dict.fromkeys(KNOWN_TYPES) | tables.type_names(tx)
+    return {
+        "resource_types": [
+            {"name": name} if moment is None else {"name": name, "created_at": iso_z(moment)}
+            for name, moment in sorted(since.items())
+        ]
+    }
 
 
 def _view(row: Any, contents: Iterable[Any]) -> dict[str, Any]:
@@ -170,7 +212,6 @@ def _view(row: Any, contents: Iterable[Any]) -> dict[str, Any]:
         "updated_at": iso_z(row.updated_at),
         "self": link,
         "schema": "/v2/schemas/metadefs/namespace",
-        "resource_type_associations": [],
     }
     view = {name: value for name, value in view.items() if value is not None}
     for item in contents:
@@ -180,13 +221,13 @@ def _view(row: Any, contents: Iterable[Any]) -> dict[str, Any]:
 
 def _place(view: dict[str, Any], namespace: str, item: Any) -> None:
     if item.kind == RESOURCE_TYPES:
-        view["resource_type_associations"].append(association_view(item))
+        view.setdefault("resource_type_associations", []).append(association_view(item))
     elif item.kind == PROPERTIES:
         view.setdefault(PROPERTIES, {})[item.name] = _nameless(property_view(item))
     elif item.kind == OBJECTS:
         view.setdefault(OBJECTS, []).append(object_view(namespace, item))
     else:
-        view.setdefault(TAGS, []).append(tag_view(item))
+        view.setdefault(TAGS, []).append({"name": item.name})
 
 
 def _nameless(view: Mapping[str, Any]) -> dict[str, Any]:

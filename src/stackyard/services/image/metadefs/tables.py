@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -56,7 +57,11 @@ _UPDATE_ITEM = (
 _ASSOCIATIONS = sa.select(items).where(
     items.c.kind == RESOURCE_TYPES, items.c.namespace_id.in_(bindparam("ids", expanding=True))
 )
-_TYPE_NAMES = sa.select(items.c.name).where(items.c.kind == RESOURCE_TYPES).distinct()
+_TYPE_NAMES = (
+    sa.select(items.c.name, sa.func.min(items.c.created_at, type_=Moment).label("since"))
+    .where(items.c.kind == RESOURCE_TYPES)
+    .group_by(items.c.name)
+)
 
 
 def find(tx: Transaction, name: str) -> Any:
@@ -84,9 +89,9 @@ def associations(tx: Transaction, namespace_ids: list[str]) -> Sequence[Any]:
     return tx.all(_ASSOCIATIONS, {"ids": namespace_ids})
 
 
-def type_names(tx: Transaction) -> set[str]:
-    """Every resource type that a namespace is associated with."""
-    return {str(row.name) for row in tx.all(_TYPE_NAMES)}
+def type_names(tx: Transaction) -> dict[str, datetime]:
+    """Every resource type that a namespace is associated with, and since when."""
+    return {str(row.name): row.since for row in tx.all(_TYPE_NAMES)}
 
 
 def add(tx: Transaction, namespace_id: str, kind: str, documents: Mapping[str, Mapping[str, Any]]) -> None:
