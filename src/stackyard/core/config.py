@@ -201,6 +201,18 @@ class Quota:
 
 
 @dataclass(frozen=True, slots=True)
+class UnifiedLimit:
+    """Limits that an operator registers in the identity service."""
+
+    enforcement_model: str = setting(
+        "flat",
+        "flat: a project's limit stands alone; strict_two_level: it lies within its domain's, and projects are at most "
+        "two deep.",
+        one_of("flat", "strict_two_level"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """Bounds on single requests."""
 
@@ -226,6 +238,7 @@ class Settings:
     log: Log = Log()
     reconcile: Reconcile = Reconcile()
     quota: Quota = Quota()
+    unified_limit: UnifiedLimit = UnifiedLimit()
     limits: Limits = Limits()
 
     @property

@@ -116,7 +116,8 @@ class Listing:
         self.page_size = page_size
         self.max_limit = max_limit
         self.key = key
-        self._select = sa.select(table) if select is None else select
+        self.select = sa.select(table) if select is None else select
+        """All rows, in no order."""
         self._statements: dict[object, sa.Select[Any]] = {}
 
     def page(self, tx: Transaction, query: Query, scope: Scope = EVERYTHING) -> Page:
@@ -207,7 +208,7 @@ class Listing:
 
     def _build(self, shape: tuple[Any, ...], scope: Scope) -> sa.Select[Any]:
         _, names, sort, limited, nulls = shape
-        statement = self._select
+        statement = self.select
         if scope.where is not None:
             statement = statement.where(scope.where)
         for name in names:

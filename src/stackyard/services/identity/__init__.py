@@ -17,6 +17,8 @@ from stackyard.services.identity.credentials import operations as credentials
 from stackyard.services.identity.faults import fault
 from stackyard.services.identity.federation import policies as federation_policies
 from stackyard.services.identity.federation import routes as federation
+from stackyard.services.identity.limits import limits
+from stackyard.services.identity.limits import registered as registered_limits
 from stackyard.services.identity.policies import POLICIES
 from stackyard.services.identity.projects import operations as projects
 from stackyard.services.identity.projects import tags
@@ -180,6 +182,9 @@ _TABLE = (
     Route("GET", "/v3/endpoints/{endpoint_id}", endpoints.show, "identity:get_endpoint", **BY_PATH),
     Route("PATCH", "/v3/endpoints/{endpoint_id}", endpoints.update, "identity:update_endpoint", **_change("endpoint")),
     Route("DELETE", "/v3/endpoints/{endpoint_id}", endpoints.delete, "identity:delete_endpoint", **BY_PATH),
+    # Unified limits
+    *registered_limits.ROUTES,
+    *limits.ROUTES,
     # Credentials of other kinds
     *credentials.ROUTES,
     *federation.ROUTES,
@@ -230,6 +235,12 @@ SERVICE = Service(
     classic_port=5000,
     root_prefixes=("/v3",),
     routes=ROUTES,
-    policies=(*POLICIES, *federation_policies.POLICIES, *credentials.POLICIES),
+    policies=(
+        *POLICIES,
+        *registered_limits.POLICIES,
+        *limits.POLICIES,
+        *federation_policies.POLICIES,
+        *credentials.POLICIES,
+    ),
     fault=fault,
 )

@@ -13,6 +13,7 @@ from stackyard.services.identity.catalog.view import catalog
 from stackyard.services.identity.credentials.keys import rotate as rotate_credential_keys
 from stackyard.services.identity.credentials.secret_file import use as use_secret_file
 from stackyard.services.identity.fernet import rotate_keys
+from stackyard.services.identity.limits.effective import effective_limit
 from stackyard.services.identity.projects import tables as project_tables
 from stackyard.services.identity.tokens.sessions import find_session
 from stackyard.services.identity.users import tables as user_tables
@@ -22,6 +23,7 @@ __all__ = [
     "authenticate",
     "bootstrap",
     "catalog",
+    "effective_limit",
     "find_project",
     "find_project_by_name",
     "find_user",

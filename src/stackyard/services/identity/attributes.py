@@ -38,9 +38,11 @@ def read(document: dict[str, Any], kind: type[B], name: str) -> tuple[B, dict[st
     return body, extra
 
 
-def changes(document: dict[str, Any], kind: type[B], name: str, current_id: str) -> tuple[B, dict[str, Any]]:
+def changes(
+    document: dict[str, Any], kind: type[B], name: str, current_id: str, *, may_be_empty: bool = False
+) -> tuple[B, dict[str, Any]]:
     """Like `read`, for an update: something must be given, and no other id than the one it has."""
-    if not document:
+    if not document and not may_be_empty:
         raise BadRequest(f"Invalid input for {name}: at least one attribute must be given.")
     if document.get("id", current_id) != current_id:
         raise BadRequest(f"Cannot change {name} ID")

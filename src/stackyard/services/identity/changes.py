@@ -35,26 +35,31 @@ def noting(route: Route) -> Route:
     @functools.wraps(operation)
     def run(tx: Transaction, call: Call) -> Any:
         answer = operation(tx, call)
-        note(tx, call, *_subject(call, answer))
+        for kind, resource_id in _subjects(call, answer):
+            note(tx, call, kind, resource_id)
         return answer
 
     options = {field.name: getattr(route.options, field.name) for field in dataclasses.fields(route.options)}
     return Route(route.method, route.path, run, route.rule, **options)
 
 
-def _subject(call: Call, answer: Any) -> tuple[str, str]:
-    """What a call is about: the resource it makes; of an assignment or membership the user or group; else the last
+def _subjects(call: Call, answer: Any) -> list[tuple[str, str]]:
+    """What a call is about: the resources it makes; of an assignment or membership the user or group; else the last
     thing its path names; the caller for his token.
     """
     envelope = call.route.options.envelope
     body = answer.body if isinstance(answer, Reply) else answer
-    if envelope is not None and isinstance(body, dict):
-        return envelope, str(body[envelope]["id"])
+    if envelope is not None and isinstance(body, dict) and "id" in body[envelope]:
+        return [(envelope, str(body[envelope]["id"]))]
+    if call.route.method == "POST" and isinstance(body, dict):
+        together = [(kind, items) for kind, items in body.items() if isinstance(items, list)]
+        if together:
+            return [(kind.removesuffix("s"), str(item["id"])) for kind, items in together for item in items]
     for kind in ("user", "group"):
         if f"{kind}_id" in call.path:
-            return kind, call.path[f"{kind}_id"]
+            return [(kind, call.path[f"{kind}_id"])]
     named = [(name.removesuffix("_id"), value) for name, value in call.path.items() if name.endswith("_id")]
-    return named[-1] if named else ("user", call.caller.user_id)
+    return named[-1:] or [("user", call.caller.user_id)]
 
 
 def _path(call: Call) -> str:

@@ -16,6 +16,7 @@ from stackyard.core.call import Call
 from stackyard.core.db import Transaction
 from stackyard.core.errors import NotFound
 from stackyard.services.identity.catalog import tables as catalog_tables
+from stackyard.services.identity.limits import tables as limit_tables
 from stackyard.services.identity.projects import tables as project_tables
 from stackyard.services.identity.projects.tables import projects
 from stackyard.services.identity.roles import tables as role_tables
@@ -33,6 +34,8 @@ _NAMED: Mapping[str, tuple[str, sa.Select[Any]]] = {
     "region_id": ("region", catalog_tables.REGION_BY_ID),
     "service_id": ("service", catalog_tables.SERVICE_BY_ID),
     "endpoint_id": ("endpoint", catalog_tables.ENDPOINT_BY_ID),
+    "registered_limit_id": ("registered_limit", limit_tables.REGISTERED_BY_ID),
+    "limit_id": ("limit", limit_tables.LIMIT_BY_ID),
 }
 _LOOKED_AT = ("id", "name", "domain_id")
 
@@ -63,7 +66,8 @@ def the(call: Call, kind: str) -> Row[Any]:
     row: Row[Any] | None = call.target[kind]
     if row is None:
         parameter = next(name for name, (named, _) in _NAMED.items() if named == kind)
-        raise NotFound(f"Could not find {kind.removeprefix('implied ')}: {call.path[parameter]}.")
+        called = kind.removeprefix("implied ").replace("_", " ")
+        raise NotFound(f"Could not find {called}: {call.path[parameter]}.")
     return row
 
 
