@@ -134,6 +134,7 @@ def _announcement(
 
 async def _serve(cloud: Any, listeners: list[tuple[str, socket.socket]], announce: Any) -> None:
     import uvicorn
+    from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
     class Server(uvicorn.Server):
         """One listener of several: signals are the process's business, and all are waited for."""
@@ -150,13 +151,16 @@ async def _serve(cloud: Any, listeners: list[tuple[str, socket.socket]], announc
             return contextlib.nullcontext()
 
     def application(mount: str) -> Any:
-        if not mount:
-            return cloud
+        service = {"stackyard.service": mount} if mount else {}
+        behind_proxies = ProxyHeadersMiddleware(cloud, os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1"))
 
-        async def on_classic_port(scope: Any, receive: Any, send: Any) -> None:
-            await cloud({**scope, "stackyard.service": mount}, receive, send)
+        async def serve(scope: Any, receive: Any, send: Any) -> None:
+            scope.update(service)
+            # Who is at the other end of the connection, before X-Forwarded-For says whom a proxy speaks for.
+            scope["stackyard.peer"] = scope.get("client")
+            await behind_proxies(scope, receive, send)
 
-        return on_classic_port
+        return serve
 
     servers = [
         Server(
@@ -171,6 +175,7 @@ async def _serve(cloud: Any, listeners: list[tuple[str, socket.socket]], announc
                 timeout_keep_alive=75,
                 timeout_graceful_shutdown=5,
                 server_header=False,
+                proxy_headers=False,  # done above
             )
         )
         for mount, _ in listeners
