@@ -148,7 +148,9 @@ def test_unknown_options_are_refused(people: People) -> None:
     assert people.admin.post(f"{V3}/users", json=body).status_code == 400
 
 
-@pytest.mark.parametrize("passcode", ["\x00", "1" * 100_000, "\uff11\uff12\uff13\uff14\uff15\uff16", "-1", " ", 123456, None])
+@pytest.mark.parametrize(
+    "passcode", ["\x00", "1" * 100_000, "\uff11\uff12\uff13\uff14\uff15\uff16", "-1", " ", 123456, None]
+)
 def test_hostile_passcodes(people: People, passcode: Any) -> None:
     user = people.user()
     Authenticator(people, user)

@@ -1,0 +1,43 @@
+"""From a token to the text that clients carry and back, by whichever kind of keys."""
+
+from __future__ import annotations
+
+from stackyard.core import config
+from stackyard.core.db import Transaction
+from stackyard.services.identity import fernet
+from stackyard.services.identity.key_ring import Rotation
+from stackyard.services.identity.tokens import jws, payload
+from stackyard.services.identity.tokens.payload import Token
+
+LONGEST = 8192
+"""Characters that a token may have; headers that are longer come from nobody who means well."""
+
+
+def write(tx: Transaction, at: int, settings: config.Token, token: Token) -> str:
+    """The text of a new token, of the kind that the cloud is set to."""
+    if settings.provider == "jws":
+        return jws.seal(jws.signer(tx, at), token)
+    return payload.seal(fernet.cipher(tx, at), token)
+
+
+def read(tx: Transaction, at: int, text: str) -> Token | None:
+    """The token of a text of either kind; None for one that was not made with keys that are kept."""
+    if len(text) > LONGEST:
+        return None
+    if jws.looks_like_one(text):
+        return jws.unseal(jws.signer(tx, at), text)
+    return payload.unseal(fernet.cipher(tx, at), text)
+
+
+def create_keys(tx: Transaction) -> None:
+    """Make the first keys of every kind, unless there are some."""
+    fernet.RING.create(tx)
+    jws.RING.create(tx)
+
+
+def rotate_keys(tx: Transaction, max_active_keys: int) -> dict[str, Rotation]:
+    """Rotate the keys of every kind; what was done, by provider."""
+    return {
+        "fernet": fernet.RING.rotate(tx, max_active_keys),
+        "jws": jws.RING.rotate(tx, max_active_keys),
+    }
