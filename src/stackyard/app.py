@@ -84,6 +84,7 @@ class Cloud:
         self.runtime.provide(keys.NETWORK_DRIVER, host.network)
         self.runtime.provide(keys.STATE_DIR, host.state_dir)
         self.runtime.provide(keys.HOST_NAME, host.name)
+        identity_api.use_cache_size(database, settings.token.cache)
         identity_api.use_secret_file(database, host.state_dir, settings.credential.key_file)
         self.metrics = Metrics()
         self.dispatcher = Dispatcher(self.runtime, SERVICES)
@@ -122,6 +123,7 @@ class Cloud:
 
     def start(self) -> None:
         """Begin reconciling; all that should exist here is looked at once, which adopts what an earlier run left."""
+        self.runtime.database.write("create token keys", identity_api.create_keys)
         image_reconcile.sweep(self.runtime)
         network_reconcile.mark_all(self.runtime)
         containers_reconcile.mark_all(self.runtime)

@@ -13,7 +13,7 @@ from stackyard.cli.state import chosen, database_of, settings_of
 @click.command()
 @state_dir_option
 def command(state_dir: Path | None) -> None:
-    """Make a new token signing key and retire the oldest, and encrypt all credentials with a new key.
+    """Take new keys for tokens and retire the oldest, and encrypt all credentials with a new key.
 
     A running cloud uses both at once.
     """
@@ -21,13 +21,15 @@ def command(state_dir: Path | None) -> None:
     from stackyard.services.identity import api
 
     state = chosen(state_dir)
+    settings = settings_of(state)
 
-    def rotate(tx: Transaction) -> int:
-        api.rotate_keys(tx)
-        return api.rotate_credential_keys(tx)
+    def rotate(tx: Transaction) -> tuple[dict[str, api.Rotation], int]:
+        return api.rotate_keys(tx, settings.token.max_active_keys), api.rotate_credential_keys(tx)
 
     with database_of(state) as database:
-        api.use_secret_file(database, state.path, settings_of(state).credential.key_file)
-        count = database.write("rotate keys", rotate)
-    click.echo("New tokens are signed with a new key.")
+        api.use_secret_file(database, state.path, settings.credential.key_file)
+        rings, count = database.write("rotate keys", rotate)
+    for provider, done in rings.items():
+        used = "" if provider == settings.token.provider else ", which this cloud only reads"
+        click.echo(f"{provider} tokens{used}: a new key is in use, {done.kept} are kept, {done.dropped} dropped.")
     click.echo(f"{count} secrets of credentials are encrypted with a new key; the old one is gone.")

@@ -25,11 +25,20 @@ from stackyard.core.db import CHANGED_WITH, Database, Transaction, metadata
 T = TypeVar("T")
 
 
-class Memory:
-    """What was worked out at one generation, by key; the least recently used goes first, all of it at a change."""
+HEAVIEST = 32 * 1024 * 1024
+"""Bytes that the encoded answers in one memory may have together."""
 
-    def __init__(self, size: int) -> None:
+
+class Memory:
+    """What was worked out at one generation, by key; the least recently used goes first, all of it at a change.
+
+    At most `size` things are kept, and of encoded answers at most `heaviest` bytes.
+    """
+
+    def __init__(self, size: int, heaviest: int = HEAVIEST) -> None:
         self._size = size
+        self._heaviest = heaviest
+        self._weight = 0
         self._at = 0
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
         self._lock = threading.Lock()
@@ -47,10 +56,15 @@ class Memory:
         with self._lock:
             if at != self._at:
                 self._kept.clear()
+                self._weight = 0
                 self._at = at
+            self._weight += _weight(value) - _weight(self._kept.get(key))
             self._kept[key] = value
-            if len(self._kept) > self._size:
-                self._kept.popitem(last=False)
+            while len(self._kept) > self._size or self._weight > self._heaviest:
+                self._weight -= _weight(self._kept.popitem(last=False)[1])
+
+    def __len__(self) -> int:
+        return len(self._kept)
 
     def remember(self, at: int, key: Hashable, work_out: Callable[[], T]) -> T:
         """What is kept under `key` at generation `at`, else what `work_out` answers, which is then kept."""
@@ -59,6 +73,10 @@ class Memory:
             found = work_out()
             self.put(at, key, found)
         return found
+
+
+def _weight(value: object) -> int:
+    return len(value) if isinstance(value, bytes) else 0
 
 
 class Generation:
@@ -92,6 +110,10 @@ class Generation:
         value = secrets.randbits(62) + 1
         if tx.execute(self._change, {"new": value}).rowcount == 0:
             tx.insert_once(self._insert, {"id": 1, "value": value})
+
+    def resize(self, database: Database, size: int) -> None:
+        """Have this process keep so many things of a database, beginning with none."""
+        self._memories[database] = Memory(size)
 
     def memory(self, tx: Transaction) -> Memory:
         """This process's memory of the transaction's database."""

@@ -7,22 +7,26 @@ from typing import Any
 from sqlalchemy.engine import Row
 
 from stackyard.core.caller import Caller
-from stackyard.core.db import Transaction
+from stackyard.core.db import Database, Transaction
+from stackyard.services.identity import generation
 from stackyard.services.identity.bootstrap import DEFAULT_DOMAIN, bootstrap
 from stackyard.services.identity.catalog.view import catalog
 from stackyard.services.identity.credentials.keys import rotate as rotate_credential_keys
 from stackyard.services.identity.credentials.secret_file import use as use_secret_file
-from stackyard.services.identity.fernet import rotate_keys
+from stackyard.services.identity.key_ring import Rotation
 from stackyard.services.identity.limits.effective import effective_limit
 from stackyard.services.identity.projects import tables as project_tables
 from stackyard.services.identity.tokens.sessions import find_session
+from stackyard.services.identity.tokens.texts import create_keys, rotate_keys
 from stackyard.services.identity.users import tables as user_tables
 
 __all__ = [
     "DEFAULT_DOMAIN",
+    "Rotation",
     "authenticate",
     "bootstrap",
     "catalog",
+    "create_keys",
     "effective_limit",
     "find_project",
     "find_project_by_name",
@@ -30,6 +34,7 @@ __all__ = [
     "project_name",
     "rotate_credential_keys",
     "rotate_keys",
+    "use_cache_size",
     "use_secret_file",
     "user_name",
 ]
@@ -38,6 +43,11 @@ __all__ = [
 def authenticate(tx: Transaction, token: str) -> Caller:
     """Who a token stands for; raises Unauthorized for one that is forged, expired or revoked."""
     return find_session(tx, token).caller
+
+
+def use_cache_size(database: Database, size: int) -> None:
+    """Keep so many tokens and parts of answers of this database in memory."""
+    generation.IDENTITY.resize(database, size)
 
 
 def find_project(tx: Transaction, project_id: str) -> Row[Any] | None:

@@ -13,12 +13,13 @@ from sqlalchemy import bindparam
 from stackyard.core.db import Transaction
 from stackyard.core.ids import new_hex
 from stackyard.core.routes import Service
-from stackyard.services.identity import fernet, generation, passwords
+from stackyard.services.identity import generation, passwords
 from stackyard.services.identity.assignments import tables as assignment_tables
 from stackyard.services.identity.catalog import tables as catalog_tables
 from stackyard.services.identity.catalog.view import ROOT_URL
 from stackyard.services.identity.projects import tables as project_tables
 from stackyard.services.identity.roles import tables as role_tables
+from stackyard.services.identity.tokens import texts
 from stackyard.services.identity.users import tables as user_tables
 
 DEFAULT_DOMAIN = "default"
@@ -41,7 +42,7 @@ _ONE_IMPLICATION = sa.select(role_tables.implied).where(role_tables.ONE_IMPLICAT
 
 def bootstrap(tx: Transaction, services: Iterable[Service], user_passwords: Mapping[str, str], *, region: str) -> None:
     """Make what is missing; `user_passwords` are those of the users to make, admin and demo."""
-    fernet.create_keys(tx)
+    texts.create_keys(tx)
     _domain(tx)
     projects = {name: _project(tx, name, description) for name, description in PROJECTS.items()}
     roles = {name: _role(tx, name) for name in ROLES}

@@ -13,4 +13,11 @@ RING = KeyRing("identity_fernet_keys", lambda: Fernet.generate_key().decode())
 
 def cipher(tx: Transaction, at: int) -> MultiFernet:
     """What encrypts with the primary key and opens with any, at generation `at`."""
-    return generation.memory(tx).remember(at, "cipher", lambda: MultiFernet([Fernet(row.key) for row in RING.keys(tx)]))
+    return generation.memory(tx).remember(at, "cipher", lambda: _load(tx))
+
+
+def _load(tx: Transaction) -> MultiFernet:
+    rows = RING.keys(tx)
+    if not rows:
+        raise RuntimeError("there are no token keys: the identity service has not been bootstrapped")
+    return MultiFernet([Fernet(row.key) for row in rows])

@@ -1,7 +1,7 @@
 """Keys that come and go: in the database, so that every API process of a cloud has the same.
 
-As in Keystone there is one primary key, which new tokens are made with, older ones, which still open or verify the
-tokens of their time, and a staged one, which becomes primary at the next rotation and which every process knows by then.
+As in Keystone there is one primary key, which new tokens are made with, older ones, which still open or verify those of
+their time, and a staged one, which becomes primary at the next rotation and which every process knows by then.
 """
 
 from __future__ import annotations
@@ -37,14 +37,13 @@ class KeyRing:
             sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
             sa.Column("key", sa.String(64), nullable=False),
             sa.Column("created_at", Moment, nullable=False),
+            info=generation.IDENTITY.info,
         )
-        self._draw = draw
+        self.draw = draw
         position = self.table.c.position
         self._all = sa.select(self.table).order_by(position.desc())
         self._insert = sa.insert(self.table)
-        self._move = (
-            sa.update(self.table).where(position == bindparam("old")).values(position=bindparam("new"))
-        )
+        self._move = sa.update(self.table).where(position == bindparam("old")).values(position=bindparam("new"))
         self._delete = sa.delete(self.table).where(position == bindparam("old"))
 
     def create(self, tx: Transaction) -> None:
@@ -52,14 +51,10 @@ class KeyRing:
         if tx.first(self._all) is None:
             self._add(tx, STAGED)
             self._add(tx, 1)
-            generation.bump(tx)
 
     def keys(self, tx: Transaction) -> Sequence[Row[Any]]:
-        """Position and key of each, the primary one first and the staged one last; RuntimeError when there are none."""
-        rows = tx.all(self._all)
-        if not rows:
-            raise RuntimeError(f"{self.table.name} is empty: the identity service has not been bootstrapped")
-        return rows
+        """Position and key of each, the primary one first and the staged one last; none before they are created."""
+        return tx.all(self._all)
 
     def rotate(self, tx: Transaction, max_active_keys: int = MAX_ACTIVE_KEYS) -> Rotation:
         """Make the staged key primary, stage a new one, and drop the oldest beyond `max_active_keys` (at least two).
@@ -74,8 +69,7 @@ class KeyRing:
         keep = max(max_active_keys - 1, 1)
         for position in ordered[keep:]:
             tx.execute(self._delete, {"old": position})
-        generation.bump(tx)
         return Rotation(kept=len(ordered[:keep]) + 1, dropped=len(ordered[keep:]))
 
     def _add(self, tx: Transaction, position: int) -> None:
-        tx.execute(self._insert, {"position": position, "key": self._draw(), "created_at": tx.now})
+        tx.execute(self._insert, {"position": position, "key": self.draw(), "created_at": tx.now})

@@ -11,11 +11,11 @@ from sqlalchemy.engine import Row
 from stackyard.core.call import Call, Reply
 from stackyard.core.db import Transaction
 from stackyard.core.errors import Unauthorized
-from stackyard.services.identity import fernet, generation
+from stackyard.services.identity import generation
 from stackyard.services.identity.assignments import effective
 from stackyard.services.identity.assignments import tables as assignment_tables
 from stackyard.services.identity.projects import tables as project_tables
-from stackyard.services.identity.tokens import mfa, payload, receipts
+from stackyard.services.identity.tokens import mfa, payload, receipts, texts
 from stackyard.services.identity.tokens.bodies import ProjectReference, Scope
 from stackyard.services.identity.tokens.evidence import Evidence, find_domain
 from stackyard.services.identity.tokens.methods import METHODS
@@ -69,7 +69,7 @@ def new_token(tx: Transaction, call: Call, evidence: Evidence, asked: AskedScope
         raise Unauthorized(REFUSED)
     session = open_session(tx, token)
     at = generation.current(tx)
-    text = payload.seal(fernet.cipher(tx, at), token)
+    text = texts.write(tx, at, call.runtime.settings.token, token)
     generation.memory(tx).put(at, text, session)
     return text, session
 

@@ -49,9 +49,14 @@ class Signer:
     public: Mapping[str, EllipticCurvePublicKey]
 
 
-def signer(tx: Transaction, at: int) -> Signer:
-    """The keys at generation `at`."""
-    return generation.memory(tx).remember(at, "signer", lambda: load([row.key for row in RING.keys(tx)]))
+def signer(tx: Transaction, at: int) -> Signer | None:
+    """The keys at generation `at`; None when there are none, in a cloud that has never signed tokens."""
+    return generation.memory(tx).remember(at, "signer", lambda: _load(tx))
+
+
+def _load(tx: Transaction) -> Signer | None:
+    rows = RING.keys(tx)
+    return load([row.key for row in rows]) if rows else None
 
 
 def load(drawn: list[str]) -> Signer:

@@ -35,12 +35,12 @@ DELEGATIONS = ("", APPLICATION_CREDENTIAL, TRUST, ACCESS_TOKEN)
 """What a token may act through, by number; new ones are appended."""
 
 _VERSION = 2
-_HEX = re.compile(r"[0-9a-f]{32}")
+_HEX = re.compile(r"(?:[0-9a-f]{32}){1,2}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-class Federation(msgspec.Struct, frozen=True, array_like=True):
+class Federation(msgspec.Struct, frozen=True):
     """Where a federated user signed in, and the groups that the mapping put the user into for this token's life."""
 
     identity_provider_id: str
@@ -83,7 +83,7 @@ class _Packed(msgspec.Struct, array_like=True):
     audit_ids: list[bytes]
     delegation: int = 0
     delegation_id: Any = ""
-    federation: Federation | None = None
+    federation: list[Any] | None = None
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,7 +126,7 @@ def seal(cipher: MultiFernet, token: Token) -> str:
         audit_ids=[base64.urlsafe_b64decode(audit_id + "==") for audit_id in token.audit_ids],
         delegation=DELEGATIONS.index(token.delegation),
         delegation_id=_shrink(token.delegation_id),
-        federation=token.federation,
+        federation=None if token.federation is None else _shrink_federation(token.federation),
     )
     return _seal(cipher, packed)
 
@@ -146,7 +146,7 @@ def unseal(cipher: MultiFernet, text: str) -> Token | None:
         audit_ids=tuple(base64.urlsafe_b64encode(raw).rstrip(b"=").decode() for raw in packed.audit_ids),
         delegation=DELEGATIONS[packed.delegation],
         delegation_id=_grow(packed.delegation_id),
-        federation=packed.federation,
+        federation=None if packed.federation is None else _grow_federation(packed.federation),
     )
 
 
@@ -210,3 +210,12 @@ def _shrink(text: str) -> str | bytes:
 
 def _grow(packed: str | bytes) -> str:
     return packed.hex() if isinstance(packed, bytes) else packed
+
+
+def _shrink_federation(federation: Federation) -> list[Any]:
+    return [_shrink(federation.identity_provider_id), federation.protocol_id, *map(_shrink, federation.group_ids)]
+
+
+def _grow_federation(packed: list[Any]) -> Federation:
+    identity_provider_id, protocol_id, *group_ids = packed
+    return Federation(_grow(identity_provider_id), protocol_id, tuple(map(_grow, group_ids)))

@@ -12,13 +12,13 @@ from sqlalchemy.engine import Row
 from stackyard.core.caller import Caller
 from stackyard.core.db import Transaction
 from stackyard.core.errors import Unauthorized
-from stackyard.services.identity import fernet, generation
+from stackyard.services.identity import generation
 from stackyard.services.identity.application_credentials import delegation as application_credential
 from stackyard.services.identity.assignments import effective
 from stackyard.services.identity.assignments import tables as assignment_tables
 from stackyard.services.identity.federation import standing
 from stackyard.services.identity.projects import tables as project_tables
-from stackyard.services.identity.tokens import payload, revocations
+from stackyard.services.identity.tokens import payload, revocations, texts
 from stackyard.services.identity.tokens.delegation import Delegation
 from stackyard.services.identity.tokens.payload import Token
 from stackyard.services.identity.users import tables as user_tables
@@ -69,7 +69,7 @@ def find_session(tx: Transaction, text: str, window: timedelta = timedelta()) ->
     if session is not None and session.changes_at is not None and session.changes_at <= tx.now:
         session = None
     if session is None:
-        token = payload.unseal(fernet.cipher(tx, at), text)
+        token = texts.read(tx, at, text)
         if token is None:
             raise Unauthorized(REFUSED, kind="TokenNotFound")
         session = open_session(tx, token)

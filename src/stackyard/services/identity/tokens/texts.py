@@ -5,7 +5,7 @@ from __future__ import annotations
 from stackyard.core import config
 from stackyard.core.db import Transaction
 from stackyard.services.identity import fernet
-from stackyard.services.identity.key_ring import Rotation
+from stackyard.services.identity.key_ring import MAX_ACTIVE_KEYS, Rotation
 from stackyard.services.identity.tokens import jws, payload
 from stackyard.services.identity.tokens.payload import Token
 
@@ -16,7 +16,10 @@ LONGEST = 8192
 def write(tx: Transaction, at: int, settings: config.Token, token: Token) -> str:
     """The text of a new token, of the kind that the cloud is set to."""
     if settings.provider == "jws":
-        return jws.seal(jws.signer(tx, at), token)
+        signer = jws.signer(tx, at)
+        if signer is None:
+            raise RuntimeError("there are no keys to sign tokens with: the identity service has not been started")
+        return jws.seal(signer, token)
     return payload.seal(fernet.cipher(tx, at), token)
 
 
@@ -25,7 +28,8 @@ def read(tx: Transaction, at: int, text: str) -> Token | None:
     if len(text) > LONGEST:
         return None
     if jws.looks_like_one(text):
-        return jws.unseal(jws.signer(tx, at), text)
+        signer = jws.signer(tx, at)
+        return None if signer is None else jws.unseal(signer, text)
     return payload.unseal(fernet.cipher(tx, at), text)
 
 
@@ -35,9 +39,6 @@ def create_keys(tx: Transaction) -> None:
     jws.RING.create(tx)
 
 
-def rotate_keys(tx: Transaction, max_active_keys: int) -> dict[str, Rotation]:
+def rotate_keys(tx: Transaction, max_active_keys: int = MAX_ACTIVE_KEYS) -> dict[str, Rotation]:
     """Rotate the keys of every kind; what was done, by provider."""
-    return {
-        "fernet": fernet.RING.rotate(tx, max_active_keys),
-        "jws": jws.RING.rotate(tx, max_active_keys),
-    }
+    return {"fernet": fernet.RING.rotate(tx, max_active_keys), "jws": jws.RING.rotate(tx, max_active_keys)}
