@@ -55,6 +55,7 @@ DIFFERENT = {
     "identity:get_role": _LESSER_ROLES,
     "identity:create_grant": _LESSER_ROLES,
     "identity:revoke_grant": _LESSER_ROLES,
+    "identity:ask_for_trusts": "guards the question; by what it asks for, one of upstream's three rules decides",
     "create_port": "a reader changes nothing, on a shared network neither",
     "create_port:binding:profile": _PROFILE,
     "update_port:binding:profile": _PROFILE,

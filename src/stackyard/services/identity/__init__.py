@@ -27,6 +27,8 @@ from stackyard.services.identity.roles import operations as roles
 from stackyard.services.identity.tokens import operations as tokens
 from stackyard.services.identity.tokens import sign_in
 from stackyard.services.identity.tokens.bodies import Auth
+from stackyard.services.identity.trusts import operations as trusts
+from stackyard.services.identity.trusts import policies as trust_policies
 from stackyard.services.identity.users import groups, own_password
 from stackyard.services.identity.users import operations as users
 from stackyard.services.identity.users import tokens as user_tokens
@@ -188,6 +190,8 @@ _TABLE = (
     # Credentials of other kinds
     *credentials.ROUTES,
     *federation.ROUTES,
+    # Trusts
+    *trusts.ROUTES,
     # Application credentials
     Route("GET", _CREDENTIALS, application_credentials.list_, "identity:list_application_credentials", **BY_PATH),
     Route(
@@ -241,6 +245,7 @@ SERVICE = Service(
         *limits.POLICIES,
         *federation_policies.POLICIES,
         *credentials.POLICIES,
+        *trust_policies.POLICIES,
     ),
     fault=fault,
 )

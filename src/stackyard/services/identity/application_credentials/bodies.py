@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from stackyard.core.body import Body, OpenBody
-from stackyard.core.errors import InvalidField
+from stackyard.services.identity import moments
 from stackyard.services.identity.attributes import Name255
 from stackyard.services.identity.passwords import MAX_LENGTH
 
@@ -43,13 +43,4 @@ class NewApplicationCredential(OpenBody):
 
     def expiry(self, now: datetime) -> datetime | None:
         """When it ends; InvalidField for what is no time, or is past."""
-        if not self.expires_at:
-            return None
-        try:
-            moment = datetime.fromisoformat(self.expires_at)
-        except ValueError:
-            raise InvalidField("expires_at", "give a time such as 2026-01-31T12:00:00Z.") from None
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        if moment <= now:
-            raise InvalidField("expires_at", "The 'expires_at' must not be before now.")
-        return moment
+        return moments.future("expires_at", self.expires_at, now)

@@ -23,6 +23,7 @@ from stackyard.services.identity.assignments import effective
 from stackyard.services.identity.listing import collection, texts
 from stackyard.services.identity.roles import tables as role_tables
 from stackyard.services.identity.targets import the
+from stackyard.services.identity.tokens import payload
 from stackyard.services.identity.tokens.sessions import find_session
 from stackyard.services.identity.users import tables as user_tables
 
@@ -40,7 +41,17 @@ def load(tx: Transaction, call: Call) -> dict[str, Any]:
     return found | {"credential": row}
 
 
+def refuse_delegated(call: Call) -> None:
+    """Raise Forbidden for a token that acts through a trust, an EC2 or OAuth credential.
+
+    An application credential outlives them, and does not say through whom it came about.
+    """
+    if call.caller.delegation not in (None, payload.APPLICATION_CREDENTIAL):
+        raise Forbidden("Cannot manage application credentials with a token issued via delegation.")
+
+
 def _the_credential(call: Call) -> Row[Any]:
+    refuse_delegated(call)
     row: Row[Any] | None = call.target["credential"]
     if row is None or row.user_id != call.path["user_id"]:
         raise NotFound(f"Could not find Application Credential: {call.path['credential_id']}.")
@@ -49,6 +60,7 @@ def _the_credential(call: Call) -> Row[Any]:
 
 def list_(tx: Transaction, call: Call) -> dict[str, Any]:
     """A user's application credentials."""
+    refuse_delegated(call)
     page = LISTING.page(tx, call.query, Scope("of user", _OWN, {"owner": the(call, "user").id}))
     return collection(call, "application_credentials", [_view(tx, call, row) for row in page.rows], page)
 
@@ -92,13 +104,9 @@ async def create(call: Call) -> dict[str, Any]:
     return {"application_credential": body}
 
 
-def refuse_restricted(tx: Transaction, call: Call) -> None:
+def refuse_restricted(call: Call) -> None:
     """Raise Forbidden for a token of an application credential that may not manage others."""
-    credential_id = call.caller.application_credential_id
-    if credential_id is None:
-        return
-    row = tx.first(tables.BY_ID, {"id": credential_id})
-    if row is None or not row.unrestricted:
+    if not call.caller.unrestricted:
         raise Forbidden(
             "You are not authorized to perform the requested action: Using method 'application_credential' is not "
             "allowed for managing additional application credentials."
@@ -106,7 +114,8 @@ def refuse_restricted(tx: Transaction, call: Call) -> None:
 
 
 def _create(tx: Transaction, call: Call, asked: NewApplicationCredential, hashed: str) -> dict[str, Any]:
-    refuse_restricted(tx, call)
+    refuse_delegated(call)
+    refuse_restricted(call)
     user = the(call, "user")
     if call.caller.project_id is None:
         raise Forbidden("An application credential is made with a token for the project that it is to be good for.")
@@ -162,5 +171,5 @@ def _roles(tx: Transaction, call: Call, asked: list[RoleReference]) -> list[str]
 def delete(tx: Transaction, call: Call) -> None:
     """Delete an application credential; tokens got with it end."""
     row = _the_credential(call)
-    refuse_restricted(tx, call)
+    refuse_restricted(call)
     tx.execute(tables.DELETE, {"id": row.id})

@@ -16,6 +16,7 @@ from stackyard.services.identity.credentials import store as credentials
 from stackyard.services.identity.federation.removal import remove_providers_of_domain
 from stackyard.services.identity.projects import tables, tree
 from stackyard.services.identity.roles import tables as role_tables
+from stackyard.services.identity.trusts import tables as trust_tables
 from stackyard.services.identity.users import tables as user_tables
 from stackyard.services.identity.users.removal import remove_group, remove_user
 
@@ -30,10 +31,11 @@ _ROLES = sa.delete(role_tables.roles).where(role_tables.roles.c.domain_id == bin
 
 
 def remove_project(tx: Transaction, call: Call, row: Row[Any]) -> None:
-    """A project with its assignments, credentials, tags and quotas."""
+    """A project with its assignments, credentials, trusts, tags and quotas."""
     tx.execute(assignment_tables.DELETE_AT, {"kind": assignment_tables.PROJECT, "id": row.id})
     tx.execute(credential_tables.DELETE_AT_PROJECT, {"project_id": row.id})
     credentials.remove_at_project(tx, row.id)
+    tx.execute(trust_tables.DELETE_AT_PROJECT, {"project_id": row.id})
     tx.execute(_DEFAULT_NO_MORE, {"project": row.id})
     call.runtime.quotas.forget_project(tx, row.id)
     tx.execute(tables.DELETE, {"id": row.id})

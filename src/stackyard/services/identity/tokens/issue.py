@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -22,9 +23,15 @@ from stackyard.services.identity.tokens.methods import METHODS
 from stackyard.services.identity.tokens.payload import Token
 from stackyard.services.identity.tokens.render import new_token_bytes
 from stackyard.services.identity.tokens.sessions import REFUSED, Session, enabled_user, open_session
+from stackyard.services.identity.trusts import delegation as trusts
 from stackyard.services.identity.users import activity, password_rules
 
 AskedScope = Scope | str | UnsetType
+
+
+def writes(asked: AskedScope) -> bool:
+    """Whether issuing needs a transaction that writes: of a trust, a use may have to be taken off."""
+    return isinstance(asked, Scope) and asked.trust is not UNSET
 
 
 def issue(tx: Transaction, call: Call, evidence: Evidence, asked: AskedScope = UNSET) -> Reply:
@@ -47,6 +54,9 @@ def new_token(tx: Transaction, call: Call, evidence: Evidence, asked: AskedScope
     Raises Unauthorized when the evidence or the scope is not good.
     """
     user = _proven_user(tx, call, evidence)
+    user_id = user.id
+    if isinstance(asked, Scope) and asked.trust is not UNSET and evidence.delegation is None:
+        evidence, user_id = _through_trust(tx, asked.trust, evidence, user)
     scope, scope_id = _scope(tx, asked, evidence, user)
     expires_at = (tx.now + timedelta(seconds=call.runtime.settings.token.lifetime)).replace(microsecond=0)
     if evidence.expires_at is not None:
@@ -54,7 +64,7 @@ def new_token(tx: Transaction, call: Call, evidence: Evidence, asked: AskedScope
     chain = () if evidence.session is None else (evidence.session.token.chain_id,)
     delegation = evidence.delegation
     token = Token(
-        user_id=user.id,
+        user_id=user_id,
         methods=tuple(evidence.methods),
         scope=scope,
         scope_id=scope_id,
@@ -63,7 +73,8 @@ def new_token(tx: Transaction, call: Call, evidence: Evidence, asked: AskedScope
         audit_ids=(payload.new_audit_id(), *chain),
         delegation="" if delegation is None else delegation.kind,
         delegation_id="" if delegation is None else delegation.id,
-        federation=evidence.federation,
+        # What an identity provider says of who signs in adds nothing to what somebody else lends.
+        federation=evidence.federation if delegation is None else None,
     )
     if expires_at <= tx.now:
         raise Unauthorized(REFUSED)
@@ -105,12 +116,16 @@ def _scope(tx: Transaction, asked: AskedScope, evidence: Evidence, user: Row[Any
         return payload.DOMAIN, _id_of(domain)
     if asked.project is not UNSET:
         return payload.PROJECT, _id_of(_find_project(tx, asked.project))
-    raise Unauthorized(_unknown_trust(asked))
+    raise Unauthorized(REFUSED)
 
 
-def _unknown_trust(asked: Scope) -> str:
-    trust = asked.trust
-    return f"Could not find trust: {trust.get('id')}." if isinstance(trust, dict) else REFUSED
+def _through_trust(tx: Transaction, asked: object, evidence: Evidence, user: Row[Any]) -> tuple[Evidence, str]:
+    """The evidence with the trust that the token is to act through, and whose token it will be."""
+    taken = trusts.take(tx, asked, user.id)
+    through = replace(evidence, delegation=taken.delegation)
+    if taken.expires_at is not None:
+        through.limit(taken.expires_at)
+    return through, taken.user_id
 
 
 def _find_project(tx: Transaction, reference: ProjectReference) -> Row[Any] | None:

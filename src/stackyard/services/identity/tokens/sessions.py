@@ -21,12 +21,14 @@ from stackyard.services.identity.projects import tables as project_tables
 from stackyard.services.identity.tokens import payload, revocations, texts
 from stackyard.services.identity.tokens.delegation import Delegation
 from stackyard.services.identity.tokens.payload import Token
+from stackyard.services.identity.trusts import delegation as trust
 from stackyard.services.identity.users import tables as user_tables
 
 REFUSED = "The request you have made requires authentication."
 
 FIND_DELEGATION: Mapping[str, Callable[[Transaction, str], Delegation | None]] = {
     payload.APPLICATION_CREDENTIAL: application_credential.find,
+    payload.TRUST: trust.find,
 }
 """By kind, what finds a delegation by its id, and None for one that is gone, expired or used up."""
 
@@ -145,6 +147,8 @@ def _delegation(tx: Transaction, token: Token) -> Delegation | None:
         raise Unauthorized(REFUSED, kind="DelegationGone")
     for user_id in (found.grantor_id, *found.user_ids):
         enabled_user(tx, user_id)
+        if revocations.is_revoked_of_user(tx, user_id, token.issued_at):
+            raise Unauthorized(REFUSED, kind="TokenRevoked")
     return found
 
 

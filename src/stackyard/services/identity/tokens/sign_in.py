@@ -32,7 +32,8 @@ async def create(call: Call) -> Reply:
 
 async def complete(call: Call, evidence: Evidence, asked: issue.AskedScope = UNSET) -> Reply:
     """The answer to evidence whose proofs are verified; the user has been active today."""
-    reply, noted = await call.read("sign in: issue", _issue, call, evidence, asked)
+    transact = call.write if issue.writes(asked) else call.read
+    reply, noted = await transact("sign in: issue", _issue, call, evidence, asked)
     if not noted and evidence.user is not None:
         await call.write("sign in: note activity", activity.note, evidence.user.id)
     return reply

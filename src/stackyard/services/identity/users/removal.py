@@ -9,6 +9,7 @@ from stackyard.core.db import Transaction
 from stackyard.services.identity.application_credentials import tables as credential_tables
 from stackyard.services.identity.assignments import tables as assignment_tables
 from stackyard.services.identity.credentials import store as credentials
+from stackyard.services.identity.trusts import tables as trust_tables
 from stackyard.services.identity.users import tables
 
 _CREDENTIALS = sa.delete(credential_tables.credentials).where(
@@ -18,10 +19,11 @@ _GROUP = sa.delete(tables.groups).where(tables.groups.c.id == bindparam("id"))
 
 
 def remove_user(tx: Transaction, user_id: str) -> None:
-    """A user with assignments, memberships and credentials of every kind."""
+    """A user with assignments, memberships, trusts and credentials of every kind."""
     tx.execute(assignment_tables.DELETE_OF_ACTOR, {"kind": assignment_tables.USER, "id": user_id})
     tx.execute(_CREDENTIALS, {"id": user_id})
     credentials.remove_of_user(tx, user_id)
+    tx.execute(trust_tables.DELETE_OF_USER, {"user_id": user_id})
     tx.execute(tables.DELETE, {"id": user_id})
 
 
