@@ -120,6 +120,11 @@ class Listing:
         """All rows, in no order."""
         self._statements: dict[object, sa.Select[Any]] = {}
 
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of the query parameters that it looks at, for the API's description."""
+        return (*self.filters, *sorted(self.others))
+
     def page(self, tx: Transaction, query: Query, scope: Scope = EVERYTHING) -> Page:
         """The rows that the caller may see, the query's filters keep, and its limit and marker cut.
 

@@ -22,7 +22,7 @@ from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest
 from stackyard.core.ids import new_hex
 from stackyard.core.paging import EVERYTHING, Listing, Scope
-from stackyard.core.routes import Route
+from stackyard.core.routes import Operation, Route
 from stackyard.services.identity import attributes
 from stackyard.services.identity.listing import collection
 from stackyard.services.identity.targets import load, the, to_create
@@ -149,17 +149,22 @@ class Resource:
         """Several that one call made."""
         return {self.plural: [self.shown(call, row) for row in rows]}
 
-    def routes(self, verbs: str = ALL, **options: Any) -> tuple[Route, ...]:
-        """The routes of these calls under `path`, by their usual rules; `options` are those of the list."""
-        one, body = f"{self.path}/{{{self.kind}_id}}", {"body": dict, "envelope": self.kind}
+    def route(self, method: str, place: str, operation: Operation, verb: str, **options: Any) -> Route:
+        """One route below `path`, by the rule for a verb; creating and changing take a body in its envelope."""
+        name = self.plural if verb == "list" else self.kind
+        if method in ("POST", "PUT", "PATCH"):
+            options = {"body": dict, "envelope": self.kind, **options}
+        return Route(method, f"{self.path}{place}", operation, f"identity:{verb}_{name}", **options)
+
+    def routes(self, verbs: str = ALL) -> tuple[Route, ...]:
+        """The routes of the usual calls, by their usual rules."""
+        one = f"/{{{self.kind}_id}}"
         known = {
-            "list": Route("GET", self.path, self.rows, f"identity:list_{self.plural}", **options),
-            "create": Route(
-                "POST", self.path, self.create, f"identity:create_{self.kind}", target=to_create, status=201, **body
-            ),
-            "show": Route("GET", one, self.show, f"identity:get_{self.kind}", target=self.target),
-            "update": Route("PATCH", one, self.update, f"identity:update_{self.kind}", target=self.target, **body),
-            "delete": Route("DELETE", one, self.delete, f"identity:delete_{self.kind}", target=self.target),
+            "list": self.route("GET", "", self.rows, "list"),
+            "create": self.route("POST", "", self.create, "create", target=to_create, status=201),
+            "show": self.route("GET", one, self.show, "get", target=self.target),
+            "update": self.route("PATCH", one, self.update, "update", target=self.target),
+            "delete": self.route("DELETE", one, self.delete, "delete", target=self.target),
         }
         return tuple(known[verb] for verb in verbs.split())
 

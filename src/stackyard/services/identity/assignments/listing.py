@@ -16,6 +16,11 @@ from stackyard.services.identity.projects import tables as project_tables
 from stackyard.services.identity.projects import tree
 
 _INHERITED_TO = "scope.OS-INHERIT:inherited_to"
+PARAMETERS = (
+    *("user.id", "group.id", "role.id", "scope.project.id", "scope.domain.id", "scope.system", _INHERITED_TO),
+    *("effective", "include_names", "include_subtree"),
+)
+"""What the list's query may say."""
 
 
 def load_target(tx: Transaction, call: Call) -> dict[str, Any]:

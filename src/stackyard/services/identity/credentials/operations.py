@@ -149,9 +149,18 @@ _ONE = "/v3/credentials/{credential_id}"
 _BODY = {"body": dict, "envelope": "credential"}
 
 ROUTES = (
-    Route("GET", "/v3/credentials", list_, "identity:list_credentials", target=load_own),
-    Route("POST", "/v3/credentials", create, "identity:create_credential", target=load_new, status=201, **_BODY),
+    Route("GET", "/v3/credentials", list_, "identity:list_credentials", target=load_own, query=LISTING.parameters),
+    Route(
+        "POST",
+        "/v3/credentials",
+        create,
+        "identity:create_credential",
+        target=load_new,
+        status=201,
+        schema=NewCredential,
+        **_BODY,
+    ),
     Route("GET", _ONE, show, "identity:get_credential", target=load),
-    Route("PATCH", _ONE, update, "identity:update_credential", target=load, **_BODY),
+    Route("PATCH", _ONE, update, "identity:update_credential", target=load, schema=CredentialChange, **_BODY),
     Route("DELETE", _ONE, delete, "identity:delete_credential", target=load),
 )

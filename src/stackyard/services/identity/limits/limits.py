@@ -218,13 +218,5 @@ ROUTES = (
     Route("GET", "/v3/limits/model", show_model, "identity:get_limit_model"),
     *LIMITS.routes("list show delete"),
     Route("POST", LIMITS.path, create, "identity:create_limits", body=NewLimits, status=201),
-    Route(
-        "PATCH",
-        f"{LIMITS.path}/{{limit_id}}",
-        update,
-        "identity:update_limit",
-        body=dict,
-        envelope="limit",
-        target=load_limit,
-    ),
+    LIMITS.route("PATCH", "/{limit_id}", update, "update", target=load_limit),
 )

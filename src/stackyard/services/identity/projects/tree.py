@@ -18,6 +18,9 @@ from stackyard.services.identity.projects.tables import projects
 MAX_DEPTH = 5
 """How many projects may stand above one another, without the domain; Keystone's default."""
 
+PARAMETERS = ("parents_as_list", "parents_as_ids", "subtree_as_list", "subtree_as_ids")
+"""What a query for one project may ask beside."""
+
 _LEVEL = (
     sa.select(projects)
     .where(projects.c.parent_id.in_(bindparam("ids", expanding=True)))
