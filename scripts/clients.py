@@ -8,8 +8,10 @@ from scripts import environments
 
 CLIENTS = environments.ROOT / ".cache" / "clients"
 OPENSTACK = CLIENTS / "bin" / "openstack"
+GLANCE = CLIENTS / "bin" / "glance"
 PYTHON = CLIENTS / "bin" / "python"
-REQUIREMENTS = ("python-openstackclient", "python-zunclient")
+# Pinned: the newest client that still speaks version 1 of the image API is to be known.
+REQUIREMENTS = ("python-openstackclient", "python-zunclient", "python-glanceclient==4.13.0")
 
 
 def install_clients() -> None:
@@ -20,5 +22,5 @@ def install_clients() -> None:
     CLIENTS.parent.mkdir(exist_ok=True)
     with CLIENTS.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not OPENSTACK.exists():
+        if not (OPENSTACK.exists() and GLANCE.exists()):
             environments.make(CLIENTS, REQUIREMENTS)

@@ -394,7 +394,7 @@ def test_discovery(images: ImageCloud) -> None:
         assert response.status_code == status
         versions = response.json()["versions"]
         assert versions[0]["status"] == "CURRENT"
-        assert {"id": "v2.0", "status": "SUPPORTED"}.items() <= versions[-1].items()
+        assert {"id": "v2.0", "status": "SUPPORTED"}.items() <= versions[-3].items()
         assert versions[0]["links"] == [{"rel": "self", "href": "http://cloud:5000/image/v2/"}]
     for name in ("image", "images", "member", "members", "task", "tasks"):
         assert demo.get(f"/v2/schemas/{name}").json()["name"] == name

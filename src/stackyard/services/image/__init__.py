@@ -19,6 +19,7 @@ from stackyard.services.image import (
     patch,
     schemas,
     upload,
+    v1,
 )
 from stackyard.services.image.faults import fault
 from stackyard.services.image.metadefs import routes as metadefs
@@ -68,6 +69,7 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v2/tasks", imports.create_task, "tasks_api_access", body=dict),
     Route("GET", "/v2/tasks/{task_id}", imports.show_task, "tasks_api_access"),
     *metadefs.ROUTES,
+    *v1.ROUTES,
 )
 
 SERVICE = Service(

@@ -32,6 +32,10 @@ def _versions(call: Call) -> dict[str, Any]:
             {"id": f"v2.{minor}", "status": "CURRENT" if minor == CURRENT else "SUPPORTED", "links": links}
             for minor in range(CURRENT, -1, -1)
         ]
+        + [
+            {"id": f"v1.{minor}", "status": "DEPRECATED", "links": [{"rel": "self", "href": call.url("/v1/")}]}
+            for minor in (1, 0)
+        ]
     }
 
 

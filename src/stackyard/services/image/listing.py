@@ -154,13 +154,18 @@ def _document(tx: Transaction, call: Call) -> dict[str, Any]:
     return body
 
 
-def page(tx: Transaction, call: Call) -> Page:
-    """The page of images that the call asks for. Raises BadRequest for a filter, sort or limit that cannot be read."""
+def page(tx: Transaction, call: Call, *, public: bool = True) -> Page:
+    """The page of images that the call asks for, with `public` false without the public ones.
+
+    Raises BadRequest for a filter, sort or limit that cannot be read.
+    """
     query = call.query
     if query.get("limit") is not None and _number("limit", query.get("limit") or "") == 0:
         return Page((), None)
     filters = _Filters()
     _visible(filters, call)
+    if not public:
+        filters.compare("visibility", "neq", "public")
     pairs = query.pairs()
     if len(pairs) > _MOST_FILTERS:
         raise BadRequest(f"The query has {len(pairs)} parameters; at most {_MOST_FILTERS} are read.")

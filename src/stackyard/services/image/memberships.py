@@ -47,9 +47,12 @@ def load_shown(tx: Transaction, call: Call) -> dict[str, Any]:
 
 def create(tx: Transaction, call: Call) -> dict[str, Any]:
     """Show the image to one more project, which may then accept it."""
-    image = call.target
-    member_id = _text(call.body, "member")
-    if not member_id or len(member_id) > 255 or "\0" in member_id:
+    return member_view(join(tx, call.target, _text(call.body, "member")))
+
+
+def join(tx: Transaction, image: Mapping[str, Any], member_id: Any) -> Any:
+    """Make a project a member of an image; its row. Raises Conflict for one that is, TooLarge past the most."""
+    if not isinstance(member_id, str) or not member_id or len(member_id) > 255 or "\0" in member_id:
         raise InvalidField("member", "the id of a project is expected.")
     if _find(tx, image, member_id) is not None:
         raise Conflict(f"Member {member_id} is duplicated for image {image['id']}")
@@ -64,7 +67,7 @@ def create(tx: Transaction, call: Call) -> dict[str, Any]:
             tx.execute(_INSERT, row | {"created_at": tx.now, "updated_at": tx.now})
     except IntegrityError:
         raise Conflict(f"Member {member_id} is duplicated for image {image['id']}") from None
-    return member_view(_find(tx, image, member_id))
+    return _find(tx, image, member_id)
 
 
 def list_(tx: Transaction, call: Call) -> dict[str, Any]:

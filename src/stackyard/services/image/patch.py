@@ -104,9 +104,13 @@ def _pointer(path: str) -> str:
 
 
 def update(tx: Transaction, call: Call) -> dict[str, Any]:
-    """Apply the changes in order, all or none."""
+    """Change the image as the body asks."""
+    return apply(tx, call, parse(call.request.headers.get("content-type", ""), call.body))
+
+
+def apply(tx: Transaction, call: Call, changes: list[Change]) -> dict[str, Any]:
+    """Make the changes in order, all or none, to the image that the call is about."""
     image = call.target
-    changes = parse(call.request.headers.get("content-type", ""), call.body)
     properties = dict(image["properties"])
     values: dict[str, Any] = {}
     for change in changes:
