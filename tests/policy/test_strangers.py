@@ -10,7 +10,24 @@ from stackyard.app import SERVICES
 from stackyard.core.routes import PUBLIC, Route, Service
 
 PUBLIC_ROUTES = {
-    "identity": {"GET /", "GET /v3", "POST /v3/auth/tokens", "POST /v3/users/{user_id}/password"},
+    "identity": {
+        "GET /",
+        "GET /v3",
+        "POST /v3/auth/tokens",
+        "POST /v3/users/{user_id}/password",
+        *(
+            f"{method} /v3/{path}"
+            for method in ("GET", "POST")
+            for path in (
+                "OS-FEDERATION/identity_providers/{idp_id}/protocols/{protocol_id}/auth",
+                "auth/OS-FEDERATION/identity_providers/{idp_id}/protocols/{protocol_id}/websso",
+                "auth/OS-FEDERATION/websso/{protocol_id}",
+            )
+        ),
+        "GET /v3/OS-FEDERATION/saml2/metadata",
+        "POST /v3/auth/OS-FEDERATION/saml2",
+        "POST /v3/auth/OS-FEDERATION/saml2/ecp",
+    },
     "image": {"GET /", "GET /versions"},
     "network": {"GET /", "GET /v2.0"},
     "container": {"GET /", "GET /v1"},
