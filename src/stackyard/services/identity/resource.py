@@ -153,7 +153,10 @@ class Resource:
         """One route below `path`, by the rule for a verb; creating and changing take a body in its envelope."""
         name = self.plural if verb == "list" else self.kind
         if method in ("POST", "PUT", "PATCH"):
-            options = {"body": dict, "envelope": self.kind, **options}
+            schema = self.change if verb == "update" else self.new
+            options = {"body": dict, "schema": schema, "envelope": self.kind, **options}
+        elif verb == "list":
+            options = {"query": self.listing.parameters, **options}
         return Route(method, f"{self.path}{place}", operation, f"identity:{verb}_{name}", **options)
 
     def routes(self, verbs: str = ALL) -> tuple[Route, ...]:
