@@ -10,6 +10,7 @@ from stackyard.core.routes import PUBLIC, Route, Service
 from stackyard.services.identity import changes, domains, targets, versions
 from stackyard.services.identity.application_credentials import access_rules
 from stackyard.services.identity.application_credentials import operations as application_credentials
+from stackyard.services.identity.application_credentials.bodies import NewApplicationCredential
 from stackyard.services.identity.assignments import grants
 from stackyard.services.identity.assignments import listing as assignments
 from stackyard.services.identity.catalog import endpoints, regions, services
@@ -21,7 +22,8 @@ from stackyard.services.identity.limits import limits
 from stackyard.services.identity.limits import registered as registered_limits
 from stackyard.services.identity.policies import POLICIES
 from stackyard.services.identity.projects import operations as projects
-from stackyard.services.identity.projects import tags
+from stackyard.services.identity.projects import tags, tree
+from stackyard.services.identity.projects.bodies import DomainChange, NewDomain, NewProject, ProjectChange
 from stackyard.services.identity.roles import inference
 from stackyard.services.identity.roles import operations as roles
 from stackyard.services.identity.tokens import operations as tokens
@@ -32,6 +34,7 @@ from stackyard.services.identity.trusts import policies as trust_policies
 from stackyard.services.identity.users import groups, own_password
 from stackyard.services.identity.users import operations as users
 from stackyard.services.identity.users import tokens as user_tokens
+from stackyard.services.identity.users.bodies import GroupChange, NewGroup, NewUser, PasswordChange, UserChange
 
 # Rules look at what the path names, at the caller's domain for a list, at the body for a new thing.
 BY_PATH = {"target": targets.load}
@@ -39,12 +42,12 @@ IN_DOMAIN = {"target": targets.own_domain}
 CREDENTIAL = {"target": application_credentials.load}
 
 
-def _new(kind: str) -> dict[str, object]:
-    return {"body": dict, "envelope": kind, "target": targets.to_create, "status": 201}
+def _new(kind: str, schema: type) -> dict[str, object]:
+    return {"body": dict, "schema": schema, "envelope": kind, "target": targets.to_create, "status": 201}
 
 
-def _change(kind: str) -> dict[str, object]:
-    return {"body": dict, "envelope": kind, "target": targets.load}
+def _change(kind: str, schema: type) -> dict[str, object]:
+    return {"body": dict, "schema": schema, "envelope": kind, "target": targets.load}
 
 
 _CREDENTIALS = "/v3/users/{user_id}/application_credentials"
@@ -62,16 +65,26 @@ _TABLE = (
     Route("GET", "/v3/auth/domains", tokens.list_domains, "identity:get_auth_domains"),
     Route("GET", "/v3/auth/system", tokens.show_system, "identity:get_auth_system"),
     # Domains
-    Route("GET", "/v3/domains", domains.list_, "identity:list_domains", **IN_DOMAIN),
-    Route("POST", "/v3/domains", domains.create, "identity:create_domain", **_new("domain")),
+    Route("GET", "/v3/domains", domains.list_, "identity:list_domains", query=domains.LISTING.parameters, **IN_DOMAIN),
+    Route("POST", "/v3/domains", domains.create, "identity:create_domain", **_new("domain", NewDomain)),
     Route("GET", "/v3/domains/{domain_id}", domains.show, "identity:get_domain", **BY_PATH),
-    Route("PATCH", "/v3/domains/{domain_id}", domains.update, "identity:update_domain", **_change("domain")),
+    Route(
+        "PATCH", "/v3/domains/{domain_id}", domains.update, "identity:update_domain", **_change("domain", DomainChange)
+    ),
     Route("DELETE", "/v3/domains/{domain_id}", domains.delete, "identity:delete_domain", **BY_PATH),
     # Projects
-    Route("GET", "/v3/projects", projects.list_, "identity:list_projects", **IN_DOMAIN),
-    Route("POST", "/v3/projects", projects.create, "identity:create_project", **_new("project")),
-    Route("GET", "/v3/projects/{project_id}", projects.show, "identity:get_project", **BY_PATH),
-    Route("PATCH", "/v3/projects/{project_id}", projects.update, "identity:update_project", **_change("project")),
+    Route(
+        "GET", "/v3/projects", projects.list_, "identity:list_projects", query=projects.LISTING.parameters, **IN_DOMAIN
+    ),
+    Route("POST", "/v3/projects", projects.create, "identity:create_project", **_new("project", NewProject)),
+    Route("GET", "/v3/projects/{project_id}", projects.show, "identity:get_project", query=tree.PARAMETERS, **BY_PATH),
+    Route(
+        "PATCH",
+        "/v3/projects/{project_id}",
+        projects.update,
+        "identity:update_project",
+        **_change("project", ProjectChange),
+    ),
     Route("DELETE", "/v3/projects/{project_id}", projects.delete, "identity:delete_project", **BY_PATH),
     Route("GET", "/v3/projects/{project_id}/tags", tags.list_, "identity:list_project_tags", **BY_PATH),
     Route(
@@ -87,10 +100,12 @@ _TABLE = (
     Route("PUT", "/v3/projects/{project_id}/tags/{tag}", tags.add, "identity:create_project_tag", **BY_PATH),
     Route("DELETE", "/v3/projects/{project_id}/tags/{tag}", tags.delete, "identity:delete_project_tag", **BY_PATH),
     # Users
-    Route("GET", "/v3/users", users.list_, "identity:list_users", **IN_DOMAIN),
-    Route("POST", "/v3/users", users.create, "identity:create_user", edge=True, **_new("user")),
+    Route("GET", "/v3/users", users.list_, "identity:list_users", query=users.LISTING.parameters, **IN_DOMAIN),
+    Route("POST", "/v3/users", users.create, "identity:create_user", edge=True, **_new("user", NewUser)),
     Route("GET", "/v3/users/{user_id}", users.show, "identity:get_user", **BY_PATH),
-    Route("PATCH", "/v3/users/{user_id}", users.update, "identity:update_user", edge=True, **_change("user")),
+    Route(
+        "PATCH", "/v3/users/{user_id}", users.update, "identity:update_user", edge=True, **_change("user", UserChange)
+    ),
     Route("DELETE", "/v3/users/{user_id}", users.delete, "identity:delete_user", **BY_PATH),
     Route(
         "POST",
@@ -99,6 +114,7 @@ _TABLE = (
         PUBLIC,
         edge=True,
         body=dict,
+        schema=PasswordChange,
         envelope="user",
         status=204,
     ),
@@ -106,10 +122,10 @@ _TABLE = (
     Route("GET", "/v3/users/{user_id}/groups", groups.list_of_user, "identity:list_groups_for_user", **BY_PATH),
     Route("DELETE", "/v3/users/{user_id}/tokens", user_tokens.revoke_all, "identity:revoke_tokens_for_user", **BY_PATH),
     # Groups
-    Route("GET", "/v3/groups", groups.list_, "identity:list_groups", **IN_DOMAIN),
-    Route("POST", "/v3/groups", groups.create, "identity:create_group", **_new("group")),
+    Route("GET", "/v3/groups", groups.list_, "identity:list_groups", query=groups.LISTING.parameters, **IN_DOMAIN),
+    Route("POST", "/v3/groups", groups.create, "identity:create_group", **_new("group", NewGroup)),
     Route("GET", "/v3/groups/{group_id}", groups.show, "identity:get_group", **BY_PATH),
-    Route("PATCH", "/v3/groups/{group_id}", groups.update, "identity:update_group", **_change("group")),
+    Route("PATCH", "/v3/groups/{group_id}", groups.update, "identity:update_group", **_change("group", GroupChange)),
     Route("DELETE", "/v3/groups/{group_id}", groups.delete, "identity:delete_group", **BY_PATH),
     Route("GET", "/v3/groups/{group_id}/users", groups.list_users, "identity:list_users_in_group", **BY_PATH),
     Route("GET", "/v3/groups/{group_id}/users/{user_id}", groups.check_user, "identity:check_user_in_group", **BY_PATH),
@@ -122,11 +138,7 @@ _TABLE = (
         **BY_PATH,
     ),
     # Roles
-    Route("GET", "/v3/roles", roles.list_, "identity:list_roles"),
-    Route("POST", "/v3/roles", roles.create, "identity:create_role", **_new("role")),
-    Route("GET", "/v3/roles/{role_id}", roles.show, "identity:get_role", **BY_PATH),
-    Route("PATCH", "/v3/roles/{role_id}", roles.update, "identity:update_role", **_change("role")),
-    Route("DELETE", "/v3/roles/{role_id}", roles.delete, "identity:delete_role", **BY_PATH),
+    *roles.ROUTES,
     Route("GET", "/v3/roles/{role_id}/implies", inference.list_, "identity:list_implied_roles", **BY_PATH),
     Route(
         "GET",
@@ -164,26 +176,14 @@ _TABLE = (
         "/v3/role_assignments",
         assignments.list_,
         "identity:list_role_assignments",
+        query=assignments.PARAMETERS,
         target=assignments.load_target,
     ),
     *grants.ROUTES,
     # Catalogue
-    Route("GET", "/v3/regions", regions.list_, "identity:list_regions"),
-    Route("POST", "/v3/regions", regions.create, "identity:create_region", **_new("region")),
-    Route("GET", "/v3/regions/{region_id}", regions.show, "identity:get_region", **BY_PATH),
-    Route("PUT", "/v3/regions/{region_id}", regions.create_as, "identity:create_region", **_new("region")),
-    Route("PATCH", "/v3/regions/{region_id}", regions.update, "identity:update_region", **_change("region")),
-    Route("DELETE", "/v3/regions/{region_id}", regions.delete, "identity:delete_region", **BY_PATH),
-    Route("GET", "/v3/services", services.list_, "identity:list_services"),
-    Route("POST", "/v3/services", services.create, "identity:create_service", **_new("service")),
-    Route("GET", "/v3/services/{service_id}", services.show, "identity:get_service", **BY_PATH),
-    Route("PATCH", "/v3/services/{service_id}", services.update, "identity:update_service", **_change("service")),
-    Route("DELETE", "/v3/services/{service_id}", services.delete, "identity:delete_service", **BY_PATH),
-    Route("GET", "/v3/endpoints", endpoints.list_, "identity:list_endpoints"),
-    Route("POST", "/v3/endpoints", endpoints.create, "identity:create_endpoint", **_new("endpoint")),
-    Route("GET", "/v3/endpoints/{endpoint_id}", endpoints.show, "identity:get_endpoint", **BY_PATH),
-    Route("PATCH", "/v3/endpoints/{endpoint_id}", endpoints.update, "identity:update_endpoint", **_change("endpoint")),
-    Route("DELETE", "/v3/endpoints/{endpoint_id}", endpoints.delete, "identity:delete_endpoint", **BY_PATH),
+    *regions.ROUTES,
+    *services.ROUTES,
+    *endpoints.ROUTES,
     # Unified limits
     *registered_limits.ROUTES,
     *limits.ROUTES,
@@ -201,7 +201,7 @@ _TABLE = (
         "identity:create_application_credential",
         edge=True,
         status=201,
-        **_change("application_credential"),
+        **_change("application_credential", NewApplicationCredential),
     ),
     Route(
         "GET",

@@ -7,10 +7,12 @@ from sqlalchemy import bindparam
 
 from stackyard.core.db import Moment, metadata
 
+REGION_ID_LENGTH = 255
+
 regions = sa.Table(
     "identity_regions",
     metadata,
-    sa.Column("id", sa.String(255), primary_key=True),
+    sa.Column("id", sa.String(REGION_ID_LENGTH), primary_key=True),
     sa.Column("description", sa.Text, nullable=False),
     sa.Column("parent_region_id", sa.ForeignKey("identity_regions.id"), nullable=True),
     sa.Column("extra", sa.JSON, nullable=False),
