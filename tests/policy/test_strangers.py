@@ -14,6 +14,7 @@ PUBLIC_ROUTES = {
         "GET /",
         "GET /v3",
         "POST /v3/auth/tokens",
+        "GET /v3/auth/tokens/OS-PKI/revoked",
         "POST /v3/users/{user_id}/password",
         *(
             f"{method} /v3/{path}"
@@ -32,7 +33,7 @@ PUBLIC_ROUTES = {
     "network": {"GET /", "GET /v2.0"},
     "container": {"GET /", "GET /v1"},
 }
-"""Version documents, signing in, and the change of a password by whoever knows it."""
+"""Version documents, signing in, what is refused to everybody, and the change of a password by whoever knows it."""
 
 ROUTES = [(service, route) for service in SERVICES for route in service.routes]
 

@@ -27,7 +27,7 @@ from stackyard.services.identity.projects.bodies import DomainChange, NewDomain,
 from stackyard.services.identity.roles import inference
 from stackyard.services.identity.roles import operations as roles
 from stackyard.services.identity.tokens import operations as tokens
-from stackyard.services.identity.tokens import sign_in
+from stackyard.services.identity.tokens import revocation_events, sign_in
 from stackyard.services.identity.tokens.bodies import Auth
 from stackyard.services.identity.trusts import operations as trusts
 from stackyard.services.identity.trusts import policies as trust_policies
@@ -60,6 +60,7 @@ _TABLE = (
     Route("GET", "/v3/auth/tokens", tokens.show, "identity:validate_token", target=tokens.load_subject),
     Route("HEAD", "/v3/auth/tokens", tokens.show, "identity:check_token", target=tokens.load_subject),
     Route("DELETE", "/v3/auth/tokens", tokens.delete, "identity:revoke_token", target=tokens.load_subject),
+    *revocation_events.ROUTES,
     Route("GET", "/v3/auth/catalog", tokens.show_catalog, "identity:get_auth_catalog"),
     Route("GET", "/v3/auth/projects", tokens.list_projects, "identity:get_auth_projects"),
     Route("GET", "/v3/auth/domains", tokens.list_domains, "identity:get_auth_domains"),
@@ -241,6 +242,7 @@ SERVICE = Service(
     routes=ROUTES,
     policies=(
         *POLICIES,
+        *revocation_events.POLICIES,
         *registered_limits.POLICIES,
         *limits.POLICIES,
         *federation_policies.POLICIES,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from stackyard.core.call import Call, Reply, parse_boolean
+from stackyard.core.call import Call, Reply
 from stackyard.core.db import Transaction
 from stackyard.core.errors import Forbidden, NotFound, Unauthorized
 from stackyard.services.identity.assignments import reach
@@ -15,25 +15,36 @@ from stackyard.services.identity.tokens import revocations
 from stackyard.services.identity.tokens.render import token_bytes
 from stackyard.services.identity.tokens.sessions import Session, find_session
 
-EXPIRED_WINDOW = timedelta(hours=48)
-"""How long after its end a token is shown to a service that asks with `allow_expired`, to finish what it began."""
+ACCESS_RULES_HEADER = "OpenStack-Identity-Access-Rules"
+"""Who validates tokens for a service says with it which version of access rules he will enforce."""
 
 
 def load_subject(tx: Transaction, call: Call) -> dict[str, Any]:
-    """The token in X-Subject-Token; NotFound when it is not, or no longer, good."""
+    """The token in X-Subject-Token; NotFound when it is not, or no longer, good.
+
+    With `allow_expired` one that has ended lately is good too, for a service to finish what it began.
+    """
     text = call.request.headers.get("x-subject-token")
     if not text:
         raise NotFound("No token in the request")
     window = timedelta()
-    if call.query.get("allow_expired") is not None and parse_boolean(
-        "allow_expired", call.query.get("allow_expired") or "true"
-    ):
-        window = EXPIRED_WINDOW
+    if call.query.boolean("allow_expired"):
+        window = timedelta(seconds=call.runtime.settings.token.allow_expired_window)
     try:
         session = find_session(tx, text, window)
     except Unauthorized:
         raise NotFound("Failed to validate token") from None
+    if session.caller.access_rules is not None and not _enforces_access_rules(call):
+        raise NotFound("Failed to validate token")
     return {"session": session, "text": text, "target.token.user_id": session.user.id}
+
+
+def _enforces_access_rules(call: Call) -> bool:
+    """Whether the caller says so: a service that does not would let the token do more than it may."""
+    try:
+        return float(call.request.headers.get(ACCESS_RULES_HEADER, "0")) >= 1.0
+    except ValueError:
+        return False
 
 
 def show(tx: Transaction, call: Call) -> Reply:

@@ -35,13 +35,12 @@ async def prepare(name: str, call: Call, auth: Auth) -> Any:
 
 def gather(name: str, tx: Transaction, call: Call, auth: Auth, evidence: Evidence) -> None:
     """Take over the user and where he signed in; Unauthorized for a token of another kind of sign-in."""
-    del call
     reference = _reference(name, auth)
     if reference.id is UNSET:
         user, evidence.federation = evidence.prepared[name]
         evidence.claim(user)
         return
-    token.exchange(tx, auth, reference.id, evidence)
+    token.exchange(tx, call, auth, reference.id, evidence)
     if find_session(tx, reference.id).token.federation is None:
         raise Unauthorized(REFUSED)
 

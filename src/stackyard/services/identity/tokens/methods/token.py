@@ -18,12 +18,11 @@ def gather(tx: Transaction, call: Call, auth: Auth, evidence: Evidence) -> None:
 
     Raises NotFound for a token that is not good (as Keystone does), Forbidden for one that may not be exchanged.
     """
-    del call
     assert auth.identity.token is not UNSET  # noqa: S101 (`prepare` has looked)
-    exchange(tx, auth, auth.identity.token.id, evidence)
+    exchange(tx, call, auth, auth.identity.token.id, evidence)
 
 
-def exchange(tx: Transaction, auth: Auth, text: str, evidence: Evidence) -> None:
+def exchange(tx: Transaction, call: Call, auth: Auth, text: str, evidence: Evidence) -> None:
     """Take over from a token, as `gather` says."""
     try:
         session = find_session(tx, text)
@@ -41,6 +40,8 @@ def exchange(tx: Transaction, auth: Auth, text: str, evidence: Evidence) -> None
             "You are not authorized to perform the requested action: Using a delegated token to create another token "
             "is not allowed."
         )
+    if token.scope != payload.UNSCOPED and not call.runtime.settings.token.allow_rescope_scoped_token:
+        raise Forbidden("You are not authorized to perform the requested action: rescope a scoped token.")
     evidence.session = session
     evidence.federation = token.federation
     evidence.methods += [method for method in token.methods if method not in evidence.methods]
