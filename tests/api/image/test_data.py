@@ -243,7 +243,7 @@ def begin(images: ImageCloud, image_id: str, status_: str = "saving") -> None:
 def test_a_living_upload_is_left_alone_and_a_dead_one_ended(images: ImageCloud) -> None:
     image_id = make(images.client("demo"))["id"]
     begin(images, image_id)
-    incoming = store.Incoming(images.runtime, image_id, "token")
+    incoming = store.Incoming(images.runtime, image_id, "token", store.incoming_dir(images.runtime))
     incoming.feed([b"half"])
     assert isinstance(images.reconciler.reconcile(image_id), Again)
     left: Path = incoming.path

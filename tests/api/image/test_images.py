@@ -399,7 +399,8 @@ def test_discovery(images: ImageCloud) -> None:
     for name in ("image", "images", "member", "members", "task", "tasks"):
         assert demo.get(f"/v2/schemas/{name}").json()["name"] == name
     assert demo.get("/v2/schemas/other").status_code == 404
-    assert demo.get("/v2/info/import").json()["import-methods"]["value"] == ["glance-direct", "copy-image"]
+    methods = ["glance-direct", "copy-image", "glance-download"]
+    assert demo.get("/v2/info/import").json()["import-methods"]["value"] == methods
     assert [store["id"] for store in demo.get("/v2/info/stores").json()["stores"]] == ["file"]
     assert demo.get("/v2/info/stores/detail").status_code == 403
     assert images.client("admin").get("/v2/info/stores/detail").json()["stores"][0]["type"] == "file"

@@ -74,7 +74,7 @@ def test_a_failed_import_says_why_and_queues_the_image(images: ImageCloud) -> No
 def test_an_import_killed_half_way_is_finished(images: ImageCloud) -> None:
     image_id = stage(images, b"data")
     start(images, image_id)
-    (images.folder / "staged" / image_id).rename(images.folder / image_id)
+    os.link(images.folder / "staged" / image_id, images.folder / image_id)
     assert images.reconciler.reconcile(image_id) == DONE
     assert images.client("demo").get(f"/v2/images/{image_id}/file").content == b"data"
 
@@ -88,6 +88,10 @@ def test_an_import_killed_half_way_is_finished(images: ImageCloud) -> None:
         ({"method": {"name": "web-download", "uri": "http://127.0.0.1/"}}, 400),
         ({"method": {"name": "glance-direct"}, "all_stores": "yes"}, 400),
         ({"method": {"name": "glance-direct"}, "stores": ["ceph"]}, 409),
+        ({"method": {"name": "glance-direct"}, "stores": [["file"]]}, 409),
+        ({"method": {"name": "glance-direct"}, "stores": "file"}, 400),
+        ({"method": {"name": "glance-direct"}, "stores": ["file"], "all_stores": True}, 400),
+        ({"method": {"name": "web-download"}}, 400),
         ({"method": {"name": "copy-image"}, "all_stores": True}, 403),
     ],
 )

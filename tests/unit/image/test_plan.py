@@ -10,22 +10,25 @@ from stackyard.services.image.reconcile import Plan, plan
 
 
 @pytest.mark.parametrize(
-    ("status", "upload", "alive", "expected"),
+    ("status", "upload", "alive", "task", "expected"),
     [
-        (None, None, False, Plan(remove_data=True, remove_staged=True)),
-        ("saving", "t", True, Plan(wait=True)),
-        ("uploading", "t", True, Plan(wait=True)),
-        ("saving", "t", False, Plan(requeue=True, remove_data=True, remove_staged=True)),
-        ("uploading", "t", False, Plan(requeue=True, remove_data=True, remove_staged=True)),
-        ("uploading", None, False, Plan(remove_data=True)),
-        ("importing", None, False, Plan(do_import=True)),
-        ("queued", None, False, Plan(remove_data=True, remove_staged=True)),
-        ("active", None, False, Plan(remove_staged=True)),
-        ("deactivated", None, False, Plan(remove_staged=True)),
+        (None, None, False, False, Plan()),
+        (None, None, False, True, Plan()),
+        ("saving", "t", True, False, Plan(wait=True)),
+        ("uploading", "t", True, False, Plan(wait=True)),
+        ("saving", "t", False, False, Plan(requeue=True)),
+        ("uploading", "t", False, False, Plan(requeue=True)),
+        ("uploading", None, False, False, Plan(keep_staged=True)),
+        ("importing", None, False, True, Plan(work=True, keep_data=True, keep_staged=True)),
+        ("importing", None, False, False, Plan(requeue=True)),
+        ("queued", None, False, False, Plan()),
+        ("active", None, False, True, Plan(work=True, keep_data=True, keep_staged=True)),
+        ("active", None, False, False, Plan(keep_data=True)),
+        ("deactivated", None, False, False, Plan(keep_data=True)),
     ],
 )
-def test_plan(status: str | None, upload: str | None, alive: bool, expected: Plan) -> None:
-    assert plan(status, upload, alive) == expected
+def test_plan(status: str | None, upload: str | None, alive: bool, task: bool, expected: Plan) -> None:
+    assert plan(status, upload, alive=alive, task=task) == expected
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,10 @@
 """Images (Glance v2): what containers and machines are started from, kept as checked files.
 
 Start reading at ROUTES. `images.py` is the noun; `patch.py` changes one; `upload.py` and `download.py` stream data;
-`store.py` keeps it on disk; `formats/` looks at what it is; `memberships.py` shares; `imports.py`
-stages and imports; `metadefs/` defines metadata; `reconcile.py` keeps rows and files in agreement; `api.py` is the door
-for other services.
+`store.py` keeps it on disk; `formats/` looks at what it is; `memberships.py` shares; `imports.py` and
+`importing.py` import, `locations.py` names where data lies, `stores/` keep it, `tasks.py` tells how work went;
+`metadefs/` defines metadata; `v1/` is the older API; `reconcile.py` keeps rows and files in agreement; `api.py` is the
+door for other services.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from stackyard.services.image import (
     images,
     imports,
     listing,
+    locations,
     memberships,
     patch,
     schemas,
+    tasks,
     upload,
     v1,
 )
@@ -28,6 +31,7 @@ from stackyard.services.image.policies import POLICIES
 _IMAGE = "/v2/images/{image_id}"
 _MEMBERS = f"{_IMAGE}/members"
 _MEMBER = f"{_MEMBERS}/{{member_id}}"
+_STORED = "/v2/stores/{store_id}/{image_id}"
 _TAG = f"{_IMAGE}/tags/{{tag}}"
 
 
@@ -43,13 +47,16 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v2/images", images.create, "add_image", status=201, body=dict, target=images.load_new),
     Route("DELETE", "/v2/images", images.nameless, "delete_image"),
     _image("GET", _IMAGE, images.show, "get_image"),
-    _image("PATCH", _IMAGE, patch.update, "modify_image", body=list),
+    _image("PATCH", _IMAGE, patch.update, "modify_image", body=list, edge=True),
     _image("DELETE", _IMAGE, images.delete, "delete_image"),
     _image("PUT", f"{_IMAGE}/file", upload.upload, "upload_image", edge=True),
     _image("GET", f"{_IMAGE}/file", download.download, "download_image", edge=True),
     _image("PUT", f"{_IMAGE}/stage", upload.stage, "modify_image", edge=True),
     _image("POST", f"{_IMAGE}/import", imports.import_, "get_image", body=dict, status=202),
-    _image("GET", f"{_IMAGE}/tasks", imports.image_tasks, "get_image"),
+    _image("GET", f"{_IMAGE}/locations", locations.list_, "fetch_image_location"),
+    _image("POST", f"{_IMAGE}/locations", locations.add, "add_image_location", body=dict, status=202),
+    Route("DELETE", _STORED, locations.leave_store, "delete_image_location", target=locations.load_stored),
+    _image("GET", f"{_IMAGE}/tasks", tasks.of_image, "get_image"),
     _image("POST", f"{_IMAGE}/actions/deactivate", images.deactivate, "deactivate"),
     _image("POST", f"{_IMAGE}/actions/reactivate", images.reactivate, "reactivate"),
     _image("PUT", _TAG, images.add_tag, "modify_image"),
@@ -65,9 +72,9 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v2/info/stores", discovery.stores, "get_images"),
     Route("GET", "/v2/info/stores/detail", discovery.stores_detail, "stores_info_detail"),
     Route("GET", "/v2/info/usage", discovery.usage, "get_images"),
-    Route("GET", "/v2/tasks", imports.list_tasks, "tasks_api_access"),
-    Route("POST", "/v2/tasks", imports.create_task, "tasks_api_access", body=dict),
-    Route("GET", "/v2/tasks/{task_id}", imports.show_task, "tasks_api_access"),
+    Route("GET", "/v2/tasks", tasks.list_, "tasks_api_access"),
+    Route("POST", "/v2/tasks", tasks.create, "tasks_api_access", body=dict),
+    Route("GET", "/v2/tasks/{task_id}", tasks.show, "tasks_api_access"),
     *metadefs.ROUTES,
     *v1.ROUTES,
 )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
@@ -15,13 +17,20 @@ from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest, Conflict, NotFound
 from stackyard.core.runtime import Runtime
 from stackyard.services.image import bodies, images, store, tables, upload
+from stackyard.services.image.delivery import deliver
+from stackyard.services.image.download import open_image
 from stackyard.services.image.formats import FormatRefused
+from stackyard.services.image.properties import check_files, require_count
 from stackyard.services.image.reconcile import reconcilers, sweep
 from stackyard.services.image.store import Content, Incoming, images_dir
+from stackyard.services.image.stores.files import FileSource
+from stackyard.services.image.stores.registry import stores_of
 
 __all__ = [
+    "check_files",
     "discard_image",
     "find_image",
+    "image_file",
     "image_path",
     "images_dir",
     "reconcilers",
@@ -83,8 +92,34 @@ def find_image(tx: Transaction, caller: Caller, name_or_id: str) -> Mapping[str,
 
 
 def image_path(runtime: Runtime, image_id: str) -> Path:
-    """The file of an active image's data."""
-    return store.data_path(runtime, image_id)
+    """The file of an active image's data, when it is in a store of files; `image_file` opens any image's."""
+    row = runtime.database.read("image.path", tables.find, image_id)
+    held = set() if row is None else {location["store"] for location in tables.locations_of(row)}
+    files = stores_of(runtime).file_stores
+    return next((found for found in files if found.info.id in held), files[0]).path(image_id)
+
+
+@contextmanager
+def image_file(runtime: Runtime, image_id: str) -> Iterator[BinaryIO]:
+    """An active image's data as an open file, fetched to this host first when it lies elsewhere; blocks.
+
+    Raises NotFound and ServiceUnavailable when no store gives it, OSError.
+    """
+    source = open_image(runtime, image_id)
+    try:
+        if isinstance(source, FileSource):
+            with source.file() as file:
+                yield file
+            return
+        with tempfile.TemporaryFile(dir=images_dir(runtime) / "incoming") as file:
+            position = 0
+            while block := source.read(position, store.BLOCK_BYTES):
+                file.write(block)
+                position += len(block)
+            file.seek(0)
+            yield file
+    finally:
+        source.close()
 
 
 def reserve_image(
@@ -103,7 +138,7 @@ def reserve_image(
         {"name": name, "container_format": container_format, "disk_format": disk_format, "visibility": visibility}
     )
     kept = {key: bodies.check_property(key, value) for key, value in (properties or {}).items()}
-    bodies.check_count(kept)
+    require_count(runtime, kept)
     image_id = ids.new_uuid()
     owner = caller.project_id
     images.count(tx, runtime, owner)
@@ -128,9 +163,10 @@ def store_image(runtime: Runtime, image_id: str, chunks: Iterable[bytes]) -> Non
     token = ids.new_hex()
     runtime.database.write("image.upload.begin", upload.begin, image_id, token, "saving")
     try:
-        with Incoming(runtime, image_id, token) as incoming:
+        chosen = stores_of(runtime).default
+        with Incoming(runtime, image_id, token, store.incoming_dir(runtime, chosen)) as incoming:
             store.feed_all(incoming, chunks)
-            upload.complete(runtime, row._mapping, token, incoming, "saving")
+            upload.complete(runtime, row._mapping, token, incoming, chosen)
     except BaseException as error:
         upload.fail(runtime, image_id, token, "saving", error)
         if isinstance(error, FormatRefused):
@@ -167,12 +203,17 @@ def register_file(
         return present
     image_id, token = ids.new_uuid(), ids.new_hex()
     try:
-        with store.take_file(runtime, image_id, token, path) as incoming, store.settling(runtime):
+        with store.take_file(runtime, image_id, token, path) as incoming:
             inspected = incoming.inspect(disk_format, container_format)
-            incoming.publish(store.data_path(runtime, image_id))
             given = {"name": name, "container_format": container_format, "disk_format": disk_format}
             after = given | {"visibility": "public"} | upload.active_columns(content, inspected)
-            runtime.database.write("image.register", _register, runtime, image_id, project_id, after, properties or {})
+
+            def record(tx: Transaction, location: dict[str, Any]) -> bool:
+                _register(tx, runtime, image_id, project_id, after | {"locations": [location]}, properties or {})
+                return True
+
+            chosen = stores_of(runtime).default
+            deliver(runtime, image_id, token, store_id=chosen, path=incoming.path, record=record)
     except FormatRefused as error:
         raise BadRequest(f"{path.name}: {error}", kind="InvalidImageData") from error
     return image_id

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from msgspec import UNSET, Meta, UnsetType
 
 from stackyard.core.body import Body, convert
-from stackyard.core.errors import BadRequest, Forbidden, InvalidField, TooLarge
+from stackyard.core.errors import BadRequest, Forbidden, InvalidField
 from stackyard.services.image.formats import CONTAINER_FORMATS, DISK_FORMATS
 
 VISIBILITIES = ("community", "public", "private", "shared")
@@ -32,8 +32,7 @@ WRITABLE = frozenset(
     }
 )  # fmt: skip
 
-MOST_PROPERTIES = 128
-MOST_TAGS = 128
+NULLABLE = frozenset({"kernel_id", "ramdisk_id"})
 _LONGEST_VALUE = 65535
 _UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 
@@ -88,8 +87,9 @@ def new_image(document: Any) -> tuple[str | None, dict[str, Any], dict[str, str]
     rest = {name: value for name, value in document.items() if name not in WRITABLE and name != "id"}
     if "locations" in rest:
         raise Forbidden("Locations are not shown here and cannot be set: upload or import the image's data.")
-    properties = {name: check_property(name, value) for name, value in rest.items()}
-    check_count(properties)
+    # Glance's schema lets these be null, which is to have none.
+    given = {name: value for name, value in rest.items() if value is not None or name not in NULLABLE}
+    properties = {name: check_property(name, value) for name, value in given.items()}
     return image_id, found, properties
 
 
@@ -112,16 +112,6 @@ def check_property(name: str, value: Any) -> str:
     return value
 
 
-def check_count(properties: Mapping[str, str]) -> None:
-    """Raise TooLarge past the most properties that an image may have."""
-    counted = sum(not name.startswith(RESERVED_PREFIX) for name in properties)
-    if counted > MOST_PROPERTIES:
-        raise TooLarge(
-            f"The limit has been exceeded on the number of allowed image properties. Attempted: {counted}, "
-            f"Maximum: {MOST_PROPERTIES}"
-        )
-
-
 def check_tags(tags: Iterable[str]) -> list[str]:
     """The tags, each once, in order."""
     found = list(dict.fromkeys(tags))
@@ -129,11 +119,6 @@ def check_tags(tags: Iterable[str]) -> list[str]:
         if len(tag) > 255:
             raise InvalidField("tags", "a tag may have at most 255 characters.")
         _check_text("tags", tag)
-    if len(found) > MOST_TAGS:
-        raise TooLarge(
-            f"The limit has been exceeded on the number of allowed image tags. Attempted: {len(found)}, "
-            f"Maximum: {MOST_TAGS}"
-        )
     return found
 
 

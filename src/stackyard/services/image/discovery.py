@@ -6,11 +6,12 @@ from typing import Any
 
 from stackyard.core.call import Call, Reply
 from stackyard.core.db import Transaction
-from stackyard.services.image.images import IMPORT_METHODS, QUOTA
-from stackyard.services.image.views import STORE
+from stackyard.services.image.images import QUOTA
+from stackyard.services.image.stores import StoreInfo
+from stackyard.services.image.stores.registry import Stores, stores_of
 
-CURRENT = 12
-"""The minor of version 2 that is served in full: 2.12 shows an image's tasks; later ones are caches and locations."""
+CURRENT = 17
+"""The minor of version 2 that is served: 2.17 has the calls that add and show locations."""
 
 
 def versions(tx: Transaction, call: Call) -> Reply:
@@ -41,21 +42,42 @@ def _versions(call: Call) -> dict[str, Any]:
 
 def import_info(tx: Transaction, call: Call) -> dict[str, Any]:
     """Which ways of importing there are."""
-    del tx, call
-    methods = {"description": "Import methods available.", "type": "array", "value": list(IMPORT_METHODS)}
-    return {"import-methods": methods}
+    del tx
+    offered = stores_of(call.runtime).import_methods
+    return {"import-methods": {"description": "Import methods available.", "type": "array", "value": offered}}
 
 
 def stores(tx: Transaction, call: Call) -> dict[str, Any]:
-    """The one store."""
-    del tx, call
-    return {"stores": [{"id": STORE, "description": "Files in the cloud's state directory", "default": "true"}]}
+    """The stores."""
+    del tx
+    known = stores_of(call.runtime)
+    return {"stores": [_store(known, info) for info in known.infos.values()]}
+
+
+def _store(known: Stores, info: StoreInfo) -> dict[str, Any]:
+    found = {"id": info.id} | ({"description": info.description} if info.description else {})
+    if info.id == known.default:
+        found["default"] = "true"
+    if info.read_only:
+        found["read-only"] = "true"
+    return found
 
 
 def stores_detail(tx: Transaction, call: Call) -> dict[str, Any]:
-    """The one store with what an operator may know of it."""
-    detail = {"type": "file", "weight": 0, "properties": {}}
-    return {"stores": [store | detail for store in stores(tx, call)["stores"]]}
+    """The stores with what an operator may know of them."""
+    del tx
+    known = stores_of(call.runtime)
+    return {
+        "stores": [
+            _store(known, info)
+            | {
+                "type": info.type,
+                "weight": info.weight,
+                "properties": known.written[info.id].properties() if info.id in known.written else {},
+            }
+            for info in known.infos.values()
+        ]
+    }
 
 
 def usage(tx: Transaction, call: Call) -> dict[str, Any]:

@@ -1,9 +1,9 @@
-"""Data going out: an image's file, whole or a part, in large reads and constant memory."""
+"""Data going out: an image's data, whole or a part, from the best store that has it, in constant memory."""
 
 from __future__ import annotations
 
 import asyncio
-import os
+import logging
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -12,10 +12,15 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from stackyard.core.call import Call, Reply
-from stackyard.core.errors import Forbidden, NotFound
+from stackyard.core.errors import Forbidden, NotFound, ServiceUnavailable
 from stackyard.core.runtime import Runtime
-from stackyard.services.image import store
+from stackyard.services.image import tables
 from stackyard.services.image.faults import RangeNotSatisfiable
+from stackyard.services.image.stores import DataMissing, Source, StoreFault
+from stackyard.services.image.stores.allowed import NotAllowed
+from stackyard.services.image.stores.registry import stores_of
+
+log = logging.getLogger("stackyard.image")
 
 READ_BYTES = 1 << 20
 
@@ -27,27 +32,40 @@ async def download(call: Call) -> Reply | Response:
     image = call.target
     if image["status"] == "deactivated" and not call.caller.is_admin:
         raise Forbidden("The requested image has been deactivated. Image data download is forbidden.")
-    if image["status"] not in ("active", "deactivated"):
+    if image["status"] not in tables.WITH_DATA:
         return Reply(status=204)
+    source: Source = await call.in_thread(open_image, call.runtime, image["id"])
     try:
-        fd = await call.in_thread(os.open, store.data_path(call.runtime, image["id"]), os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        raise NotFound(f"The data of image {image['id']} is not in the store any more.") from None
-    try:
-        size = os.fstat(fd).st_size
-        part = byte_range(call.request.headers.get("range"), size)
+        part = byte_range(call.request.headers.get("range"), source.size)
     except BaseException:
-        os.close(fd)
+        await call.in_thread(source.close)
         raise
     headers = {"Content-Type": "application/octet-stream", "Accept-Ranges": "bytes"}
     if image["checksum"]:
         headers["Content-MD5"] = image["checksum"]
-    return FileResponse(call.runtime, fd, part, size, headers)
+    return SourceResponse(call.runtime, source, part, headers)
 
 
-def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
+def open_image(runtime: Runtime, image_id: str) -> Source:
+    """An active image's data from the heaviest store that gives it. Raises NotFound, ServiceUnavailable; blocks."""
+    row = runtime.database.read("image.open", tables.find, image_id)
+    stores = stores_of(runtime)
+    locations = [] if row is None else stores.by_weight(tables.locations_of(row))
+    failure: Exception | None = None
+    for location in locations:
+        try:
+            return stores.open(image_id, location)
+        except (StoreFault, NotAllowed, OSError) as error:
+            log.warning("a store did not give an image's data", extra={"id": image_id, "store": location["store"]})
+            failure = error if failure is None or isinstance(failure, DataMissing) else failure
+    if failure is None or isinstance(failure, DataMissing):
+        raise NotFound(f"The data of image {image_id} is not in the store any more.") from failure
+    raise ServiceUnavailable(f"The data of image {image_id} cannot be read now: {failure}") from failure
+
+
+def byte_range(header: str | None, size: int | None) -> tuple[int, int] | None:
     """The first byte asked for and the one past the last; None for everything. Raises RangeNotSatisfiable."""
-    if header is None:
+    if header is None or size is None:
         return None
     match = _RANGE.fullmatch(header.strip())
     if match is not None and (match[1] or match[2]):
@@ -61,19 +79,24 @@ def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
     )
 
 
-class FileResponse(Response):
-    """Sends part of an open file, the next block being read while the last one is sent; closes the file."""
+class SourceResponse(Response):
+    """Sends part of a source, the next block being read while the last one is sent; closes the source."""
 
     def __init__(
-        self, runtime: Runtime, fd: int, part: tuple[int, int] | None, size: int, headers: Mapping[str, str]
+        self, runtime: Runtime, source: Source, part: tuple[int, int] | None, headers: Mapping[str, str]
     ) -> None:
         self._runtime = runtime
-        self._fd = fd
+        self._source = source
+        size = source.size
         self._start, self._end = part or (0, size)
-        sent = {**headers, "Content-Length": str(self._end - self._start)}
+        sent = dict(headers)
+        if self._end is not None:
+            sent["Content-Length"] = str(self._end - self._start)
         if part is not None:
-            sent["Content-Range"] = f"bytes {self._start}-{self._end - 1}/{size}"
+            sent["Content-Range"] = f"bytes {part[0]}-{part[1] - 1}/{size}"
         super().__init__(status_code=200 if part is None else 206, headers=sent)
+        if self._end is None:
+            del self.headers["content-length"]  # which Response sets for its own, empty body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the headers and then block after block, until the client goes away."""
@@ -86,9 +109,21 @@ class FileResponse(Response):
                 await self._send_blocks(send, gone)
         finally:
             gone.cancel()
-            os.close(self._fd)
+            # Given to a thread and not awaited: a cancelled request awaits nothing any more.
+            self._runtime.slow_threads.submit(self._source.close)
 
     async def _send_blocks(self, send: Send, gone: asyncio.Future[Any]) -> None:
+        try:
+            whole = await self._copy(send, gone)
+        except (StoreFault, NotAllowed):
+            log.warning("a store broke off while an image was downloaded", exc_info=True)
+            whole = False
+        if whole:
+            await send({"type": "http.response.body", "body": b""})
+        # Otherwise ending the body would pass a part off as the whole; the server closes the connection instead.
+
+    async def _copy(self, send: Send, gone: asyncio.Future[Any]) -> bool:
+        """Send all blocks; whether none is missing."""
         loop = asyncio.get_running_loop()
         position = self._start
         block = await loop.run_in_executor(self._runtime.slow_threads, self._read, position)
@@ -99,13 +134,11 @@ class FileResponse(Response):
                 await send({"type": "http.response.body", "body": block, "more_body": True})
             finally:
                 block = await following
-        if position < self._end:
-            # Ending the body here would pass a part off as the whole; the server closes the connection instead.
-            return
-        await send({"type": "http.response.body", "body": b""})
+        return not block and (self._end is None or position == self._end)
 
     def _read(self, position: int) -> bytes:
-        return os.pread(self._fd, min(READ_BYTES, self._end - position), position)
+        length = READ_BYTES if self._end is None else min(READ_BYTES, self._end - position)
+        return self._source.read(position, length) if length > 0 else b""
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -15,14 +15,15 @@ from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest, Conflict, Forbidden, NotFound, OverQuota, TooLarge
 from stackyard.core.runtime import Runtime
 from stackyard.services.image import bodies, tables
+from stackyard.services.image.properties import require_new, require_tags
+from stackyard.services.image.stores.registry import stores_of
 from stackyard.services.image.tables import members
-from stackyard.services.image.views import STORE, image_view
+from stackyard.services.image.views import Shown, image_view
 
 KIND = "image"
 """The kind of an image's marks and timeline."""
 
 QUOTA = "image.images"
-IMPORT_METHODS = ("glance-direct", "copy-image")
 
 _MEMBERSHIP = sa.select(members.c.status).where(
     members.c.image_id == bindparam("image"), members.c.member_id == bindparam("member")
@@ -71,11 +72,11 @@ def create(tx: Transaction, call: Call) -> Reply:
         require_visibility(call, given["visibility"], {"project_id": owner, "owner": owner})
     row = insert(tx, call, image_id=image_id, owner=owner, given=given, properties=properties)
     return Reply(
-        image_view(row),
+        image_view(row, Shown.to(call)),
         headers={
             "Location": call.url(f"/v2/images/{row.id}"),
-            "OpenStack-image-import-methods": ",".join(IMPORT_METHODS),
-            "OpenStack-image-store-ids": STORE,
+            "OpenStack-image-import-methods": ",".join(stores_of(call.runtime).import_methods),
+            "OpenStack-image-store-ids": ",".join(stores_of(call.runtime).infos),
         },
     )
 
@@ -92,6 +93,8 @@ def insert(
     """Write a new image's row within its owner's quota, and return it."""
     if image_id is not None and tables.find(tx, image_id) is not None:
         raise Conflict(f"Image ID {image_id} already exists!", kind="Duplicate")
+    require_new(call, properties)
+    require_tags(call.runtime, len(given.get("tags", ())))
     found = new_row(tx, image_id or ids.new_uuid(), owner, given, properties)
     count(tx, call.runtime, owner)
     tables.insert(tx, found)
@@ -131,6 +134,7 @@ def new_row(
         "os_hidden": False,
         "tags": [],
         "upload": None,
+        "locations": [],
         "created_at": tx.now,
         "updated_at": tx.now,
         **given,
@@ -154,7 +158,7 @@ def nameless(tx: Transaction, call: Call) -> None:
 
 def show(tx: Transaction, call: Call) -> dict[str, Any]:
     """One image."""
-    return image_view(tables.find(tx, call.target["id"]))
+    return image_view(tables.find(tx, call.target["id"]), Shown.to(call))
 
 
 def delete(tx: Transaction, call: Call) -> None:
@@ -202,6 +206,7 @@ def add_tag(tx: Transaction, call: Call) -> None:
     image = call.target
     tags = bodies.check_tags([*image["tags"], call.path["tag"]])
     if tags != image["tags"]:
+        require_tags(call.runtime, len(tags))
         tables.update(tx, image["id"], {"tags": tags})
 
 

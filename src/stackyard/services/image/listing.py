@@ -24,8 +24,9 @@ from stackyard.core.errors import BadRequest
 from stackyard.core.paging import Listing, Page, Scope
 from stackyard.services.image.bodies import VISIBILITIES
 from stackyard.services.image.images import nameless
+from stackyard.services.image.properties import reader
 from stackyard.services.image.tables import IMAGES, PROPERTY, TAG, images, members, words
-from stackyard.services.image.views import image_view
+from stackyard.services.image.views import Shown, image_view
 
 Clause = ColumnElement[bool]
 
@@ -145,7 +146,10 @@ def list_(tx: Transaction, call: Call) -> Reply:
 def _document(tx: Transaction, call: Call) -> dict[str, Any]:
     found = page(tx, call)
     allows, credentials = call.runtime.policies.allows, call.credentials
-    views = [image_view(row) for row in found.rows if allows("get_image", credentials, cast("Any", row._mapping))]
+    shown = Shown.to(call)
+    views = [
+        image_view(row, shown) for row in found.rows if allows("get_image", credentials, cast("Any", row._mapping))
+    ]
     pairs = [(name, value) for name, value in call.query.pairs() if name != "marker"]
     first = "/v2/images" + (f"?{urlencode(pairs)}" if pairs else "")
     body = {"images": views, "first": first, "schema": "/v2/schemas/images"}
@@ -170,10 +174,11 @@ def page(tx: Transaction, call: Call, *, public: bool = True) -> Page:
     if len(pairs) > _MOST_FILTERS:
         raise BadRequest(f"The query has {len(pairs)} parameters; at most {_MOST_FILTERS} are read.")
     hidden = False
+    may_read = reader(call)
     for name, value in pairs:
         hidden = hidden or name == "os_hidden"
         if name not in _NOT_FILTERS:
-            _filter(filters, name, value)
+            _filter(filters, name, value, may_read)
     if not hidden:
         filters.compare("os_hidden", "eq", False)  # noqa: FBT003
     return _listing.page(tx, _paging(query), filters.scope())
@@ -201,7 +206,7 @@ def _visible(filters: _Filters, call: Call) -> None:
         filters.compare("visibility", "eq", asked)
 
 
-def _filter(filters: _Filters, name: str, value: str) -> None:
+def _filter(filters: _Filters, name: str, value: str, may_read: Callable[[str], bool] | None) -> None:
     if "\0" in value or "\0" in name:
         raise BadRequest(f"Invalid input for {name!r}: NUL characters are in no image.")
     if name == "tag":
@@ -223,8 +228,10 @@ def _filter(filters: _Filters, name: str, value: str) -> None:
         filters.compare(name, operator, moment)
     elif name == "changes-since":
         raise BadRequest('The "changes-since" filter is no longer available on v2.')
-    else:
+    elif may_read is None or may_read(name):
         filters.word(PROPERTY, name, value)
+    else:
+        filters.add("none", sa.false)  # a filter must not tell what showing the image does not
 
 
 def _list_filter(filters: _Filters, name: str, value: str) -> None:

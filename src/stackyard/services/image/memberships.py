@@ -11,13 +11,14 @@ from sqlalchemy.exc import IntegrityError
 
 from stackyard.core.call import Call
 from stackyard.core.db import Transaction
-from stackyard.core.errors import BadRequest, Conflict, Forbidden, InvalidField, NotFound, TooLarge
+from stackyard.core.errors import BadRequest, Conflict, Forbidden, InvalidField, NotFound
+from stackyard.core.runtime import Runtime
 from stackyard.services.image.images import visible
+from stackyard.services.image.properties import require_members
 from stackyard.services.image.tables import members
 from stackyard.services.image.views import member_view
 
 STATUSES = ("pending", "accepted", "rejected")
-_MOST_MEMBERS = 128
 
 _OF_IMAGE = members.c.image_id == bindparam("image")
 _ONE = sa.and_(_OF_IMAGE, members.c.member_id == bindparam("member"))
@@ -47,20 +48,16 @@ def load_shown(tx: Transaction, call: Call) -> dict[str, Any]:
 
 def create(tx: Transaction, call: Call) -> dict[str, Any]:
     """Show the image to one more project, which may then accept it."""
-    return member_view(join(tx, call.target, _text(call.body, "member")))
+    return member_view(join(tx, call.runtime, call.target, _text(call.body, "member")))
 
 
-def join(tx: Transaction, image: Mapping[str, Any], member_id: Any) -> Any:
+def join(tx: Transaction, runtime: Runtime, image: Mapping[str, Any], member_id: Any) -> Any:
     """Make a project a member of an image; its row. Raises Conflict for one that is, TooLarge past the most."""
     if not isinstance(member_id, str) or not member_id or len(member_id) > 255 or "\0" in member_id:
         raise InvalidField("member", "the id of a project is expected.")
     if _find(tx, image, member_id) is not None:
         raise Conflict(f"Member {member_id} is duplicated for image {image['id']}")
-    if tx.scalar(_COUNT, {"image": image["id"]}) >= _MOST_MEMBERS:
-        raise TooLarge(
-            f"The limit has been exceeded on the number of allowed image members for this image. "
-            f"Attempted: {_MOST_MEMBERS + 1}, Maximum: {_MOST_MEMBERS}"
-        )
+    require_members(runtime, tx.scalar(_COUNT, {"image": image["id"]}) + 1)
     row = {"image_id": image["id"], "member_id": member_id, "status": "pending"}
     try:
         with tx.savepoint():

@@ -19,6 +19,8 @@ _ADMIN_OR_READER = f"{_ADMIN} or ({_READER})"
 _ADMIN_OR_READER_OR_SHARED = f"{_ADMIN} or (role:reader and (project_id:%(project_id)s or {_IMAGE_MEMBER}))"
 
 POLICIES: tuple[Rule, ...] = (
+    Rule("context_is_admin", _ADMIN, "Who is an administrator; for policy.yaml and property protections to name.", ()),
+    Rule("default", "@", "Everyone who is signed in; for policy.yaml and property protections to name.", ()),
     Rule("add_image", f"{_ADMIN} or ({_MEMBER} and project_id:%(owner)s)", "Create an image."),
     Rule("delete_image", _ADMIN_OR_MEMBER, "Delete an image."),
     Rule("get_image", f"{_ADMIN} or (role:reader and {_SEEN})", "Show an image."),

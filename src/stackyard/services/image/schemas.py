@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from stackyard.core.call import Call
+from stackyard.core.config import Settings
 from stackyard.core.db import Transaction
 from stackyard.core.errors import NotFound
 from stackyard.services.image.bodies import STATUSES, VISIBILITIES
-from stackyard.services.image.formats import CONTAINER_FORMATS, DISK_FORMATS
 from stackyard.services.image.memberships import STATUSES as MEMBER_STATUSES
 from stackyard.services.image.metadefs import schemas as metadefs
+from stackyard.services.image.properties import standard
 
 _UUID = "^([0-9a-fA-F]){8}-([0-9a-fA-F]){4}-([0-9a-fA-F]){4}-([0-9a-fA-F]){4}-([0-9a-fA-F]){12}$"
 _LINKS = [
@@ -44,8 +45,8 @@ _IMAGE: dict[str, Any] = {
     "owner": _field("Project that owns the image", _TEXT_OR_NULL, maxLength=255),
     "size": _fixed("Bytes of data", _NUMBER_OR_NULL),
     "virtual_size": _fixed("Bytes of the disk that the data describes", _NUMBER_OR_NULL),
-    "container_format": _field("What the disk is wrapped in", _TEXT_OR_NULL, enum=[None, *CONTAINER_FORMATS]),
-    "disk_format": _field("Format of the disk", _TEXT_OR_NULL, enum=[None, *DISK_FORMATS]),
+    "container_format": _field("What the disk is wrapped in", _TEXT_OR_NULL),
+    "disk_format": _field("Format of the disk", _TEXT_OR_NULL),
     "created_at": _fixed("When the image was registered"),
     "updated_at": _fixed("When the image last changed"),
     "tags": _field("Words attached to the image", "array", items={"type": "string", "maxLength": 255}),
@@ -61,7 +62,21 @@ _IMAGE: dict[str, Any] = {
         "array",
         items={
             "type": "object",
-            "properties": {"url": {"type": "string", "maxLength": 255}, "metadata": {"type": "object"}},
+            "properties": {
+                "url": {"type": "string", "maxLength": 255},
+                "metadata": {"type": "object"},
+                "validation_data": {
+                    "type": "object",
+                    "writeOnly": True,
+                    "additionalProperties": False,
+                    "properties": {
+                        "checksum": {"type": "string", "minLength": 32, "maxLength": 32},
+                        "os_hash_algo": {"type": "string", "maxLength": 64},
+                        "os_hash_value": {"type": "string", "maxLength": 128},
+                    },
+                    "required": ["os_hash_algo", "os_hash_value"],
+                },
+            },
             "required": ["url", "metadata"],
         },
     ),
@@ -108,30 +123,46 @@ def _many(name: str, item: dict[str, Any], *, paged: bool) -> dict[str, Any]:
     return {"name": name, "properties": properties, "links": links}
 
 
-_OPEN_IMAGE = _one("image", _IMAGE) | {"additionalProperties": {"type": "string"}, "links": _LINKS}
 SCHEMAS: dict[str, dict[str, Any]] = {
-    "image": _OPEN_IMAGE,
-    "images": _many("images", _OPEN_IMAGE, paged=True),
     "member": _one("member", _MEMBER),
     "members": _many("members", _one("member", _MEMBER), paged=False),
     "task": _one("task", _TASK),
     "tasks": _many("tasks", _one("task", _TASK), paged=False),
 }
+_NAMES = (*SCHEMAS, "image", "images")
+
+
+def _image(settings: Settings) -> dict[str, Any]:
+    """An image's schema: what every image has, the standard properties, and any further text."""
+    formats = {
+        name: _IMAGE[name] | {"enum": [None, *known]}
+        for name, known in (
+            ("container_format", settings.image.container_formats),
+            ("disk_format", settings.image.disk_formats),
+        )
+    }
+    described = {name: {"is_base": False, **one} for name, one in standard(settings).items()}
+    schema = _one("image", described | _IMAGE | formats)
+    return schema | {"additionalProperties": {"type": "string"}, "links": _LINKS}
 
 
 def show(tx: Transaction, call: Call) -> dict[str, Any]:
     """One schema by name."""
     del tx
-    return _find(SCHEMAS, call.path["name"])
+    name = call.path["name"]
+    if name in ("image", "images"):
+        image = _image(call.runtime.settings)
+        return image if name == "image" else _many("images", image, paged=True)
+    return _find(SCHEMAS, name, _NAMES)
 
 
 def show_metadef(tx: Transaction, call: Call) -> dict[str, Any]:
     """One schema of metadata definitions by name."""
     del tx
-    return _find(metadefs.SCHEMAS, call.path["name"])
+    return _find(metadefs.SCHEMAS, call.path["name"], tuple(metadefs.SCHEMAS))
 
 
-def _find(known: dict[str, dict[str, Any]], name: str) -> dict[str, Any]:
+def _find(known: dict[str, dict[str, Any]], name: str, names: tuple[str, ...]) -> dict[str, Any]:
     if name not in known:
-        raise NotFound(f"There is no schema {name[:80]!r}; there are {', '.join(known)}.")
+        raise NotFound(f"There is no schema {name[:80]!r}; there are {', '.join(sorted(names))}.")
     return known[name]

@@ -1,8 +1,9 @@
-"""Image data as files: where it lies, how it comes in, and how to tell an upload at work from one that died.
+"""Image data on its way in: where it waits, how it is digested, and how to tell an upload at work from one that died.
 
-`<state>/images/<id>` is an image's data. An upload writes `incoming/<id>.<token>` and is renamed when complete and on
-disk; a staged upload goes to `staged/<id>` and waits there for its import. The writer holds a lock on its file, also
-through the rename, which the kernel drops when the process dies: whoever can take the lock knows that nobody writes.
+An upload writes `incoming/<id>.<token>` and, when it is complete and on disk, is given to its store (`stores/`), which
+links it in where it can; a staged upload goes to `staged/<id>` and waits there for its import. The writer holds a lock
+on its file until all is written down, which the kernel drops when the process dies: whoever can take the lock knows
+that nobody writes.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import hashlib
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,12 +23,15 @@ from pathlib import Path
 from stackyard.core.errors import ApiError, TooLarge
 from stackyard.core.runtime import Runtime
 from stackyard.services.image.formats import FileSource, Inspected, Rules, inspect
+from stackyard.services.image.stores.files import FileStore, sync_directory
+from stackyard.services.image.stores.registry import stores_of
 from stackyard.services.keys import STATE_DIR
 
 HASH_ALGORITHM = "sha512"
 BLOCK_BYTES = 4 << 20
 """How much of an upload is hashed and written at a time, and so roughly what it takes of memory."""
 
+_LEAST_HOLE = 4096
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 hashers = ThreadPoolExecutor(4, thread_name_prefix="image-hash")
@@ -51,14 +55,24 @@ def images_dir(runtime: Runtime) -> Path:
     return folder
 
 
-def data_path(runtime: Runtime, image_id: str) -> Path:
-    """Where an image's data lies (or will)."""
-    return runtime[STATE_DIR] / "images" / image_id
+def staged_path(runtime: Runtime, image_id: str, task_id: str | None = None) -> Path:
+    """Where data waits for its import: what a client has staged, or what a task has fetched."""
+    return images_dir(runtime) / "staged" / (image_id if task_id is None else f"{image_id}.{task_id}")
 
 
-def staged_path(runtime: Runtime, image_id: str) -> Path:
-    """Where staged data waits for its import."""
-    return runtime[STATE_DIR] / "images" / "staged" / image_id
+def incoming_dirs(runtime: Runtime) -> list[Path]:
+    """Every folder that uploads write to: each store of files has one on its own file system."""
+    own = images_dir(runtime) / "incoming"
+    return [own, *(files.incoming for files in stores_of(runtime).file_stores if files.incoming != own)]
+
+
+def incoming_dir(runtime: Runtime, store_id: str | None = None) -> Path:
+    """Where data for a store is to be written first; for none, where data is that is to be staged."""
+    target = stores_of(runtime).written.get(store_id or "")
+    if not isinstance(target, FileStore):
+        return images_dir(runtime) / "incoming"
+    target.ensure()
+    return target.incoming
 
 
 @contextmanager
@@ -76,11 +90,11 @@ def settling(runtime: Runtime) -> Iterator[None]:
 
 
 class Incoming:
-    """Data on its way in. Use as a context: what was not published at its end is removed."""
+    """Data on its way in. Use as a context: at its end the file is removed; whoever keeps the data has linked it."""
 
-    def __init__(self, runtime: Runtime, image_id: str, token: str, *, link: Path | None = None) -> None:
-        """Begin an empty file, or with `link` one that is another name of that file's content."""
-        self.path = images_dir(runtime) / "incoming" / f"{image_id}.{token}"
+    def __init__(self, runtime: Runtime, image_id: str, token: str, folder: Path, *, link: Path | None = None) -> None:
+        """Begin an empty file in `folder`, or with `link` one that is another name of that file's content."""
+        self.path = folder / f"{image_id}.{token}"
         if link is not None:
             os.link(link, self.path)
             self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
@@ -89,7 +103,7 @@ class Incoming:
         fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._digests = (hashlib.md5(usedforsecurity=False), hashlib.sha512())
         self._rules = Rules.of(runtime.settings.image)
-        self._published = False
+        self._limit = runtime.settings.image.size_limit
         self._writing = threading.Lock()
         self.size = 0
 
@@ -100,23 +114,29 @@ class Incoming:
         self.close()
 
     def close(self) -> None:
-        """Let go of the file; remove it unless it was published."""
+        """Let go of the file and remove it."""
         with self._writing:  # a step may still run in its thread when its caller was cancelled
             if self._fd < 0:
                 return
-            if not self._published:
-                self.path.unlink(missing_ok=True)
+            self.path.unlink(missing_ok=True)
             os.close(self._fd)
             self._fd = -1
 
     def steps(self, chunks: Sequence[bytes]) -> tuple[Callable[[], None], ...]:
-        """What is to be done with the next chunks, each step in a thread of its own, all before the next call."""
+        """What is to be done with the next chunks, each step in a thread of its own, all before the next call.
+
+        Raises TooLarge when they are more than an image may have.
+        """
         self.size += sum(map(len, chunks))
+        if self.size > self._limit:
+            raise TooLarge(
+                f"The image has more than {self._limit} bytes, the most that one may have here.", kind="ImageSizeLimit"
+            )
 
         def write() -> None:
             with self._writing:
                 if self._fd >= 0:
-                    _write_all(self._fd, chunks)
+                    write_sparse(self._fd, chunks)
 
         def digest(index: int) -> Callable[[], None]:
             def update() -> None:
@@ -139,23 +159,19 @@ class Incoming:
 
     def finish(self) -> Content:
         """All has come: put it on disk and say what it is."""
+        if os.fstat(self._fd).st_size != self.size:  # it ends in a hole
+            os.ftruncate(self._fd, self.size)
         os.fdatasync(self._fd)
         return Content(self.size, self._digests[0].hexdigest(), self._digests[1].hexdigest())
+
+    def keep_as(self, target: Path) -> None:
+        """Give the data a name on the same file system that stays when this is closed."""
+        os.link(self.path, target)
+        sync_directory(target.parent)
 
     def inspect(self, disk_format: str, container_format: str) -> Inspected:
         """Check the data against the declared formats; raises FormatRefused."""
         return inspect_file(self._fd, disk_format, container_format, self._rules)
-
-    def publish(self, target: Path) -> None:
-        """Give the data its final name. The lock stays until `close`, so until what follows is written as well."""
-        publish(self.path, target)
-        self._published = True
-
-
-def publish(path: Path, target: Path) -> None:
-    """Give complete data its name, so that it is there after a power cut as well."""
-    path.replace(target)
-    _sync_directory(target.parent)
 
 
 def inspect_file(fd: int, disk_format: str, container_format: str, rules: Rules) -> Inspected:
@@ -165,14 +181,7 @@ def inspect_file(fd: int, disk_format: str, container_format: str, rules: Rules)
 
 def is_being_written(runtime: Runtime, image_id: str, token: str) -> bool:
     """Whether a living process holds the upload `token` of an image."""
-    return any(
-        _locked(path)
-        for path in (
-            images_dir(runtime) / "incoming" / f"{image_id}.{token}",
-            data_path(runtime, image_id),
-            staged_path(runtime, image_id),
-        )
-    )
+    return any(_locked(folder / f"{image_id}.{token}") for folder in incoming_dirs(runtime))
 
 
 def _locked(path: Path) -> bool:
@@ -189,30 +198,33 @@ def _locked(path: Path) -> bool:
     return False
 
 
-def remove(runtime: Runtime, image_id: str, *, data: bool, staged: bool) -> None:
-    """Remove what lies here of an image: dead uploads always, its data and its staged data when asked."""
-    folder = images_dir(runtime)
-    doomed = [path for path in folder.glob(f"incoming/{image_id}.*") if not _locked(path)]
-    doomed += [folder / image_id] if data else []
-    doomed += [folder / "staged" / image_id] if staged else []
+def remove(runtime: Runtime, image_id: str, *, keep: Collection[str], staged: bool) -> None:
+    """Remove an image's files: of dead uploads always, in stores that are not in `keep`, staged ones when asked."""
+    doomed = [path for folder in incoming_dirs(runtime) for path in folder.glob(f"{image_id}.*") if not _locked(path)]
+    doomed += [files.path(image_id) for files in stores_of(runtime).file_stores if files.info.id not in keep]
+    doomed += [*(images_dir(runtime) / "staged").glob(f"{image_id}*")] if staged else []
     for path in doomed:
         path.unlink(missing_ok=True)
 
 
-def stray(runtime: Runtime) -> Iterator[tuple[str, Path]]:
-    """Every file in the store with the id of the image that it is named for."""
-    folder = images_dir(runtime)
-    for path in (*folder.iterdir(), *(folder / "incoming").iterdir(), *(folder / "staged").iterdir()):
-        if path.is_file() and not path.name.startswith("."):
-            yield path.name.partition(".")[0], path
+def stray(runtime: Runtime) -> Iterator[tuple[str, str | None]]:
+    """The image that each file here is named for, with the store whose data it is; None for what is on its way in."""
+    for files in stores_of(runtime).file_stores:
+        if files.folder.is_dir():
+            found = (path for path in files.folder.iterdir() if path.is_file() and not path.name.startswith("."))
+            yield from ((path.name, files.info.id) for path in found)
+    for folder in (*incoming_dirs(runtime), images_dir(runtime) / "staged"):
+        if folder.is_dir():
+            yield from ((path.name.partition(".")[0], None) for path in folder.iterdir())
 
 
 def take_file(runtime: Runtime, image_id: str, token: str, source: Path) -> Incoming:
     """Bring a local file in: as another name of the same content where that is possible, else as a copy."""
+    folder = incoming_dir(runtime, stores_of(runtime).default)
     try:
-        return Incoming(runtime, image_id, token, link=source)
+        return Incoming(runtime, image_id, token, folder, link=source)
     except OSError:
-        incoming = Incoming(runtime, image_id, token)
+        incoming = Incoming(runtime, image_id, token, folder)
     try:
         with source.open("rb") as file:
             feed_all(incoming, iter(lambda: file.read(BLOCK_BYTES), b""))
@@ -262,6 +274,30 @@ def storage_fault(error: OSError, folder: Path) -> ApiError | None:
     )
 
 
+def write_sparse(fd: int, chunks: Sequence[bytes]) -> None:
+    """Write the chunks from where the file stands, those of nothing but zeroes as holes, the last one perhaps beyond
+    the file's end."""
+    run: list[bytes] = []
+    hole = 0
+    for chunk in chunks:
+        if _is_zeroes(chunk):
+            _write_all(fd, run)
+            run, hole = [], hole + len(chunk)
+        elif chunk:
+            if hole:
+                os.lseek(fd, hole, os.SEEK_CUR)
+                hole = 0
+            run.append(chunk)
+    _write_all(fd, run)
+    if hole:
+        os.lseek(fd, hole, os.SEEK_CUR)
+
+
+def _is_zeroes(chunk: bytes) -> bool:
+    # Nearly all data is told from zeroes by its first bytes; only what begins like them is looked at whole.
+    return len(chunk) >= _LEAST_HOLE and not chunk[0] and chunk == bytes(len(chunk))
+
+
 def _write_all(fd: int, chunks: Sequence[bytes]) -> None:
     for start in range(0, len(chunks), 512):  # writev takes at most IOV_MAX (1024) buffers
         views = [memoryview(chunk) for chunk in chunks[start : start + 512] if chunk]
@@ -271,11 +307,3 @@ def _write_all(fd: int, chunks: Sequence[bytes]) -> None:
                 written -= len(views.pop(0))
             if views and written:
                 views[0] = views[0][written:]
-
-
-def _sync_directory(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -37,6 +37,9 @@ images = sa.Table(
     sa.Column("properties", sa.JSON, nullable=False),
     # Which upload may finish: it is written before the first byte and compared when the last one is on disk.
     sa.Column("upload", sa.String(32), nullable=True),
+    # Where the data lies, in the order added: {"store", "key" or "url", "metadata"}. No list at all is that of an image
+    # from before there were several stores, whose data is in the store of files.
+    sa.Column("locations", sa.JSON, nullable=True),
     sa.Column("created_at", Moment, nullable=False, index=True),
     sa.Column("updated_at", Moment, nullable=False),
     info=IMAGES.info,
@@ -79,18 +82,38 @@ tasks = sa.Table(
     sa.Column("status", sa.String(16), nullable=False),
     sa.Column("input", sa.JSON, nullable=False),
     sa.Column("result", sa.JSON, nullable=True),
+    # What the work needs to know and nobody is shown.
+    sa.Column("work", sa.JSON, nullable=True),
     sa.Column("message", sa.Text, nullable=False),
     sa.Column("created_at", Moment, nullable=False),
     sa.Column("updated_at", Moment, nullable=False),
     sa.Column("expires_at", Moment, nullable=True),
 )
 
+# What may hold data of an image in a store that is not looked through at start: written before the first byte goes
+# there, removed when the store says that nothing is left. It outlives the image.
+copies = sa.Table(
+    "image_copies",
+    metadata,
+    sa.Column("image_id", sa.String(36), primary_key=True),
+    sa.Column("store", sa.String(64), primary_key=True),
+    sa.Column("copy_key", sa.String(36), primary_key=True),
+)
+
 TAG = "tag"
 PROPERTY = "property"
 
-STATUSES = sa.select(images.c.id, images.c.status)
+WITH_DATA = frozenset({"active", "deactivated"})
+STATUSES = sa.select(images.c.id, images.c.status, images.c.locations)
 _BY_ID = sa.select(images).where(images.c.id == bindparam("id"))
 _INSERT = sa.insert(images)
+_OF_IMAGE = copies.c.image_id == bindparam("i")
+_ONE_COPY = sa.and_(_OF_IMAGE, copies.c.store == bindparam("s"), copies.c.copy_key == bindparam("k"))
+_COPY = sa.select(copies).where(_ONE_COPY)
+_COPIES = sa.select(copies).where(_OF_IMAGE)
+_INSERT_COPY = sa.insert(copies)
+_FORGET_COPY = sa.delete(copies).where(_ONE_COPY)
+ALL_COPIES = sa.select(copies)
 _FORGET_WORDS = sa.delete(words).where(words.c.image_id == bindparam("id"))
 _INSERT_WORDS = sa.insert(words)
 
@@ -98,6 +121,30 @@ _INSERT_WORDS = sa.insert(words)
 def find(tx: Transaction, image_id: str) -> sa.Row[Any] | None:
     """An image's row."""
     return tx.first(_BY_ID, {"id": image_id})
+
+
+def locations_of(row: Any) -> list[dict[str, Any]]:
+    """Where an image's data lies, in the order added."""
+    if row.locations is None:
+        return [{"store": "file", "metadata": {}}] if row.status in WITH_DATA else []
+    return list(row.locations)
+
+
+def expect_copy(tx: Transaction, image_id: str, store: str, key: str) -> None:
+    """Say that a store may hold data from now on."""
+    values = {"i": image_id, "s": store, "k": key}
+    if tx.first(_COPY, values) is None:
+        tx.insert_once(_INSERT_COPY, {"image_id": image_id, "store": store, "copy_key": key})
+
+
+def copies_of(tx: Transaction, image_id: str) -> list[tuple[str, str]]:
+    """Stores, with the key, that may hold data of an image."""
+    return [(row.store, row.copy_key) for row in tx.all(_COPIES, {"i": image_id})]
+
+
+def forget_copy(tx: Transaction, image_id: str, store: str, key: str) -> None:
+    """Say that a store holds nothing more."""
+    tx.execute(_FORGET_COPY, {"i": image_id, "s": store, "k": key})
 
 
 def insert(tx: Transaction, row: Mapping[str, Any]) -> None:

@@ -15,14 +15,16 @@ from typing import Any
 from stackyard.core import ids, reconcile, timeline
 from stackyard.core.call import Call, Reply
 from stackyard.core.db import Transaction
-from stackyard.core.errors import ApiError, BadRequest, Conflict, Gone, UnsupportedMediaType
+from stackyard.core.errors import ApiError, BadRequest, Conflict, Gone, ServiceUnavailable, UnsupportedMediaType
 from stackyard.core.runtime import Runtime
 from stackyard.services.image import store, tables
+from stackyard.services.image.delivery import deliver
 from stackyard.services.image.faults import RequestTimeout
 from stackyard.services.image.formats import FormatRefused, Inspected
 from stackyard.services.image.images import KIND
 from stackyard.services.image.store import Content, Incoming
-from stackyard.services.image.views import STORE
+from stackyard.services.image.stores import StoreFault
+from stackyard.services.image.stores.registry import stores_of
 
 log = logging.getLogger("stackyard.image")
 
@@ -46,14 +48,19 @@ async def stage(call: Call) -> Reply:
 async def _take(call: Call, status: str) -> Reply:
     image, token = call.target, ids.new_hex()
     size = _check_headers(call)
+    store_id = _chosen_store(call)
     await call.write("image.upload.begin", begin, image["id"], token, status)
     try:
-        incoming = await call.in_thread(Incoming, call.runtime, image["id"], token)
+        folder = await call.in_thread(store.incoming_dir, call.runtime, store_id if status == "saving" else None)
+        incoming = await call.in_thread(Incoming, call.runtime, image["id"], token, folder)
         try:
             await _receive(call, incoming)
             if size is not None and incoming.size != size:
                 raise BadRequest(f"The request announced {size} bytes of data, and {incoming.size} came.")
-            await call.in_thread(complete, call.runtime, image, token, incoming, status)
+            if status == "uploading":
+                await call.in_thread(complete_staged, call.runtime, image["id"], token, incoming)
+            else:
+                await call.in_thread(complete, call.runtime, image, token, incoming, store_id)
         finally:
             await asyncio.shield(call.in_thread(incoming.close))
     except BaseException as error:
@@ -74,13 +81,18 @@ def _check_headers(call: Call) -> int | None:
         raise UnsupportedMediaType(
             f"Image data must be sent as application/octet-stream, not {media_type or 'untyped'}."
         )
-    chosen = call.request.headers.get("x-image-meta-store", STORE)
-    if chosen != STORE:
-        raise BadRequest(f"There is no store '{chosen[:80]}'; the one store is '{STORE}'.")
     stated = call.request.headers.get("x-openstack-image-size")
     if stated is not None and not (stated.isascii() and stated.isdigit()):
         raise BadRequest("Invalid or missing image size in request headers.")
     return None if stated is None else int(stated)
+
+
+def _chosen_store(call: Call) -> str:
+    stores = stores_of(call.runtime)
+    chosen = call.request.headers.get("x-image-meta-store", stores.default)
+    if chosen not in stores.written:
+        raise BadRequest(f"There is no store '{chosen[:80]}' to write to; there are {', '.join(stores.written)}.")
+    return chosen
 
 
 async def _receive(call: Call, incoming: Incoming) -> None:
@@ -135,23 +147,36 @@ def begin(tx: Transaction, image_id: str, token: str, status: str) -> None:
     timeline.record(tx, KIND, image_id, "upload began")
 
 
-def complete(runtime: Runtime, image: Mapping[Any, Any], token: str, incoming: Incoming, status: str) -> None:
-    """All has come: check it, put it where it belongs, and say so. Raises FormatRefused, or Gone."""
-    image_id = image["id"]
+def complete_staged(runtime: Runtime, image_id: str, token: str, incoming: Incoming) -> None:
+    """All has come: have it wait for its import. Raises Gone."""
     content = incoming.finish()
-    if status == "uploading":
-        target = store.staged_path(runtime, image_id)
-        after = {"upload": None, "size": content.size}
-    else:
-        inspected = incoming.inspect(image["disk_format"], image["container_format"])
-        target = store.data_path(runtime, image_id)
-        after = active_columns(content, inspected)
+    target = store.staged_path(runtime, image_id)
     with store.settling(runtime):
-        incoming.publish(target)
-        if runtime.database.write("image.upload.end", _end, image_id, token, status, after):
+        target.unlink(missing_ok=True)
+        incoming.keep_as(target)
+        after = {"upload": None, "size": content.size}
+        if runtime.database.write("image.upload.end", _end, image_id, token, "uploading", after):
             return
         target.unlink(missing_ok=True)
-    raise Gone(
+    raise _gone(image_id)
+
+
+def complete(runtime: Runtime, image: Mapping[Any, Any], token: str, incoming: Incoming, store_id: str) -> None:
+    """All has come: check it, put it where it belongs, and say so. Raises FormatRefused, Gone, StoreFault."""
+    image_id = image["id"]
+    content = incoming.finish()
+    inspected = incoming.inspect(image["disk_format"], image["container_format"])
+    after = active_columns(content, inspected)
+
+    def record(tx: Transaction, location: dict[str, Any]) -> bool:
+        return _end(tx, image_id, token, "saving", after | {"locations": [location]})
+
+    if not deliver(runtime, image_id, token, store_id=store_id, path=incoming.path, record=record):
+        raise _gone(image_id)
+
+
+def _gone(image_id: str) -> Gone:
+    return Gone(
         f"Image {image_id} was deleted or its upload given up while its data came in; the data has been removed."
     )
 
@@ -187,7 +212,7 @@ def fail(runtime: Runtime, image_id: str, token: str, status: str, error: BaseEx
 
 def requeue(tx: Transaction, image_id: str, token: str | None, status: str, reason: str) -> bool:
     """Take an upload back; False when the image is past it."""
-    values = {"status": "queued", "upload": None, "size": None, "virtual_size": None}
+    values: dict[str, Any] = {"status": "queued", "upload": None, "size": None, "virtual_size": None, "locations": []}
     if not tables.move(tx, image_id, token, status, values):
         return False
     timeline.record(tx, KIND, image_id, "upload failed", reason)
@@ -199,4 +224,6 @@ def _as_fault(runtime: Runtime, error: BaseException) -> BaseException:
         return UnsupportedMediaType(str(error), kind="InvalidImageData")
     if isinstance(error, OSError):
         return store.storage_fault(error, store.images_dir(runtime)) or error
+    if isinstance(error, StoreFault):
+        return ServiceUnavailable(str(error), kind="StoreFault")
     return error

@@ -2,27 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from stackyard.core.call import Call
 from stackyard.core.clock import iso_z
+from stackyard.services.image import properties
+from stackyard.services.image.stores.registry import Stores, stores_of
+from stackyard.services.image.tables import WITH_DATA
 
 STORE = "file"
-"""The one store: files in the state directory."""
-
-_WITH_DATA = frozenset({"active", "deactivated"})
+"""The store of images from before there were several."""
 
 
-def image_view(row: Any) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What of images' locations a caller is shown, and the stores, which know their order and addresses."""
+
+    stores: Stores
+    locations: bool
+    direct_url: bool
+    allowed: Callable[[Any], bool]
+    """Whether the caller may know where an image's data lies; asked of a row when addresses are shown at all."""
+    readable: Callable[[str], bool] | None
+    """Whether the caller may see the property of a name; None when he may see all."""
+
+    @classmethod
+    def to(cls, call: Call) -> Shown:
+        """As the operator has set it, to whoever calls."""
+        settings = call.runtime.settings.image
+
+        def allowed(row: Any) -> bool:
+            return call.allows("get_image_location", {**row._mapping, "owner": row.project_id})
+
+        stores = stores_of(call.runtime)
+        return cls(
+            stores, settings.show_multiple_locations, settings.show_image_direct_url, allowed, properties.reader(call)
+        )
+
+
+def location_view(stores: Stores, image_id: str, location: Mapping[str, Any]) -> dict[str, Any]:
+    """A location with its address."""
+    metadata = {**location.get("metadata", {}), "store": location["store"]}
+    return {"url": stores.url(image_id, location), "metadata": metadata}
+
+
+def image_view(row: Any, shown: Shown) -> dict[str, Any]:
     """An image as the API shows it: its attributes and properties side by side."""
     # Taken apart at once, in the table's order: a list builds this for every image of the page.
     (
         image_id, owner, name, status, visibility, disk_format, container_format, size, virtual_size, checksum,
-        os_hash_algo, os_hash_value, min_disk, min_ram, protected, os_hidden, tags, properties, _,
-        created_at, updated_at,
+        os_hash_algo, os_hash_value, min_disk, min_ram, protected, os_hidden, tags, custom, _,
+        locations, created_at, updated_at,
     ) = row  # fmt: skip
     link = "/v2/images/" + image_id
+    if shown.readable is not None:
+        custom = {name: value for name, value in custom.items() if shown.readable(name)}
     view: dict[str, Any] = {
-        **properties,
+        **custom,
         "name": name,
         "disk_format": disk_format,
         "container_format": container_format,
@@ -46,8 +84,17 @@ def image_view(row: Any) -> dict[str, Any]:
         "file": link + "/file",
         "schema": "/v2/schemas/image",
     }
-    if status in _WITH_DATA:
-        view["stores"] = STORE
+    if locations is None:
+        locations = [{"store": STORE}] if status in WITH_DATA else []
+    if len(locations) > 1:
+        locations = shown.stores.by_weight(locations)
+    if locations:
+        view["stores"] = ",".join(dict.fromkeys(location["store"] for location in locations))
+        if shown.direct_url and shown.allowed(row):
+            view["direct_url"] = shown.stores.url(image_id, locations[0])
+    if shown.locations:
+        known = locations if shown.allowed(row) else []
+        view["locations"] = [location_view(shown.stores, image_id, location) for location in known]
     return view
 
 

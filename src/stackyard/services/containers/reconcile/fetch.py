@@ -7,6 +7,7 @@ import time
 
 import msgspec
 
+from stackyard.core.errors import NotFound
 from stackyard.core.reconcile import GiveUp
 from stackyard.core.runtime import Runtime
 from stackyard.host.errors import EngineUnavailableError, HostError
@@ -92,7 +93,7 @@ class Fetcher:
             if self._runtime[ENGINE].find_image(name) is not None:
                 return
             try:
-                with image_api.image_path(self._runtime, image_id).open("rb") as archive:
+                with image_api.image_file(self._runtime, image_id) as archive:
                     self._runtime[ENGINE].load_image(archive, name)
-            except FileNotFoundError:
+            except NotFound:
                 raise GiveUp(f"Image {source.name} ({image_id}) has no data: it was deleted.") from None

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from stackyard.services.image.stores import DataMissing, StoreInfo
 
@@ -22,16 +23,23 @@ class FileSource:
     def __init__(self, path: Path) -> None:
         self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self.size: int | None = os.fstat(self._fd).st_size
+        self._using = threading.Lock()  # a reader that was given up may still be at it when this is closed
 
     def read(self, position: int, length: int) -> bytes:
         """Part of the file."""
-        return os.pread(self._fd, length, position)
+        with self._using:
+            return os.pread(self._fd, length, position) if self._fd >= 0 else b""
+
+    def file(self) -> BinaryIO:
+        """The same file, opened for whoever wants more than to read parts."""
+        return os.fdopen(os.dup(self._fd), "rb")
 
     def close(self) -> None:
-        """Close the file; once only."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        """Close the file."""
+        with self._using:
+            if self._fd >= 0:
+                os.close(self._fd)
+                self._fd = -1
 
 
 class FileStore:

@@ -16,6 +16,8 @@ from stackyard.services.image.stores.s3 import Bucket, S3Store
 from stackyard.services.image.stores.web import WebStore
 from stackyard.services.keys import STATE_DIR
 
+DIRECT, WEB, COPY, GLANCE = "glance-direct", "web-download", "copy-image", "glance-download"
+
 Location = Mapping[str, Any]
 """Where data lies, as an image's row has it: `store`; `key` in a store that is written to, or `url`; `metadata`."""
 
@@ -48,6 +50,11 @@ class Stores:
     def _info(self, described: StoreSetting) -> StoreInfo:
         read_only = described.type == "http"
         return StoreInfo(described.id, described.type, described.description, described.weight, read_only)
+
+    @property
+    def import_methods(self) -> list[str]:
+        """The ways to import that are offered: web-download where the operator allows anything to be fetched."""
+        return [DIRECT, *([WEB] if self.settings.allowed_hosts else []), COPY, GLANCE]
 
     @property
     def file_stores(self) -> list[FileStore]:
