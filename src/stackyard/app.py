@@ -20,7 +20,7 @@ from stackyard.core.config import Settings
 from stackyard.core.db import Database, Transaction
 from stackyard.core.dispatch import Dispatcher, Receive, Scope, Send
 from stackyard.core.metrics import CONTENT_TYPE, Metrics
-from stackyard.core.policy import PolicySet
+from stackyard.core.policy_file import PolicyFile
 from stackyard.core.quota import Quotas
 from stackyard.core.reconcile import ReconcileEngine, depth
 from stackyard.core.routes import Service
@@ -30,6 +30,7 @@ from stackyard.host.network import NetworkDriver
 from stackyard.services import containers, identity, image, keys, network
 from stackyard.services.containers import reconcile as containers_reconcile
 from stackyard.services.identity import api as identity_api
+from stackyard.services.image import api as image_api
 from stackyard.services.image import reconcile as image_reconcile
 from stackyard.services.network import api as network_api
 from stackyard.services.network import reconcile as network_reconcile
@@ -37,6 +38,9 @@ from stackyard.services.network import reconcile as network_reconcile
 log = logging.getLogger("stackyard.app")
 
 SERVICES: tuple[Service, ...] = (identity.SERVICE, image.SERVICE, network.SERVICE, containers.SERVICE)
+
+POLICY_SECONDS = 5.0
+"""How often policy.yaml is looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,13 +74,16 @@ class Cloud:
         database: Database,
         host: Host,
         *,
-        policy_overrides: Mapping[str, Any] | None = None,
+        policy_file: Path | None = None,
     ) -> None:
         rules = [rule for service in SERVICES for rule in service.policies]
+        rules += image_api.check_files(settings)
+        policy_path = policy_file or host.state_dir / "policy.yaml"
+        self._policy_file = PolicyFile(policy_path, rules, enforce_scope=settings.policy.enforce_scope)
         self.runtime = Runtime(
             settings=settings,
             database=database,
-            policies=PolicySet(rules, policy_overrides or {}),
+            policies=self._policy_file.read(),
             quotas=Quotas(quota_defaults(settings)),
             authenticate=identity_api.authenticate,
         )
@@ -101,6 +108,7 @@ class Cloud:
             workers=settings.reconcile.workers,
         )
         self.reconcile.observe = self.metrics.run
+        self.reconcile.every("policy", POLICY_SECONDS, self.reread_policy)
         for name, seconds, action in (
             *network_reconcile.periodic(self.runtime),
             *containers_reconcile.periodic(self.runtime),
@@ -117,6 +125,12 @@ class Cloud:
 
         self.runtime.database.write("seed", bootstrap)
 
+    def reread_policy(self) -> None:
+        """Take on what an operator has changed in policy.yaml."""
+        changed = self._policy_file.changes()
+        if changed is not None:
+            self.runtime.policies = changed
+
     def is_seeded(self) -> bool:
         """Whether `seed` has ever been done."""
         return self.runtime.database.read("is seeded", facts.get, "seeded") is not None
@@ -124,6 +138,7 @@ class Cloud:
     def start(self) -> None:
         """Begin reconciling; all that should exist here is looked at once, which adopts what an earlier run left."""
         self.runtime.database.write("create token keys", identity_api.create_keys)
+        self.runtime.database.write("load metadefs", image_api.load_metadefs)
         image_reconcile.sweep(self.runtime)
         network_reconcile.mark_all(self.runtime)
         containers_reconcile.mark_all(self.runtime)

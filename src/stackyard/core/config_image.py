@@ -13,7 +13,7 @@ import re
 import shlex
 from dataclasses import dataclass
 
-from stackyard.core.config_checks import at_least, between, ports, setting
+from stackyard.core.config_checks import at_least, between, one_of, ports, setting
 
 STORE_TYPES = ("file", "s3", "http")
 _KEYS = {
@@ -134,4 +134,17 @@ class Image:
     unpacked_limit: int = setting(64 << 30, "Most bytes that packed data may unpack to.", at_least(1))
     unpacked_ratio: int = setting(
         250, "Most that packed data may grow by when it is unpacked, past 256 MiB.", between(1, 1_000_000)
+    )
+    image_property_quota: int = setting(128, "Most custom properties of an image; -1: any number.", at_least(-1))
+    image_tag_quota: int = setting(128, "Most tags of an image; -1: any number.", at_least(-1))
+    image_member_quota: int = setting(128, "Most projects that an image is shared with; -1: any number.", at_least(-1))
+    image_location_quota: int = setting(10, "Most locations of an image; -1: any number.", at_least(-1))
+    property_protections: str = setting(
+        "", "Path of a file of property protections, as Glance has it; empty: whoever may change an image may set any."
+    )
+    property_protection_rule_format: str = setting(
+        "roles", "What that file's lines hold: roles, or the name of a rule each.", one_of("roles", "policies")
+    )
+    schema_file: str = setting(
+        "", "Path of a JSON file that describes standard properties, as schema-image.json of Glance; empty: as there."
     )

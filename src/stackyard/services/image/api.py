@@ -20,6 +20,7 @@ from stackyard.services.image import bodies, images, store, tables, upload
 from stackyard.services.image.delivery import deliver
 from stackyard.services.image.download import open_image
 from stackyard.services.image.formats import FormatRefused
+from stackyard.services.image.metadefs.catalogue import load as load_metadefs
 from stackyard.services.image.properties import check_files, require_count
 from stackyard.services.image.reconcile import reconcilers, sweep
 from stackyard.services.image.store import Content, Incoming, images_dir
@@ -33,6 +34,7 @@ __all__ = [
     "image_file",
     "image_path",
     "images_dir",
+    "load_metadefs",
     "reconcilers",
     "register_file",
     "reserve_image",

@@ -172,9 +172,8 @@ class Items:
 
     def _refuse_protected(self, call: Call) -> None:
         if call.target["protected"]:
-            raise Forbidden(
-                f"Metadata definition namespace {call.target['namespace']} is protected: its {self.kind.replace('_', ' ')} stay."
-            )
+            words = self.kind.replace("_", " ")
+            raise Forbidden(f"Metadata definition namespace {call.target['namespace']} is protected: its {words} stay.")
 
 
 def _page(call: Call, rows: Sequence[Any]) -> Sequence[Any]:
