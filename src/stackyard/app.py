@@ -10,7 +10,6 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -73,13 +72,11 @@ class Cloud:
         settings: Settings,
         database: Database,
         host: Host,
-        *,
-        policy_file: Path | None = None,
     ) -> None:
         rules = [rule for service in SERVICES for rule in service.policies]
         rules += image_api.check_files(settings)
-        policy_path = policy_file or host.state_dir / "policy.yaml"
-        self._policy_file = PolicyFile(policy_path, rules, enforce_scope=settings.policy.enforce_scope)
+        scoped = settings.policy.enforce_scope
+        self._policy_file = PolicyFile(host.state_dir / "policy.yaml", rules, enforce_scope=scoped)
         self.runtime = Runtime(
             settings=settings,
             database=database,

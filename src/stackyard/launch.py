@@ -12,7 +12,6 @@ from itertools import pairwise
 from stackyard.app import Cloud, Host
 from stackyard.core.config import Settings
 from stackyard.core.db import Database
-from stackyard.core.policy import load_overrides
 from stackyard.host.containers.docker import DockerEngine
 from stackyard.host.containers.dockerd import find_engine
 from stackyard.host.network.kernel import KernelNetworkDriver
@@ -39,12 +38,10 @@ def assemble(state: StateDirectory, settings: Settings, passwords: Mapping[str, 
     network.start()
     marks.append(("network", time.perf_counter()))
     engine = DockerEngine(found.socket_path, cloud_id, state.path, revive=found.revive)
-    policy_file = state.path / "policy.yaml"
     cloud = Cloud(
         settings,
         database,
         Host(name=socket.gethostname(), state_dir=state.path, engine=engine, network=network),
-        policy_overrides=load_overrides(policy_file) if policy_file.exists() else None,
     )
     new = not cloud.is_seeded()
     if new:

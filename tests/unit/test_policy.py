@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from stackyard.core.policy import PolicyError, PolicySet, Rule, load_overrides
+from stackyard.core.policy import PolicyError, PolicySet, Rule
+from stackyard.core.policy_file import PolicyFile, parse
 
 ADMIN = Rule("context_is_admin", "role:admin", "The cloud's administrator.", ())
 OWNER = Rule("owner", "project_id:%(project_id)s", "A member of the project that owns the target.", ())
@@ -102,35 +103,68 @@ def test_a_value_that_cannot_be_walked_is_no_match() -> None:
 def test_policy_file(tmp_path: Path) -> None:
     path = tmp_path / "policy.yaml"
     path.write_text('# comment\n"get_network": "role:auditor"\nowner: [["role:admin"], ["role:a", "role:b"]]\n')
-    overrides = load_overrides(path)
+    overrides, lines = parse(path)
     assert overrides == {"get_network": "role:auditor", "owner": [["role:admin"], ["role:a", "role:b"]]}
+    assert lines == {"get_network": 2, "owner": 3}
     assert PolicySet([ADMIN, OWNER, GET], overrides).allows("owner", {"roles": ["b", "a"]}, {})
     path.write_text("# nothing but a comment\n")
-    assert load_overrides(path) == {}
+    assert parse(path) == ({}, {})
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("get_network: true\n", r"policy\.yaml: rule 'get_network': the check must be a text"),
-        ("get_network: [[1]]\n", "rule 'get_network': the check must be a text"),
-        ("get_network: 'role:admin and'\n", r"policy\.yaml: rule 'get_network': a check is missing at the end"),
-        ("1: '@'\n", "the rule name 1 must be a text"),
+        ("get_network: true\n", r"policy\.yaml:1: rule 'get_network': the check must be a text"),
+        ("owner: '@'\nget_network: [[1]]\n", "policy.yaml:2: rule 'get_network': the check must be a text"),
+        ("\n\nget_network: 'role:admin and'\n", r"policy\.yaml:3: rule 'get_network': a check is missing at the end"),
+        ("1: '@'\n", "policy.yaml:1: the rule name 1 must be a text"),
         ("- get_network\n", "must be a mapping"),
-        ("get_network: @\n", r"policy\.yaml: is not YAML"),
+        ("owner: '@'\nget_network: @\n", r"policy\.yaml:2: is not YAML"),
         ("!!python/object/apply:os.getcwd []\n", "is not YAML"),
+        ("owner: '@'\nget_netwrk: '@'\n", "policy.yaml:2: no service declares the rule 'get_netwrk'; did you mean"),
+        ("owner: '@'\nget_network: 'rule:ownr'\n", "policy.yaml:2: rule 'get_network' refers to 'ownr', no such rule"),
+        ("get_network: 'rule:get_network'\n", "policy.yaml:1: rule 'get_network' refers to itself"),
+        ("owner: '@'\nowner: '!'\n", "policy.yaml:2: rule 'owner' stands in line 1 already"),
     ],
 )
-def test_a_bad_policy_file_names_the_file_and_the_rule(tmp_path: Path, text: str, message: str) -> None:
+def test_a_bad_policy_file_names_file_line_and_rule(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "policy.yaml"
     path.write_text(text)
     with pytest.raises(PolicyError, match=message):
-        load_overrides(path)
+        PolicyFile(path, [ADMIN, OWNER, GET]).read()
 
 
-def test_a_missing_policy_file_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(PolicyError, match="cannot be read: No such file"):
-        load_overrides(tmp_path / "policy.yaml")
+def test_a_policy_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(PolicyError, match="cannot be read: Is a directory"):
+        PolicyFile(tmp_path, [ADMIN, OWNER, GET]).read()
+
+
+def test_a_policy_file_is_read_again_when_it_changes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "policy.yaml"
+    file = PolicyFile(path, [ADMIN, OWNER, GET])
+    nobody: dict[str, object] = {"roles": []}
+    assert not file.read().allows("get_network", nobody, {})
+    assert file.changes() is None
+    path.write_text("get_network: '@'\n")
+    changed = file.changes()
+    assert changed is not None
+    assert changed.allows("get_network", nobody, {})
+    path.write_text("get_network: 'no check'\n")
+    assert file.changes() is None
+    assert [record.message for record in caplog.records] == [
+        "the policy file cannot be used; the rules stay as they were"
+    ]
+    assert file.changes() is None  # said once, not at every look
+    path.unlink()
+    back = file.changes()
+    assert back is not None
+    assert not back.allows("get_network", nobody, {})
+
+
+def test_scopes_may_be_left_unenforced() -> None:
+    rule, on_domain = Rule("x", "role:admin", ""), {"roles": ["admin"], "domain_id": "d"}
+    assert not PolicySet([rule]).allows("x", on_domain, {})
+    assert PolicySet([rule], enforce_scope=False).allows("x", on_domain, {})
 
 
 def test_an_answer_takes_microseconds_at_most() -> None:

@@ -146,6 +146,15 @@ class Ldap:
 
 
 @dataclass(frozen=True, slots=True)
+class Policy:
+    """Who may do what; the rules themselves are in policy.yaml."""
+
+    enforce_scope: bool = setting(
+        default=True, help_text="Refuse tokens of a scope (project, domain, system) that a rule is not for."
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Engine:
     """The container engine of this machine."""
 
@@ -232,6 +241,7 @@ class Settings:
     oauth1: OAuth1 = OAuth1()
     ldap: Ldap = Ldap()
     federation: Federation = Federation()
+    policy: Policy = Policy()
     engine: Engine = Engine()
     network: Network = Network()
     image: Image = Image()  # noqa: RUF009  frozen

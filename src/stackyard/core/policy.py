@@ -1,14 +1,14 @@
 """Who may do what: a service's rules and the operator's policy.yaml, compiled once and asked at every request.
 
-The rule language is in policy_language. Where oslo.policy closes silently (a rule it cannot parse, one that refers to a
-rule nobody defined, a cycle) this raises PolicyError at construction: a typing error must not decide who has access.
+The rule language is in policy_language, the file is read in policy_file. Where oslo.policy closes silently (a rule it
+cannot parse, one that refers to a rule nobody defined, a cycle) this raises PolicyError at construction: a typing error
+must not decide who has access.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from stackyard.core.policy_language import (
     CheckSource,
@@ -17,14 +17,20 @@ from stackyard.core.policy_language import (
     RuleSyntaxError,
     Target,
     compile_check,
-    never,
 )
 
 ANY_SCOPE = ("system", "domain", "project")
 
 
 class PolicyError(ValueError):
-    """A rule or a policy file that cannot be used; the text names the rule and, where there is one, the file."""
+    """A rule or a policy file that cannot be used; the text names the rule and, where there is one, the file.
+
+    `rule` is the name of the rule that is to blame, if one is.
+    """
+
+    def __init__(self, text: str, rule: str | None = None) -> None:
+        super().__init__(text)
+        self.rule = rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +64,18 @@ class RuleInfo:
 
 
 class PolicySet:
-    """All rules of a cloud with the operator's overrides, ready to be asked."""
+    """All rules of a cloud with the operator's overrides, ready to be asked.
 
-    def __init__(self, rules: Iterable[Rule], overrides: Mapping[str, CheckSource] | None = None) -> None:
+    Without `enforce_scope` a rule's check alone decides, whatever kind of token it is asked for.
+    """
+
+    def __init__(
+        self,
+        rules: Iterable[Rule],
+        overrides: Mapping[str, CheckSource] | None = None,
+        *,
+        enforce_scope: bool = True,
+    ) -> None:
         declared: dict[str, Rule] = {}
         for rule in rules:
             if rule.name in declared and declared[rule.name] != rule:
@@ -75,9 +90,9 @@ class PolicySet:
         for name in overrides:
             # An operator may name helper rules of his own; one that nothing refers to is a misspelt rule name.
             if name not in declared and name not in compiler.referenced:
-                raise PolicyError(f"no service declares the rule {name!r}{_near(name, declared)}")
+                raise PolicyError(f"no service declares the rule {name!r}{_near(name, declared)}", name)
         self._predicates = {
-            name: _scoped(declared[name].scope_types, check) if name in declared else check
+            name: _scoped(declared[name].scope_types, check) if name in declared and enforce_scope else check
             for name, check in compiled.items()
         }
         self._described = tuple(
@@ -104,44 +119,6 @@ class PolicySet:
         return self._described
 
 
-def load_overrides(path: Path) -> dict[str, CheckSource]:
-    """Read an operator's policy.yaml: rule name -> check. PolicyError names the file and the rule.
-
-    Whether the names are rules of this cloud is for PolicySet to say, which knows them.
-    """
-    import yaml
-
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 (both are safe loaders)
-    except OSError as error:
-        raise PolicyError(f"{path}: cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise PolicyError(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise PolicyError(f"{path}: must be a mapping of rule names to checks, not a {type(content).__name__}")
-    for name, check in content.items():
-        if not isinstance(name, str):
-            raise PolicyError(f"{path}: the rule name {name!r} must be a text, not a {type(name).__name__}")
-        if not _is_check_source(check):
-            raise PolicyError(f"{path}: rule {name!r}: the check must be a text (quote it), not {check!r}")
-        try:
-            _Compiler({name: check}, follow=False).rule(name)
-        except PolicyError as error:
-            raise PolicyError(f"{path}: {error}") from error
-    return content
-
-
-def _is_check_source(check: object) -> bool:
-    if isinstance(check, str):
-        return True
-    return isinstance(check, list) and all(
-        isinstance(inner, str) or (isinstance(inner, list) and all(isinstance(text, str) for text in inner))
-        for inner in check
-    )
-
-
 def _near(name: str, names: Iterable[str]) -> str:
     import difflib
 
@@ -152,10 +129,9 @@ def _near(name: str, names: Iterable[str]) -> str:
 class _Compiler:
     """Compiles the rules of one set, each once, following `rule:` references into the referred rule's predicate."""
 
-    def __init__(self, sources: dict[str, CheckSource], *, follow: bool = True) -> None:
+    def __init__(self, sources: dict[str, CheckSource]) -> None:
         self.sources = sources
         self.referenced: set[str] = set()
-        self._follow = follow
         self._done: dict[str, Predicate] = {}
         self._path: list[str] = []
 
@@ -164,23 +140,22 @@ class _Compiler:
             return self._done[name]
         if name in self._path:
             cycle = " -> ".join([*self._path[self._path.index(name) :], name])
-            raise PolicyError(f"rule {name!r} refers to itself: {cycle}")
+            raise PolicyError(f"rule {name!r} refers to itself: {cycle}", name)
         self._path.append(name)
         source = self.sources[name]
         try:
             predicate = compile_check(source, self._refer)
         except RuleSyntaxError as error:
-            raise PolicyError(f"rule {name!r}: {error} in {source!r}") from None
+            raise PolicyError(f"rule {name!r}: {error} in {source!r}", name) from None
         self._path.pop()
         self._done[name] = predicate
         return predicate
 
     def _refer(self, name: str) -> Predicate:
         self.referenced.add(name)
-        if not self._follow:
-            return never
         if name not in self.sources:
-            raise PolicyError(f"rule {self._path[-1]!r} refers to {name!r}, no such rule{_near(name, self.sources)}")
+            near = _near(name, self.sources)
+            raise PolicyError(f"rule {self._path[-1]!r} refers to {name!r}, no such rule{near}", self._path[-1])
         return self.rule(name)
 
 
