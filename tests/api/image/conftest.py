@@ -17,6 +17,7 @@ from stackyard.core.policy import PolicySet
 from stackyard.core.quota import Quotas
 from stackyard.core.runtime import Runtime
 from stackyard.services.image import SERVICE
+from stackyard.services.image.properties import check_files
 from stackyard.services.image.reconcile import ImageReconciler
 from stackyard.services.keys import STATE_DIR
 
@@ -46,13 +47,14 @@ def _authenticate(tx: Transaction, token: str) -> Caller:
 class ImageCloud:
     """The service under test: a client a caller, and the reconciler to be run by hand."""
 
-    def __init__(self, url: str, state: Path) -> None:
+    def __init__(self, url: str, state: Path, settings: Settings | None = None) -> None:
+        settings = settings or Settings()
         self.database = Database(url)
         self.database.create_all()
         self.runtime = Runtime(
-            settings=Settings(),
+            settings=settings,
             database=self.database,
-            policies=PolicySet(SERVICE.policies),
+            policies=PolicySet([*SERVICE.policies, *check_files(settings)]),
             quotas=Quotas({"image.images": -1}),
             authenticate=_authenticate,
         )
