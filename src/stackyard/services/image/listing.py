@@ -134,7 +134,8 @@ def list_(tx: Transaction, call: Call) -> Reply:
     if scope["path"].endswith("/"):
         nameless(tx, call)
     at, memory = IMAGES.current(tx), IMAGES.memory(tx)
-    key = (call.caller, scope["query_string"])
+    # The policy may be read anew while the cloud runs: a new set of rules is another key.
+    key = (call.runtime.policies, call.caller, scope["query_string"])
     body: bytes | None = memory.get(at, key)
     if body is None:
         body = _encode(_document(tx, call))

@@ -110,6 +110,6 @@ def _put(tx: Transaction, call: Call, member_id: Any, can_share: bool | None) ->
     image = call.target
     values = {"image": image["id"], "member": member_id}
     if not isinstance(member_id, str) or tx.first(_FIND, values) is None:
-        memberships.join(tx, image, member_id)
+        memberships.join(tx, call.runtime, image, member_id)
     if can_share is not None:
         tx.execute(_SET, {**values, "can": can_share, "now": tx.now})
