@@ -19,6 +19,8 @@ COMMANDS = {
     "doctor": "What this machine offers and lacks, and whether it matches the database.",
     "bake": "Build container images from the distribution's packages, without a registry.",
     "config": "Every setting, its value and meaning.",
+    "policy": "The rules of who may do what: list them, check a policy.yaml.",
+    "openapi": "A service's API, described in OpenAPI.",
     "rotate-keys": "Make a new token signing key; tokens signed with the last ones stay valid.",
 }
 
@@ -67,12 +69,13 @@ def state_dir_option(function: Any) -> Any:
 def main() -> None:
     """Run it; an error is one line that says what to do."""
     from stackyard.core.config import ConfigError
+    from stackyard.core.policy import PolicyError
     from stackyard.host.errors import HostError
     from stackyard.state import StateError
 
     try:
         cli(prog_name="stackyard")
-    except (StateError, ConfigError, HostError) as error:
+    except (StateError, ConfigError, PolicyError, HostError) as error:
         click.echo(f"stackyard: {error}", err=True)
         sys.exit(1)
 
