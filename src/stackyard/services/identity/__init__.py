@@ -15,9 +15,12 @@ from stackyard.services.identity.assignments import grants
 from stackyard.services.identity.assignments import listing as assignments
 from stackyard.services.identity.catalog import endpoints, regions, services
 from stackyard.services.identity.credentials import operations as credentials
+from stackyard.services.identity.endpoint_filter import associations as endpoint_filter
 from stackyard.services.identity.faults import fault
 from stackyard.services.identity.federation import policies as federation_policies
 from stackyard.services.identity.federation import routes as federation
+from stackyard.services.identity.legacy_policies import associations as policy_associations
+from stackyard.services.identity.legacy_policies import operations as legacy_policies
 from stackyard.services.identity.limits import limits
 from stackyard.services.identity.limits import registered as registered_limits
 from stackyard.services.identity.policies import POLICIES
@@ -185,6 +188,9 @@ _TABLE = (
     *regions.ROUTES,
     *services.ROUTES,
     *endpoints.ROUTES,
+    *endpoint_filter.ROUTES,
+    *legacy_policies.ROUTES,
+    *policy_associations.ROUTES,
     # Unified limits
     *registered_limits.ROUTES,
     *limits.ROUTES,
@@ -243,6 +249,9 @@ SERVICE = Service(
     policies=(
         *POLICIES,
         *revocation_events.POLICIES,
+        *endpoint_filter.POLICIES,
+        *legacy_policies.POLICIES,
+        *policy_associations.POLICIES,
         *registered_limits.POLICIES,
         *limits.POLICIES,
         *federation_policies.POLICIES,

@@ -84,6 +84,8 @@ class Resource:
     before_delete: Callable[[Transaction, Call, Row[Any]], None] = _anything
     guard: Callable[[Call, Row[Any], str], None] = _anybody
     target: Callable[[Transaction, Call], Values] = load
+    may_be_empty: bool = False
+    """Whether a change may leave everything as it is."""
 
     @cached_property
     def _insert(self) -> sa.Insert:
@@ -118,8 +120,7 @@ class Resource:
     def update(self, tx: Transaction, call: Call) -> Values:
         """Change one."""
         row = self._the(tx, call, "update")
-        open_ended = "extra" in self.table.c
-        asked, extra = attributes.changes(call.body, self.change, self.kind, row.id, may_be_empty=not open_ended)
+        asked, extra = attributes.changes(call.body, self.change, self.kind, row.id, may_be_empty=self.may_be_empty)
         values = self.to_change(tx, call, row, asked) | self._extra(extra, row)
         if values:
             tx.execute(self._update.values(**values), {"key": row.id})

@@ -16,6 +16,8 @@ from stackyard.core.call import Call
 from stackyard.core.db import Transaction
 from stackyard.core.errors import NotFound
 from stackyard.services.identity.catalog import tables as catalog_tables
+from stackyard.services.identity.endpoint_filter import tables as endpoint_filter_tables
+from stackyard.services.identity.legacy_policies import tables as policy_tables
 from stackyard.services.identity.limits import tables as limit_tables
 from stackyard.services.identity.projects import tables as project_tables
 from stackyard.services.identity.projects.tables import projects
@@ -36,6 +38,8 @@ _NAMED: Mapping[str, tuple[str, sa.Select[Any]]] = {
     "endpoint_id": ("endpoint", catalog_tables.ENDPOINT_BY_ID),
     "registered_limit_id": ("registered_limit", limit_tables.REGISTERED_BY_ID),
     "limit_id": ("limit", limit_tables.LIMIT_BY_ID),
+    "endpoint_group_id": ("endpoint_group", endpoint_filter_tables.GROUP_BY_ID),
+    "policy_id": ("policy", policy_tables.BY_ID),
 }
 _LOOKED_AT = ("id", "name", "domain_id")
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from stackyard.core.db import Transaction
 from stackyard.services.identity.catalog import tables
+from stackyard.services.identity.endpoint_filter.selection import endpoints_of_project
 
 ROOT_URL = "$(root_url)s"
 """Stands, in the URLs of the cloud's own endpoints, for the address at which a client reached it: a changed port or a
@@ -32,12 +33,16 @@ def render_url(template: str, values: Mapping[str, str | None]) -> str | None:
 
 
 def catalog(tx: Transaction, root_url: str, project_id: str | None, user_id: str | None) -> list[dict[str, Any]]:
-    """The enabled services with the endpoints whose URL can be told for this project and user."""
+    """The enabled services with the endpoints whose URL can be told for this project and user.
+
+    A project that endpoints are associated with (OS-EP-FILTER) sees those, and the services that they are of.
+    """
     values = {"root_url": root_url, "project_id": project_id, "tenant_id": project_id, "user_id": user_id}
+    chosen = {row.id for row in endpoints_of_project(tx, project_id)} if project_id else set()
     by_service: dict[str, list[dict[str, Any]]] = {}
     for row in tx.all(tables.CATALOG_ENDPOINTS):
         url = render_url(row.url, values)
-        if url is not None:
+        if url is not None and (not chosen or row.id in chosen):
             by_service.setdefault(row.service_id, []).append(
                 {
                     "id": row.id,
@@ -50,6 +55,7 @@ def catalog(tx: Transaction, root_url: str, project_id: str | None, user_id: str
     return [
         {"endpoints": by_service.get(row.id, []), "id": row.id, "type": row.type, "name": row.name or ""}
         for row in tx.all(tables.CATALOG_SERVICES)
+        if not chosen or row.id in by_service
     ]
 
 

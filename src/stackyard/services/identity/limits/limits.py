@@ -197,6 +197,7 @@ LIMITS = Resource(
     ),
     scope=_scope,
     to_store=_to_store,
+    may_be_empty=True,
     target=load_limit,
 )
 

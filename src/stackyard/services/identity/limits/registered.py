@@ -118,6 +118,7 @@ REGISTERED_LIMITS = Resource(
         default_sort=(("created_at", "asc"),),
     ),
     to_store=_to_store,
+    may_be_empty=True,
     to_change=_to_change,
     before_delete=_check_unused,
 )
