@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -61,7 +62,7 @@ class Asker:
         self.tokens = [self.stage.token(user) for user in PASSWORDS] + [str(self._world.tokens["member"])]
         self.stage.dry = True
         self.broken: dict[str, str] = {}
-        self.sent = 0
+        self.statuses: Counter[int] = Counter()
 
     def close(self) -> None:
         """End it."""
@@ -73,7 +74,7 @@ class Asker:
         for name, value in (case.path_parameters or {}).items():
             if value in (HERE, ELSEWHERE):
                 case.path_parameters[name] = self._world.things[value].get(name, NOTHING)
-        given = case.as_transport_kwargs(base_url=BASE)
+        given = case.as_transport_kwargs(base_url=BASE + case.operation.schema.base_path.rstrip("/"))
         given.pop("cookies", None)
         prepared = Request(**{name: given[name] for name in given if name in _OF_REQUEST}).prepare()
         body = prepared.body or b""
@@ -83,7 +84,7 @@ class Asker:
             headers = {**{str(k): str(v) for k, v in prepared.headers.items()}, "X-Auth-Token": token}
             asked = self.stage.ask(str(prepared.method), path, headers, content)
             status, answer = self._loop.run_until_complete(asked)
-            self.sent += 1
+            self.statuses[status] += 1
             if (status >= 500 and status != 501) or b"Traceback" in answer:
                 label = f"{case.operation.label}: {status}"
                 self.broken.setdefault(label, f"{path} {content[:500]!r}")
