@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -57,17 +58,56 @@ class Access:
             raise CloudError(f"{path} does not tell how to reach a cloud: {error!r}") from error
 
 
+STORES = ("fast path={fast} weight=30", "file weight=20", "web type=http weight=10")
+"""Heavier ones first in the alphabet too: Tempest expects stores in both orders."""
+
+REMOTE = "image_remote"
+"""The image service's second address, by which Tempest tries what was begun at the first."""
+
+
+def settings(state_dir: Path, *, secure_hash: bool) -> dict[str, str]:
+    """The settings, as environment variables, that the suites' configuration speaks of."""
+    hosts = ",".join(sorted({"127.0.0.1", outward_address()}))
+    return {
+        "STACKYARD_PASSWORD_LOCKOUT_FAILURE_ATTEMPTS": "2",
+        "STACKYARD_PASSWORD_LOCKOUT_DURATION": "5",
+        "STACKYARD_PASSWORD_UNIQUE_LAST_PASSWORD_COUNT": "2",
+        "STACKYARD_IMAGE_STORES": ",".join(STORES).format(fast=state_dir / "fast"),
+        "STACKYARD_IMAGE_DEFAULT_STORE": "file",
+        "STACKYARD_IMAGE_ALLOWED_HOSTS": hosts,
+        "STACKYARD_IMAGE_ALLOWED_PORTS": "",
+        "STACKYARD_IMAGE_SHOW_MULTIPLE_LOCATIONS": "true",
+        "STACKYARD_IMAGE_SHOW_IMAGE_DIRECT_URL": "true",
+        "STACKYARD_IMAGE_DO_SECURE_HASH": str(secure_hash).lower(),
+        # Tempest uploads random bytes under every format there is.
+        "STACKYARD_IMAGE_REQUIRE_FORMAT_MATCH": "false",
+    }
+
+
+def outward_address() -> str:
+    """The address that packets to other hosts carry, which Tempest serves data at; loopback when there is none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("1.1.1.1", 80))  # sends nothing
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])
+
+
 class Cloud:
     """One running cloud. Use as a context: what was started is removed at the end, whatever happened."""
 
     def __init__(self, state_dir: Path | None) -> None:
         self.owned = state_dir is None
         self.state_dir = state_dir or Path(tempfile.mkdtemp(prefix="stackyard-conformance-"))
+        self._settings: dict[str, str] = {}
 
     def __enter__(self) -> Cloud:
         if self.owned:
             try:
+                self._settings = settings(self.state_dir, secure_hash=True)
                 self._stackyard("up", "--port", str(_free_port()))
+                register_remote(Access.read(self.state_dir))
             except BaseException:
                 self.remove()
                 raise
@@ -76,6 +116,13 @@ class Cloud:
     def __exit__(self, *_: object) -> None:
         if self.owned:
             self.remove()
+
+    def restart(self, *, secure_hash: bool) -> None:
+        """Ends the cloud and starts it with other settings on the same state; for one that was started here."""
+        port = str(urllib.parse.urlsplit(Access.read(self.state_dir).auth_url).port)
+        self._stackyard("down")
+        self._settings = settings(self.state_dir, secure_hash=secure_hash)
+        self._stackyard("up", "--port", port)
 
     def bake(self, namespace: Path | None) -> None:
         """Builds (once) and loads the images that the container tests run; in `namespace`, where packages are found."""
@@ -98,7 +145,13 @@ class Cloud:
         argv = [*enter, str(STACKYARD), command, "--state-dir", str(self.state_dir), *arguments]
         with tempfile.TemporaryFile() as output:  # a pipe would stay open in the daemon that `up` leaves behind
             done = subprocess.run(
-                argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, timeout=_COMMAND_LIMIT, check=False
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                timeout=_COMMAND_LIMIT,
+                env={**os.environ, **self._settings},
+                check=False,
             )
             if done.returncode:
                 output.seek(0)
@@ -138,6 +191,23 @@ def facts(access: Access) -> Facts:
     if compute := endpoints.get("compute"):
         flavors = [entry["id"] for entry in _get(f"{_versioned(compute, '/v2.1')}/flavors", token)["flavors"]]
     return Facts(frozenset(endpoints), public, tuple(extensions), tuple(images), tuple(flavors))
+
+
+def register_remote(access: Access) -> None:
+    """Puts the image service into the catalog a second time, as another type."""
+    token, catalog = _sign_in(access)
+    found = [entry["url"] for service in catalog if service["type"] == "image" for entry in service["endpoints"]]
+    if not found:
+        return
+    service = {"service": {"type": REMOTE, "name": REMOTE}}
+    service_id = _post(f"{access.auth_url}/services", token, service)["service"]["id"]
+    endpoint = {"interface": "public", "region_id": access.region, "service_id": service_id, "url": found[0]}
+    _post(f"{access.auth_url}/endpoints", token, {"endpoint": endpoint})
+
+
+def _post(url: str, token: str, body: Any) -> Any:
+    headers = {"X-Auth-Token": token, "Accept": "application/json", "Content-Type": "application/json"}
+    return _open(url, headers, json.dumps(body).encode())[1]
 
 
 def _sign_in(access: Access) -> tuple[str, list[dict[str, Any]]]:

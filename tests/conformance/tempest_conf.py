@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import configparser
+import dataclasses
 import io
 from collections.abc import Iterable
 from pathlib import Path
 
 from tests.conformance import stand_in
-from tests.conformance.cloud import Access, Facts
+from tests.conformance.cloud import REMOTE, Access, Facts
+from tests.conformance.image_files import Served
 from tests.conformance.outcomes import NOT_RUN
 
 # Service types of a catalog that make one of Tempest's service flags true; what is not in the catalog is false.
@@ -26,13 +28,27 @@ SERVICE_TYPES = {
     "kuryr": (),
 }
 # A class of Zun's suite runs at the lowest microversion that both it and the configuration allow, and tests of later
-# features are then skipped: so what was skipped at the first of these is run again at the second.
-CONTAINER_MICROVERSIONS = ("1.19", "1.40")
+# features are then skipped.
 OUT_OF_RANGE = "out of the configuration range"
 PLACEHOLDER = "00000000-0000-0000-0000-000000000000"
 
 
-def tempest_conf(access: Access, facts: Facts, directory: Path, engine: str, container_microversion: str) -> str:
+@dataclasses.dataclass(frozen=True)
+class Chosen:
+    """What differs from one run of the suites to the next: tests that one choice skips run again with another.
+
+    `again` is found in the reason of what was skipped for the choices before.
+    """
+
+    container_microversion: str = "1.19"
+    secure_hash: bool = True
+    again: str = ""
+
+
+RUNS = (Chosen(), Chosen("1.40", again=OUT_OF_RANGE), Chosen(secure_hash=False, again="do_secure_hash is enabled"))
+
+
+def tempest_conf(access: Access, facts: Facts, directory: Path, engine: str, served: Served, chosen: Chosen) -> str:
     """The text of tempest.conf. `directory` takes logs and locks; `engine` is the container engine's address."""
     sections = {
         "DEFAULT": {"log_dir": str(directory / "logs"), "log_file": "tempest.log"},
@@ -67,16 +83,22 @@ def tempest_conf(access: Access, facts: Facts, directory: Path, engine: str, con
             "ipv6_subnet_attributes": "true",
             "port_security": _flag("port-security" in facts.network_extensions),
         },
-        # Any HTTP resource serves as the source of an import: the cloud's own version document is at hand.
-        "image": {"http_image": access.auth_url, "container_formats": "bare,docker", "disk_formats": "qcow2,raw"},
-        "image-feature-enabled": {"import_image": "true", "image_format_enforcement": "false"},
+        "image": _image(facts, served),
+        "image-feature-enabled": {
+            "import_image": "true",
+            "image_format_enforcement": "false",
+            "manage_locations": "true",
+            "http_store_enabled": "true",
+            "store_weight_enabled": "true",
+            "do_secure_hash": _flag(chosen.secure_hash),
+        },
         "compute": _compute(facts),
         "compute-feature-enabled": {"vnc_console": "false", "live_migration": "false", "cold_migration": "false"},
         "placement": {"max_microversion": "latest"},
         "volume": {"max_microversion": "latest", "build_timeout": "120"},
         "object-storage": {"operator_role": "member", "reseller_admin_role": "ResellerAdmin"},
         "container_service": {
-            "min_microversion": container_microversion,
+            "min_microversion": chosen.container_microversion,
             "max_microversion": "latest",
             "wait_timeout": "60",
             "cirros_image": stand_in.NAME,
@@ -119,6 +141,19 @@ def _network(facts: Facts) -> dict[str, str]:
     settings = {"project_network_cidr": "10.100.0.0/16", "project_networks_reachable": "false"}
     if facts.public_network:
         settings |= {"public_network_id": facts.public_network, "floating_network_name": "public"}
+    return settings
+
+
+def _image(facts: Facts, served: Served) -> dict[str, str]:
+    settings = {
+        "http_image": served.url,
+        "http_qcow2_image": served.url,
+        "images_manifest_file": str(served.manifest),
+        "container_formats": "bare,ami,ari,aki,ovf,ova",
+        "disk_formats": "qcow2,raw,ami,ari,aki,vhd,vmdk,vdi,iso,vhdx",
+    }
+    if REMOTE in facts.service_types:
+        settings["alternate_image_endpoint"] = REMOTE
     return settings
 
 
