@@ -1,7 +1,6 @@
-"""Hashing and verifying passwords and secrets, slow on purpose and therefore in two threads of its own.
+"""Hashing and verifying passwords and secrets, slow on purpose and therefore in threads of its own.
 
-A flood of sign-ins queues here and leaves the threads of other requests alone. Parameters: OWASP's second choice for
-Argon2id (19 MiB, two passes). bcrypt hashes of an imported Keystone are verified where the bcrypt package is installed.
+Parameters: OWASP's second choice for Argon2id (19 MiB, two passes). Hashes that come from a Keystone are verified too.
 """
 
 from __future__ import annotations
@@ -9,13 +8,17 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import os
 import secrets
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
-from stackyard.core.errors import ServiceUnavailable
+from starlette.requests import Request
+
+from stackyard.services.identity import imported_hashes
+from stackyard.services.identity.hashing_threads import HashingThreads
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
@@ -23,7 +26,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAX_LENGTH = 4096
-_WAITING_AT_MOST = 512
 _DIGEST = "$sha256$"
 
 
@@ -52,13 +54,15 @@ def digest_secret(secret: str) -> str:
 
 def verify_password(stored: str | None, password: str) -> bool:
     """Whether `password` is the one hashed in `stored`; takes as long for an unknown user (None) as for a wrong one."""
-    if stored is not None and stored.startswith(_DIGEST):
+    if stored is None:
+        _verify_argon2(_nobodys_hash(), password)
+        return False
+    if stored.startswith(_DIGEST):
         salt, _, digest = stored.removeprefix(_DIGEST).partition("$")
         return hmac.compare_digest(digest, hashlib.sha256((salt + password).encode()).hexdigest())
-    if stored is not None and stored.startswith("$2"):
-        return _verify_bcrypt(stored, password)
-    matches = _verify_argon2(stored or _nobodys_hash(), password)
-    return matches and stored is not None
+    if stored.startswith("$argon2"):
+        return _verify_argon2(stored, password)
+    return imported_hashes.verify(stored, password)
 
 
 def _verify_argon2(stored: str, password: str) -> bool:
@@ -70,38 +74,19 @@ def _verify_argon2(stored: str, password: str) -> bool:
         return False
 
 
-def _verify_bcrypt(stored: str, password: str) -> bool:
-    try:
-        import bcrypt  # type: ignore[import-not-found, unused-ignore]
-    except ImportError:
-        return False
-    return bool(bcrypt.checkpw(password.encode()[:72], stored.encode()))
+_threads = HashingThreads(min(2, os.cpu_count() or 1))
+_client: ContextVar[str] = ContextVar("client", default="")
 
 
-class _Pool:
-    """Two threads, and a bound on how many wait for them."""
-
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(2, thread_name_prefix="passwords")
-        self._waiting = 0
-
-    async def run(self, function: Callable[..., T], *args: object) -> T:
-        """Run `function` in one of the threads."""
-        if self._waiting >= _WAITING_AT_MOST:
-            raise ServiceUnavailable("Too many sign-ins are waiting; try again in a few seconds.")
-        self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
-        finally:
-            self._waiting -= 1
-
-
-_pool = _Pool()
+def on_behalf_of(request: Request) -> None:
+    """From here on this task hashes for the request's client, who takes turns with the others."""
+    _client.set(request.client.host if request.client is not None else "")
 
 
 async def in_pool(function: Callable[..., T], *args: object) -> T:
     """Run one of the functions above from the event loop; ServiceUnavailable when too many wait already."""
-    return await _pool.run(function, *args)
+    answer: T = await asyncio.wrap_future(_threads.submit(_client.get(), lambda: function(*args)))
+    return answer
 
 
 async def is_right(stored: str | None, given: str) -> bool:

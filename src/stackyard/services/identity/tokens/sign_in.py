@@ -9,6 +9,7 @@ from msgspec import UNSET
 
 from stackyard.core.call import Call, Reply
 from stackyard.core.db import Transaction
+from stackyard.services.identity import passwords
 from stackyard.services.identity.tokens import issue, methods
 from stackyard.services.identity.tokens.bodies import Auth
 from stackyard.services.identity.tokens.evidence import Evidence
@@ -24,6 +25,7 @@ async def create(call: Call) -> Reply:
     """Sign in."""
     auth: Auth = call.body
     auth.check()
+    passwords.on_behalf_of(call.request)
     evidence = await methods.prepare(call, auth)
     evidence = await call.read("sign in: look up", methods.gather, call, auth, evidence)
     await verify(call, evidence)

@@ -27,6 +27,7 @@ _UPDATE = sa.update(users).where(
 async def change(call: Call) -> Reply:
     """Change a password; every token of the user ends."""
     asked, _ = attributes.read(call.body, PasswordChange, "user")
+    passwords.on_behalf_of(call.request)
     rules = call.runtime.settings.password
     row, refused, former = await call.read("change password: look up", _find, rules, call.path["user_id"])
     stored = row.password_hash if row is not None and row.enabled else None
