@@ -135,6 +135,9 @@ class Image:
     unpacked_ratio: int = setting(
         250, "Most that packed data may grow by when it is unpacked, past 256 MiB.", between(1, 1_000_000)
     )
+    cache_size: int = setting(
+        10 << 30, "Most bytes that a host keeps of images in remote stores; 0: no cache, and no API.", at_least(0)
+    )
     image_property_quota: int = setting(128, "Most custom properties of an image; -1: any number.", at_least(-1))
     image_tag_quota: int = setting(128, "Most tags of an image; -1: any number.", at_least(-1))
     image_member_quota: int = setting(128, "Most projects that an image is shared with; -1: any number.", at_least(-1))

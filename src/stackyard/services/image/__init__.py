@@ -3,8 +3,8 @@
 Start reading at ROUTES. `images.py` is the noun; `patch.py` changes one; `upload.py` and `download.py` stream data;
 `store.py` keeps it on disk; `formats/` looks at what it is; `memberships.py` shares; `imports.py` and
 `importing.py` import, `locations.py` names where data lies, `stores/` keep it, `tasks.py` tells how work went;
-`metadefs/` defines metadata; `v1/` is the older API; `reconcile.py` keeps rows and files in agreement; `api.py` is the
-door for other services.
+`metadefs/` defines metadata; `v1/` is the older API, `cache/` keeps data on this host; `reconcile.py` keeps rows and
+files in agreement; `api.py` is the door for other services.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from stackyard.services.image import (
     upload,
     v1,
 )
+from stackyard.services.image.cache import routes as cache
 from stackyard.services.image.faults import fault
 from stackyard.services.image.metadefs import routes as metadefs
 from stackyard.services.image.policies import POLICIES
@@ -121,6 +122,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v2/tasks/{task_id}", tasks.show, "tasks_api_access"),
     *metadefs.ROUTES,
     *v1.ROUTES,
+    *cache.ROUTES,
 )
 
 SERVICE = Service(

@@ -15,6 +15,7 @@ from stackyard.core.call import Call, Reply
 from stackyard.core.errors import Forbidden, NotFound, ServiceUnavailable
 from stackyard.core.runtime import Runtime
 from stackyard.services.image import tables
+from stackyard.services.image.cache import copies
 from stackyard.services.image.faults import RangeNotSatisfiable
 from stackyard.services.image.stores import DataMissing, Source, StoreFault
 from stackyard.services.image.stores.allowed import NotAllowed
@@ -47,14 +48,20 @@ async def download(call: Call) -> Reply | Response:
 
 
 def open_image(runtime: Runtime, image_id: str) -> Source:
-    """An active image's data from the heaviest store that gives it. Raises NotFound, ServiceUnavailable; blocks."""
+    """An active image's data from this host's cache, or the heaviest store that gives it; blocks.
+
+    Raises NotFound, ServiceUnavailable.
+    """
+    copy = copies.open_copy(runtime, image_id)
+    if copy is not None:
+        return copy
     row = runtime.database.read("image.open", tables.find, image_id)
     stores = stores_of(runtime)
     locations = [] if row is None else stores.by_weight(tables.locations_of(row))
     failure: Exception | None = None
     for location in locations:
         try:
-            return stores.open(image_id, location)
+            return copies.keeping(runtime, row, location, stores.open(image_id, location))
         except (StoreFault, NotAllowed, OSError) as error:
             log.warning("a store did not give an image's data", extra={"id": image_id, "store": location["store"]})
             failure = error if failure is None or isinstance(failure, DataMissing) else failure

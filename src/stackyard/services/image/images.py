@@ -15,6 +15,7 @@ from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest, Conflict, Forbidden, NotFound, OverQuota, TooLarge
 from stackyard.core.runtime import Runtime
 from stackyard.services.image import bodies, tables
+from stackyard.services.image.cache import tables as cache
 from stackyard.services.image.properties import require_new, require_tags
 from stackyard.services.image.stores.registry import stores_of
 from stackyard.services.image.tables import members
@@ -178,6 +179,7 @@ def forget(tx: Transaction, runtime: Runtime, image: Mapping[Any, Any]) -> None:
         tx.execute(statement, {"id": image["id"]})
     if image["project_id"]:
         runtime.quotas.release(tx, image["project_id"], {QUOTA: 1})
+    cache.forget(tx, image["id"])
     reconcile.mark(tx, KIND, image["id"])
     timeline.record(tx, KIND, image["id"], "delete asked")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stackyard.core.policy import Rule
+from stackyard.services.image.cache import policies as cache
 from stackyard.services.image.metadefs import policies as metadefs
 
 _ADMIN = "role:admin"
@@ -46,4 +47,5 @@ POLICIES: tuple[Rule, ...] = (
     Rule("tasks_api_access", _ADMIN, "Use the tasks API."),
     Rule("stores_info_detail", f"{_ADMIN} or role:service", "See how the stores are configured."),
     *metadefs.POLICIES,
+    *cache.POLICIES,
 )

@@ -12,6 +12,8 @@ from stackyard.core.db import Transaction
 from stackyard.core.reconcile import DONE, Again, Outcome, Reconciler
 from stackyard.core.runtime import Runtime
 from stackyard.services.image import hashing, importing, store, tables, tasks
+from stackyard.services.image.cache.reconcile import CacheReconciler
+from stackyard.services.image.cache.reconcile import sweep as sweep_cache
 from stackyard.services.image.images import KIND
 from stackyard.services.image.jobs import Jobs
 from stackyard.services.image.stores.registry import stores_of
@@ -149,7 +151,7 @@ def _expire(tx: Transaction, runtime: Runtime, image_id: str, reason: str) -> No
 def reconcilers(runtime: Runtime) -> list[Reconciler]:
     """The image service's reconcilers; a cloud whose stores are not described well is told so here, at its start."""
     stores_of(runtime)
-    return [ImageReconciler(runtime)]
+    return [ImageReconciler(runtime), CacheReconciler(runtime)]
 
 
 def sweep(runtime: Runtime) -> None:
@@ -173,3 +175,4 @@ def sweep(runtime: Runtime) -> None:
             reconcile.mark(tx, KIND, image_id)
 
     runtime.database.write("image.sweep", mark)
+    sweep_cache(runtime)

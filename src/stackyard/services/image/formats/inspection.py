@@ -16,9 +16,9 @@ def inspect(source: Source, disk_format: str, container_format: str, rules: Rule
         return containers.check_image(source, rules)
     if container_format == "rootfs":
         return containers.check_rootfs(source, rules)
-    if container_format == "ova":
+    if container_format == "ova" and rules.require_match:
         return containers.check_ova(source, rules)
-    if container_format == "ovf":
+    if container_format in ("ova", "ovf"):
         return _inspect_ovf(source, disk_format, rules)
     if container_format == "compressed":
         inner = packing.ends(packing.Unpacked(source, rules))
