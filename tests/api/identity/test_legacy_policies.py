@@ -44,7 +44,8 @@ def test_wrong_policies(people: People) -> None:
     for wrong in ({"type": 7}, {"type": "t" * 256}, {"type": None}, {"blob": {"rule": "x"}}, {"blob": None}):
         assert people.admin.post(POLICIES, json={"policy": {**good, **wrong}}).status_code == 400, wrong
         assert people.admin.patch(url, json={"policy": wrong}).status_code == 400, wrong
-    for given in ({"type": "t"}, {"blob": "b"}, [], None):
+    wrong_bodies: list[Any] = [{"type": "t"}, {"blob": "b"}, [], None]
+    for given in wrong_bodies:
         assert people.admin.post(POLICIES, json={"policy": given}).status_code == 400, given
     assert people.admin.post(POLICIES, json={}).status_code == 400
     assert people.admin.patch(url, json={"policy": {}}).status_code == 400

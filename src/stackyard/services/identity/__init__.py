@@ -15,6 +15,7 @@ from stackyard.services.identity.assignments import grants
 from stackyard.services.identity.assignments import listing as assignments
 from stackyard.services.identity.catalog import endpoints, regions, services
 from stackyard.services.identity.credentials import operations as credentials
+from stackyard.services.identity.domain_config import operations as domain_configuration
 from stackyard.services.identity.endpoint_filter import associations as endpoint_filter
 from stackyard.services.identity.faults import fault
 from stackyard.services.identity.federation import policies as federation_policies
@@ -76,6 +77,7 @@ _TABLE = (
         "PATCH", "/v3/domains/{domain_id}", domains.update, "identity:update_domain", **_change("domain", DomainChange)
     ),
     Route("DELETE", "/v3/domains/{domain_id}", domains.delete, "identity:delete_domain", **BY_PATH),
+    *domain_configuration.ROUTES,
     # Projects
     Route(
         "GET", "/v3/projects", projects.list_, "identity:list_projects", query=projects.LISTING.parameters, **IN_DOMAIN
@@ -249,6 +251,7 @@ SERVICE = Service(
     policies=(
         *POLICIES,
         *revocation_events.POLICIES,
+        *domain_configuration.POLICIES,
         *endpoint_filter.POLICIES,
         *legacy_policies.POLICIES,
         *policy_associations.POLICIES,
