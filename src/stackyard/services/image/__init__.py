@@ -24,6 +24,7 @@ from stackyard.services.image import (
     schemas,
     tasks,
     upload,
+    usage,
     v1,
 )
 from stackyard.services.image.cache import routes as cache
@@ -116,7 +117,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/v2/info/import", discovery.import_info, "get_images"),
     Route("GET", "/v2/info/stores", discovery.stores, "get_images"),
     Route("GET", "/v2/info/stores/detail", discovery.stores_detail, "stores_info_detail"),
-    Route("GET", "/v2/info/usage", discovery.usage, "get_images"),
+    Route("GET", "/v2/info/usage", usage.show, "get_images"),
     Route("GET", "/v2/tasks", tasks.list_, "tasks_api_access"),
     Route("POST", "/v2/tasks", tasks.create, "tasks_api_access", body=dict, schema=descriptions.NewTask),
     Route("GET", "/v2/tasks/{task_id}", tasks.show, "tasks_api_access"),

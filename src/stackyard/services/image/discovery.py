@@ -6,7 +6,6 @@ from typing import Any
 
 from stackyard.core.call import Call, Reply
 from stackyard.core.db import Transaction
-from stackyard.services.image.images import QUOTA
 from stackyard.services.image.stores import StoreInfo
 from stackyard.services.image.stores.registry import Stores, stores_of
 
@@ -78,11 +77,3 @@ def stores_detail(tx: Transaction, call: Call) -> dict[str, Any]:
             for info in known.infos.values()
         ]
     }
-
-
-def usage(tx: Transaction, call: Call) -> dict[str, Any]:
-    """How many images the caller's project has, and may have."""
-    project_id = call.caller.project_id or ""
-    quotas = call.runtime.quotas
-    counted = {"usage": quotas.in_use(tx, project_id, QUOTA), "limit": quotas.limit(tx, project_id, QUOTA)}
-    return {"usage": {"image_count_total": counted}}

@@ -14,7 +14,7 @@ from stackyard.core.caller import Caller
 from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest, Conflict, Forbidden, NotFound, OverQuota, TooLarge
 from stackyard.core.runtime import Runtime
-from stackyard.services.image import bodies, tables
+from stackyard.services.image import bodies, tables, usage
 from stackyard.services.image.cache import tables as cache
 from stackyard.services.image.properties import require_new, require_tags
 from stackyard.services.image.stores.registry import stores_of
@@ -24,7 +24,7 @@ from stackyard.services.image.views import Shown, image_view
 KIND = "image"
 """The kind of an image's marks and timeline."""
 
-QUOTA = "image.images"
+QUOTA = usage.QUOTA
 
 _MEMBERSHIP = sa.select(members.c.status).where(
     members.c.image_id == bindparam("image"), members.c.member_id == bindparam("member")
@@ -105,6 +105,7 @@ def insert(
 
 def count(tx: Transaction, runtime: Runtime, owner: str | None) -> None:
     """Take one image of its owner's quota; raises TooLarge, as Glance has it, when there is none left."""
+    usage.require(tx, runtime, owner, image_count_total=1)
     try:
         if owner:
             runtime.quotas.reserve(tx, owner, {QUOTA: 1})

@@ -11,7 +11,7 @@ from stackyard.core import ids, timeline
 from stackyard.core.call import Call
 from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest, Conflict, NotFound
-from stackyard.services.image import images, tables, tasks
+from stackyard.services.image import images, tables, tasks, usage
 from stackyard.services.image.images import KIND
 from stackyard.services.image.stores.allowed import NotAllowed
 from stackyard.services.image.stores.registry import COPY, DIRECT, GLANCE, WEB, Stores, stores_of
@@ -41,6 +41,7 @@ def import_(tx: Transaction, call: Call) -> None:
         if not targets:
             tables.update(tx, image["id"], {"properties": properties})
             return
+    usage.for_import(tx, call, staged=name == DIRECT)
     work |= {"stores": targets, "must_succeed": call.body.get("all_stores_must_succeed", True)}
     given = {"image_id": image["id"], "import_req": call.body, "backend": targets}
     task = tasks.add(tx, call, image["id"], kind=tasks.IMAGE_IMPORT, given=given, work=work)

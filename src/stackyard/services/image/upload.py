@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from stackyard.core import ids, reconcile, timeline
@@ -17,7 +17,7 @@ from stackyard.core.call import Call, Reply
 from stackyard.core.db import Transaction
 from stackyard.core.errors import ApiError, BadRequest, Conflict, Gone, ServiceUnavailable, UnsupportedMediaType
 from stackyard.core.runtime import Runtime
-from stackyard.services.image import store, tables
+from stackyard.services.image import store, tables, usage
 from stackyard.services.image.delivery import deliver
 from stackyard.services.image.faults import RequestTimeout
 from stackyard.services.image.formats import FormatRefused, Inspected
@@ -49,7 +49,7 @@ async def _take(call: Call, status: str) -> Reply:
     image, token = call.target, ids.new_hex()
     size = _check_headers(call)
     store_id = _chosen_store(call)
-    await call.write("image.upload.begin", begin, image["id"], token, status)
+    await call.write("image.upload.begin", begin, image["id"], token, status, usage.for_data(call, status))
     try:
         folder = await call.in_thread(store.incoming_dir, call.runtime, store_id if status == "saving" else None)
         incoming = await call.in_thread(Incoming, call.runtime, image["id"], token, folder)
@@ -131,8 +131,17 @@ async def _in_time(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         yield chunk
 
 
-def begin(tx: Transaction, image_id: str, token: str, status: str) -> None:
-    """Say that an upload has begun; Conflict when the image is not waiting for one."""
+def begin(
+    tx: Transaction,
+    image_id: str,
+    token: str,
+    status: str,
+    require: Callable[[Transaction, str | None], None] | None = None,
+) -> None:
+    """Say that an upload has begun; Conflict when the image is not waiting for one.
+
+    `require` is given the owner, and raises when he has no room for more.
+    """
     row = tables.find(tx, image_id)
     if row is None:
         raise Gone(f"Image {image_id} has been deleted meanwhile.")
@@ -142,6 +151,8 @@ def begin(tx: Transaction, image_id: str, token: str, status: str) -> None:
     if missing and status == "saving":
         word = "Properties" if len(missing) > 1 else "Property"
         raise BadRequest(f"{word} {', '.join(missing)} must be set prior to saving data.")
+    if require is not None:
+        require(tx, row.project_id)
     tables.move(tx, image_id, None, "queued", {"status": status, "upload": token})
     reconcile.mark(tx, KIND, image_id, delay=LOOK_AFTER_SECONDS)
     timeline.record(tx, KIND, image_id, "upload began")
