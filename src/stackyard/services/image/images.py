@@ -16,6 +16,7 @@ from stackyard.core.errors import BadRequest, Conflict, Forbidden, NotFound, Ove
 from stackyard.core.runtime import Runtime
 from stackyard.services.image import bodies, tables, usage
 from stackyard.services.image.cache import tables as cache
+from stackyard.services.image.formats import check_allowed
 from stackyard.services.image.properties import require_new, require_tags
 from stackyard.services.image.stores.registry import stores_of
 from stackyard.services.image.tables import members
@@ -94,6 +95,7 @@ def insert(
     """Write a new image's row within its owner's quota, and return it."""
     if image_id is not None and tables.find(tx, image_id) is not None:
         raise Conflict(f"Image ID {image_id} already exists!", kind="Duplicate")
+    check_allowed(call.runtime.settings.image, given.get("disk_format"), given.get("container_format"))
     require_new(call, properties)
     require_tags(call.runtime, len(given.get("tags", ())))
     found = new_row(tx, image_id or ids.new_uuid(), owner, given, properties)

@@ -16,6 +16,7 @@ from stackyard.core.call import Call, Reply
 from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest, Conflict, Forbidden, UnsupportedMediaType
 from stackyard.services.image import bodies, locations, tables
+from stackyard.services.image.formats import check_allowed
 from stackyard.services.image.images import KIND, QUOTA, count, require_visibility, visible
 from stackyard.services.image.properties import allows, require, require_count, require_tags
 from stackyard.services.image.stores import StoreFault
@@ -183,6 +184,8 @@ def _set_attribute(call: Call, image: Mapping[str, Any], change: Change) -> None
         raise Forbidden("Owner can't be updated by non admin.")
     if name == "visibility":
         require_visibility(call, change.value, image)
+    if name in _QUEUED_ONLY:
+        check_allowed(call.runtime.settings.image, **{name: change.value})
     if name in _QUEUED_ONLY and image["status"] != "queued":
         raise Forbidden(f"Attribute {name} can be only replaced for a queued image.")
 

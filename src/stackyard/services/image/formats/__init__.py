@@ -10,7 +10,7 @@ A format that can make whoever opens it open another file is refused, as is data
 from __future__ import annotations
 
 from stackyard.services.image.formats.inspection import inspect
-from stackyard.services.image.formats.rules import CONTAINER_FORMATS, DISK_FORMATS, Rules
+from stackyard.services.image.formats.rules import CONTAINER_FORMATS, DISK_FORMATS, Rules, check_allowed
 from stackyard.services.image.formats.source import FileSource, FormatRefused, Inspected, Source
 
 __all__ = [
@@ -21,5 +21,6 @@ __all__ = [
     "Inspected",
     "Rules",
     "Source",
+    "check_allowed",
     "inspect",
 ]
