@@ -7,6 +7,7 @@ the same cloud, with things to name in it.
 from __future__ import annotations
 
 import asyncio
+import json
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ from tests.policy.walk import NOTHING, Stage
 from stackyard.core.openapi import describe
 from stackyard.core.routes import Service
 from stackyard.services import identity, image
+from stackyard.services.image.patch import RFC
 
 FEW = settings(
     max_examples=6,
@@ -39,6 +41,13 @@ FEW = settings(
 )
 BOTH = [GenerationMode.POSITIVE, GenerationMode.NEGATIVE]
 BASE = "http://127.0.0.1:5000"
+
+
+@schemathesis.serializer(RFC)
+def as_json(ctx: Any, value: Any) -> bytes:
+    """A patch is JSON, though its media type does not say so."""
+    del ctx
+    return json.dumps(value).encode()
 
 
 def described(service: Service) -> Any:
@@ -119,7 +128,7 @@ def test_nothing_that_can_be_sent_breaks_a_route(asker: Asker, service: Service)
     for operation in operations:
         for case in cases(operation):
             asker.send(case)
-        for mode in BOTH:
+        for mode in BOTH if operation.body or operation.query else []:
 
             @FEW
             @given(case=operation.as_strategy(generation_mode=mode))
