@@ -34,10 +34,11 @@ class Read:
 
 TOKEN = Read("token validation", "identity", "/auth/tokens")
 PROJECTS = Read("projects list", "identity", "/projects", "projects")
+USERS = Read("user list of 20", "identity", "/users", "users", 20)
 NETWORKS = Read("network list of 20", "network", "/networks", "networks", 20)
 CONTAINERS = Read("container list of 20", "container", "/containers", "containers", 20)
 IMAGES = Read("image list of 10", "image", "/images", "images", 10)
-READS = (TOKEN, PROJECTS, NETWORKS, CONTAINERS, IMAGES)
+READS = (TOKEN, PROJECTS, USERS, NETWORKS, CONTAINERS, IMAGES)
 
 
 def names(read: Read) -> list[str]:
@@ -68,11 +69,12 @@ def _rates(context: Context, read: Read) -> Iterator[Row]:
         rates: tuple[list[float], list[float]] = ([], [])
         for _ in range(runs):
             for client, rate in zip(sides, rates, strict=True):
-                rate.append(requests_per_second(read.url(client), _headers(client), clients=clients, seconds=seconds))
+                rate.append(requests_per_second(read.url(client), headers(client), clients=clients, seconds=seconds))
         yield Row(name, "req/s", GOAL, statistics.median(rates[0]), statistics.median(rates[1]))
 
 
-def _headers(client: Client) -> dict[str, str]:
+def headers(client: Client) -> dict[str, str]:
+    """The headers of a call as the side's administrator."""
     # X-Subject-Token is only of interest to the validation of a token, and elsewhere ignored.
     return {**client.headers, "X-Subject-Token": client.token}
 
@@ -92,7 +94,9 @@ def _fill(client: Client, read: Read) -> None:
         return
     have = client.get(read.url(client))[read.key]
     for number in range(len(have), read.count):
-        if read is NETWORKS:
+        if read is USERS:
+            client.post(read.url(client), {"user": {"name": f"bench{number}"}})
+        elif read is NETWORKS:
             client.post(read.url(client), {"network": {"name": f"bench{number}"}})
         else:
             client.post(read.url(client), {"name": f"bench{number}", "disk_format": "raw", "container_format": "bare"})

@@ -20,7 +20,7 @@ from typing import Any
 if __package__ in {None, ""}:
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import containers, creates, reads, startup, transfers
+from bench import containers, creates, reads, sign_ins, startup, transfers
 from bench.context import Context
 from bench.rows import Goal, Row, store, table
 
@@ -42,6 +42,8 @@ def groups() -> list[tuple[list[tuple[str, str, Goal]], Measure]]:
         listed.append((rows, lambda context, read=read: reads.measure(context, read)))  # type: ignore[misc]
     rows = [(name, "MiB/s", transfers.GOAL) for name in (transfers.UPLOAD, transfers.DOWNLOAD)]
     listed.append((rows, transfers.transfers))
+    listed.append(([(name, "req/s", sign_ins.GOAL) for name in sign_ins.NAMES], sign_ins.rates))
+    listed.append(([(sign_ins.FLOODED, "ms", sign_ins.FLOODED_GOAL)], sign_ins.flooded))
     listed.append(([(creates.NETWORK, "ms", latency)], creates.network))
     listed.append(([(creates.PORT, "ms", latency)], creates.port))
     listed.append(([(containers.ONE, "ms", containers.GOAL)], containers.one))

@@ -164,8 +164,10 @@ class Call:
         return f"{self.root_url}{self.request.scope.get('stackyard.mount', self.service.mount)}{path}"
 
     async def read(self, name: str, function: TransactionFunction[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """From an edge operation: run a reading transaction function in a worker thread."""
+        """From an edge operation: run a reading transaction function, in a worker thread where it may have to wait."""
         run = self.runtime.database.read
+        if self.runtime.database.reads_at_once:
+            return run(name, function, *args, **kwargs)
         return await self._in_thread(lambda: run(name, function, *args, **kwargs))
 
     async def write(self, name: str, function: TransactionFunction[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

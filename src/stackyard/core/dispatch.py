@@ -139,7 +139,10 @@ class Dispatcher:
         if call.route.options.body is not None or (method in ("POST", "PUT", "PATCH") and not edge):
             data = await read_body(call.request, self.runtime.settings.limits.max_body)
         if edge:
-            await loop.run_in_executor(self.runtime.threads, self._admit_edge, call, data)
+            if self.runtime.database.reads_at_once:
+                self._admit_edge(call, data)
+            else:
+                await loop.run_in_executor(self.runtime.threads, self._admit_edge, call, data)
             return await call.route.operation(call)
         if self.runtime.database.reads_at_once and not call.route.writes:
             return self._transact(call, data)

@@ -1,8 +1,8 @@
 """Threads for what is slow on purpose: they yield to everything else, and take turns among those who wait.
 
-Hashing a password keeps a core busy for milliseconds. It is done in a few threads of the lowest usefulness to the
-scheduler, so that a flood of sign-ins takes only what other calls leave; and each client has a queue of its own, so
-that one who floods waits for himself.
+Hashing a password keeps a core busy for milliseconds. It is done in a few threads to which the scheduler gives way
+last within the process, so that a flood of sign-ins leaves other calls their time; and each client has a queue of its
+own, so that one who floods waits for himself.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from typing import Any
 from stackyard.core.errors import ServiceUnavailable
 
 WAITING_AT_MOST = 512
-NICENESS = 10
+NICENESS = 5
+"""A third of the share that the rest of the process gets when both want a core: with less, a busy machine would starve
+sign-ins altogether.
+"""
 
 _Job = tuple["Future[Any]", Callable[[], Any]]
 
