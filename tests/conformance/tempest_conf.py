@@ -151,6 +151,7 @@ def _image(facts: Facts, served: Served) -> dict[str, str]:
         "images_manifest_file": str(served.manifest),
         "container_formats": "bare,ami,ari,aki,ovf,ova",
         "disk_formats": "qcow2,raw,ami,ari,aki,vhd,vmdk,vdi,iso,vhdx",
+        "image_caching_enabled": "true",
     }
     if REMOTE in facts.service_types:
         settings["alternate_image_endpoint"] = REMOTE
