@@ -60,7 +60,7 @@ def create(tx: Transaction, call: Call) -> Reply:
     status = 200 if store.is_set(tx, domain_id) else 201
     store.remove(tx, domain_id)
     store.put(tx, domain_id, call.body)
-    sync.mark(tx, domain_id)
+    sync.configured(tx, domain_id)
     return Reply({"config": store.shown(tx, domain_id)}, status=status)
 
 
@@ -82,7 +82,7 @@ def update(tx: Transaction, call: Call) -> dict[str, Any]:
         if not store.is_set(tx, domain_id, group, option):
             raise _missing(domain_id, group, option)
     store.put(tx, domain_id, config)
-    sync.mark(tx, domain_id)
+    sync.configured(tx, domain_id)
     return {"config": store.shown(tx, domain_id)}
 
 
@@ -92,7 +92,7 @@ def delete(tx: Transaction, call: Call) -> None:
     if group is not None and not store.is_set(tx, domain_id, group, option):
         raise _missing(domain_id, group, option)
     store.remove(tx, domain_id, group, option)
-    sync.mark(tx, domain_id)
+    sync.configured(tx, domain_id)
 
 
 def show_default(tx: Transaction, call: Call) -> dict[str, Any]:
@@ -144,7 +144,7 @@ POLICIES = (
 _CONFIG = "/v3/domains/{domain_id}/config"
 _COMPLIANCE = f"{_CONFIG}/{COMPLIANCE}"
 _DEFAULT = "identity:get_domain_config_default"
-_BODY = {"body": dict, "envelope": "config", "target": load}
+_BODY = {"body": dict, "schema": dict[str, Any], "envelope": "config", "target": load}
 
 
 def _part_routes(path: str) -> tuple[Route, ...]:

@@ -86,7 +86,7 @@ _ONE = f"{_ALL}/{{mapping_id}}"
 ROUTES = (
     Route("GET", _ALL, list_, "identity:list_mappings"),
     Route("GET", _ONE, show, "identity:get_mapping"),
-    Route("PUT", _ONE, create, "identity:create_mapping", body=dict, envelope="mapping"),
-    Route("PATCH", _ONE, update, "identity:update_mapping", body=dict, envelope="mapping"),
+    Route("PUT", _ONE, create, "identity:create_mapping", body=dict, schema=schema.Rules3, envelope="mapping"),
+    Route("PATCH", _ONE, update, "identity:update_mapping", body=dict, schema=schema.Rules3, envelope="mapping"),
     Route("DELETE", _ONE, delete, "identity:delete_mapping"),
 )

@@ -192,7 +192,17 @@ _ONE = f"{_TRUSTS}/{{trust_id}}"
 
 ROUTES = (
     Route("GET", _TRUSTS, list_, "identity:ask_for_trusts"),
-    Route("POST", _TRUSTS, create, "identity:create_trust", target=load_new, body=dict, envelope="trust", status=201),
+    Route(
+        "POST",
+        _TRUSTS,
+        create,
+        "identity:create_trust",
+        target=load_new,
+        body=dict,
+        schema=NewTrust,
+        envelope="trust",
+        status=201,
+    ),
     Route("GET", _ONE, show, "identity:get_trust", target=load),
     Route("DELETE", _ONE, delete, "identity:delete_trust", target=load),
     Route("GET", f"{_ONE}/roles", list_roles, "identity:list_roles_for_trust", target=load),
