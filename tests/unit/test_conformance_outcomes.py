@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.conformance.cloud import Access, Facts
+from tests.conformance.image_files import Served
 from tests.conformance.outcomes import (
     FAILED,
     NOT_RUN,
@@ -19,7 +20,7 @@ from tests.conformance.outcomes import (
     outcomes,
     summary,
 )
-from tests.conformance.tempest_conf import tempest_conf, unrunnable
+from tests.conformance.tempest_conf import Chosen, tempest_conf, unrunnable
 
 TRACEBACK = """traceback-1
 Traceback (most recent call last):
@@ -99,7 +100,8 @@ def test_only_services_of_the_catalog_are_available() -> None:
     access = Access("http://127.0.0.1:5000/v3", "admin", "secret%1", "admin", "RegionOne")
     facts = Facts(frozenset({"identity", "network", "container"}), "net-1", ("router", "port-security"))
     parser = configparser.RawConfigParser()
-    parser.read_string(tempest_conf(access, facts, Path("/w"), "unix:///e.sock", "1.19"))
+    served = Served("http://127.0.0.1/disk.qcow2", Path("/w/manifest.yaml"))
+    parser.read_string(tempest_conf(access, facts, Path("/w"), "unix:///e.sock", served, Chosen()))
     available = {name for name, value in parser.items("service_available") if value == "true"}
     assert available - set(parser.defaults()) == {"neutron", "zun"}
     assert parser.get("network", "public_network_id") == "net-1"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
 from stackyard.core.caller import Caller
 from stackyard.core.config import Settings
+from stackyard.core.config_image import Image
 from stackyard.core.db import Database, Transaction
 from stackyard.core.dispatch import Dispatcher
 from stackyard.core.errors import Unauthorized
@@ -82,9 +85,16 @@ class ImageCloud:
 
 
 @pytest.fixture
-def images(database_url: str, tmp_path: Path) -> Iterator[ImageCloud]:
+def settings() -> dict[str, Any]:
+    """Settings of images, for a module or class of tests to replace."""
+    return {}
+
+
+@pytest.fixture
+def images(database_url: str, tmp_path: Path, settings: dict[str, Any]) -> Iterator[ImageCloud]:
     """The image service on each kind of database."""
-    made = ImageCloud(database_url, tmp_path / "state")
+    chosen = Settings(image=replace(Image(), **settings))
+    made = ImageCloud(database_url, tmp_path / "state", chosen)
     try:
         yield made
     finally:

@@ -7,6 +7,7 @@ against, the image is active at once and its digest follows.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 from stackyard.core import timeline
@@ -20,6 +21,10 @@ from stackyard.services.image.stores.allowed import NotAllowed
 from stackyard.services.image.stores.registry import stores_of
 
 
+class Mismatch(Refused):
+    """The data is there, and is not what was said of it."""
+
+
 def run(runtime: Runtime, image: Any, task: Any) -> None:
     """Do what a task of the type location_import wants; the outcome is in the database."""
     wanted = task.work or {}
@@ -29,7 +34,7 @@ def run(runtime: Runtime, image: Any, task: Any) -> None:
         if secure and told:
             values |= _digests(runtime, task, told["os_hash_algo"])
             if values["os_hash_value"] != told["os_hash_value"].lower():
-                raise Refused(
+                raise Mismatch(
                     f"os_hash_value: ({told['os_hash_value']}) not matched with actual "
                     f"os_hash_value: ({values['os_hash_value']})"
                 )
@@ -44,7 +49,9 @@ def run(runtime: Runtime, image: Any, task: Any) -> None:
     except Stopped:
         return
     except (Refused, StoreFault, NotAllowed, OSError) as error:
-        runtime.database.write("image.location.fail", fail, image.id, task, str(error))
+        # As Glance does, an image keeps showing the location that it was refused, until it gets other data.
+        shown = values["locations"] if isinstance(error, Mismatch) else []
+        runtime.database.write("image.location.fail", fail, image.id, task, str(error), shown)
 
 
 def _size(runtime: Runtime, url: str) -> int | None:
@@ -114,10 +121,10 @@ def _end(tx: Transaction, image_id: str, task: Any, values: dict[str, Any]) -> N
     timeline.record(tx, KIND, image_id, "location added", task.work["location"]["url"])
 
 
-def fail(tx: Transaction, image_id: str, task: Any, reason: str) -> None:
+def fail(tx: Transaction, image_id: str, task: Any, reason: str, shown: Sequence[dict[str, Any]] = ()) -> None:
     """Give it up: the image waits for data as before."""
     if not tasks.end(tx, task.id, reason):
         return
     values = {"status": "queued", "size": None, "checksum": None, "os_hash_algo": None, "os_hash_value": None}
-    if tables.move(tx, image_id, None, "importing", {**values, "locations": []}):
+    if tables.move(tx, image_id, None, "importing", {**values, "locations": list(shown)}):
         timeline.record(tx, KIND, image_id, "location refused", reason)

@@ -46,8 +46,10 @@ def import_(tx: Transaction, call: Call) -> None:
     given = {"image_id": image["id"], "import_req": call.body, "backend": targets}
     task = tasks.add(tx, call, image["id"], kind=tasks.IMAGE_IMPORT, given=given, work=work)
     properties |= {IMPORTING: ",".join(sorted(targets)), TASK: task.id}
-    after = image["status"] if name == COPY else "importing"
-    if not tables.move(tx, image["id"], None, image["status"], {"status": after, "properties": properties}):
+    after: dict[str, Any] = {"properties": properties}
+    if name != COPY:
+        after |= {"status": "importing", "locations": []}
+    if not tables.move(tx, image["id"], None, image["status"], after):
         raise Conflict("Image has changed meanwhile; look at its status and try again")
     timeline.record(tx, KIND, image["id"], "import asked", name)
 

@@ -104,7 +104,8 @@ def patch(tx: Transaction, call: Call, image: Mapping[str, Any], change: Any, si
     if row.status not in (("active",) if verb == "remove" else ("active", "queued")):
         raise Conflict(f"It's not allowed to {verb} locations if image status is {row.status}.")
     call.require("delete_image_location" if verb == "remove" else "set_image_location", image)
-    stores, known = stores_of(call.runtime), tables.locations_of(row)
+    # A queued image has no data; what it may show is a location that was refused.
+    stores, known = stores_of(call.runtime), [] if row.status == "queued" else tables.locations_of(row)
     if verb == "remove":
         _remove(tx, row, known, change.position)
         return
