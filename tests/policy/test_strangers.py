@@ -13,6 +13,8 @@ PUBLIC_ROUTES = {
     "identity": {
         "GET /",
         "GET /v3",
+        "GET /v3/OS-SIMPLE-CERT/ca",
+        "GET /v3/OS-SIMPLE-CERT/certificates",
         "POST /v3/auth/tokens",
         "GET /v3/auth/tokens/OS-PKI/revoked",
         "POST /v3/users/{user_id}/password",

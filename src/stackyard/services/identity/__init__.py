@@ -57,8 +57,7 @@ def _change(kind: str, schema: type) -> dict[str, object]:
 _CREDENTIALS = "/v3/users/{user_id}/application_credentials"
 
 _TABLE = (
-    Route("GET", "/", versions.index, PUBLIC),
-    Route("GET", "/v3", versions.show, PUBLIC),
+    *versions.ROUTES,
     # Tokens
     Route("POST", "/v3/auth/tokens", sign_in.create, PUBLIC, edge=True, body=Auth, envelope="auth", status=201),
     Route("GET", "/v3/auth/tokens", tokens.show, "identity:validate_token", target=tokens.load_subject),
