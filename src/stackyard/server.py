@@ -132,9 +132,24 @@ def _announcement(
     return announce
 
 
+def _application(cloud: Any, mount: str) -> Any:
+    """The cloud as one listener serves it: all of it, or (on a classic port) the service of that mount."""
+    from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+    service = {"stackyard.service": mount} if mount else {}
+    behind_proxies = ProxyHeadersMiddleware(cloud, os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1"))
+
+    async def serve(scope: Any, receive: Any, send: Any) -> None:
+        scope.update(service)
+        # Who is at the other end of the connection, before X-Forwarded-For says whom a proxy speaks for.
+        scope["stackyard.peer"] = scope.get("client")
+        await behind_proxies(scope, receive, send)
+
+    return serve
+
+
 async def _serve(cloud: Any, listeners: list[tuple[str, socket.socket]], announce: Any) -> None:
     import uvicorn
-    from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
     class Server(uvicorn.Server):
         """One listener of several: signals are the process's business, and all are waited for."""
@@ -150,22 +165,10 @@ async def _serve(cloud: Any, listeners: list[tuple[str, socket.socket]], announc
         def capture_signals(self) -> Any:
             return contextlib.nullcontext()
 
-    def application(mount: str) -> Any:
-        service = {"stackyard.service": mount} if mount else {}
-        behind_proxies = ProxyHeadersMiddleware(cloud, os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1,::1"))
-
-        async def serve(scope: Any, receive: Any, send: Any) -> None:
-            scope.update(service)
-            # Who is at the other end of the connection, before X-Forwarded-For says whom a proxy speaks for.
-            scope["stackyard.peer"] = scope.get("client")
-            await behind_proxies(scope, receive, send)
-
-        return serve
-
     servers = [
         Server(
             uvicorn.Config(
-                application(mount),
+                _application(cloud, mount),
                 log_config=None,
                 access_log=False,
                 lifespan="off",
