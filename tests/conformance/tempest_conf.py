@@ -66,7 +66,7 @@ def tempest_conf(access: Access, facts: Facts, directory: Path, engine: str, ser
         "identity-feature-enabled": {
             "access_rules": "true",
             "trust": "true",
-            "federation": "false",
+            "federation": "true",
             "application_credentials": "true",
             "security_compliance": "true",
             "project_tags": "true",
