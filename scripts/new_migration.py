@@ -14,7 +14,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from stackyard import app, migrations
-from stackyard.core.db import Database
+from stackyard.core.db import Database, metadata
 from stackyard.migrations.apply import upgrade
 
 
@@ -31,6 +31,8 @@ def main() -> None:
         database = Database(f"sqlite:///{folder}/empty.sqlite")
         if number > 1:
             upgrade(database)
+        for table in metadata.tables.values():
+            table.info.clear()  # what the code knows of a table beside its columns is nothing to migrate
         with database.begin_schema_change() as connection:
             config.attributes["connection"] = connection
             made = command.revision(config, message, autogenerate=True, rev_id=f"{number:04}")
