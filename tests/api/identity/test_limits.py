@@ -303,3 +303,12 @@ def test_two_levels(hierarchical: People) -> None:
     low, high = (f"{LIMITS}/{limit['id']}" for limit in made.json()["limits"])
     for url, limit, status in ((low, 21, 403), (high, 19, 403), (high, -1, 200), (low, -1, 200), (high, 50, 403)):
         assert people.admin.patch(url, json={"limit": {"resource_limit": limit}}).status_code == status, (url, limit)
+
+
+def test_projects_of_two_levels_are_at_most_two_deep(hierarchical: People) -> None:
+    parent = "default"
+    for status in (201, 201, 403):
+        body = {"name": f"below-{parent}", "parent_id": parent}
+        made = hierarchical.admin.post(f"{V3}/projects", json={"project": body})
+        assert made.status_code == status, made.text
+        parent = made.json().get("project", {}).get("id")

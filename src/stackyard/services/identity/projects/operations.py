@@ -112,8 +112,9 @@ def _place(tx: Transaction, call: Call, asked: NewProject) -> tuple[str, str]:
     for row in above:
         if not row.enabled:
             raise BadRequest(f"cannot create a project in a branch containing a disabled project: {row.id}")
-    if len(above) > tree.MAX_DEPTH:
-        raise Forbidden(f"Max hierarchy depth reached for {parent.id} branch: at most {tree.MAX_DEPTH} projects deep.")
+    deepest = tree.max_depth(call)
+    if len(above) > deepest:
+        raise Forbidden(f"Max hierarchy depth reached for {parent.id} branch: at most {deepest} projects deep.")
     return domain_id, parent.id
 
 

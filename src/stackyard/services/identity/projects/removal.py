@@ -10,6 +10,7 @@ from sqlalchemy.engine import Row
 
 from stackyard.core.call import Call
 from stackyard.core.db import Transaction
+from stackyard.services.identity import attributes
 from stackyard.services.identity.application_credentials import tables as credential_tables
 from stackyard.services.identity.assignments import tables as assignment_tables
 from stackyard.services.identity.credentials import store as credentials
@@ -27,7 +28,8 @@ _DEFAULT_NO_MORE = (
 )
 _USERS = sa.select(user_tables.users.c.id).where(user_tables.users.c.domain_id == bindparam("id"))
 _GROUPS = sa.select(user_tables.groups.c.id).where(user_tables.groups.c.domain_id == bindparam("id"))
-_ROLES = sa.delete(role_tables.roles).where(role_tables.roles.c.domain_id == bindparam("id"))
+_ROLES = sa.select(role_tables.roles).where(role_tables.roles.c.domain_id == bindparam("id"))
+_DELETE_ROLES = sa.delete(role_tables.roles).where(role_tables.roles.c.domain_id == bindparam("id"))
 
 
 def remove_project(tx: Transaction, call: Call, row: Row[Any]) -> None:
@@ -42,7 +44,11 @@ def remove_project(tx: Transaction, call: Call, row: Row[Any]) -> None:
 
 
 def remove_domain(tx: Transaction, call: Call, row: Row[Any]) -> None:
-    """A domain with its projects, users, groups and roles."""
+    """A domain with its projects, users, groups and roles; Forbidden when a project or role in it is immutable."""
+    for project in tree.subtree(tx, row.id):
+        attributes.check_mutable(project.options, "project", project.id)
+    for role in tx.all(_ROLES, {"id": row.id}):
+        attributes.check_mutable(role.options, "role", role.id)
     remove_providers_of_domain(tx, row.id)
     for user in tx.all(_USERS, {"id": row.id}):
         remove_user(tx, user.id)
@@ -51,6 +57,6 @@ def remove_domain(tx: Transaction, call: Call, row: Row[Any]) -> None:
     # From the leaves up, as each refers to its parent.
     for project in reversed(tree.subtree(tx, row.id)):
         remove_project(tx, call, project)
-    tx.execute(_ROLES, {"id": row.id})
+    tx.execute(_DELETE_ROLES, {"id": row.id})
     tx.execute(assignment_tables.DELETE_AT, {"kind": assignment_tables.DOMAIN, "id": row.id})
     remove_project(tx, call, row)

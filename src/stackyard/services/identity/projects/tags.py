@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
+from sqlalchemy.engine import Row
 from sqlalchemy.sql.elements import ColumnElement
 
 from stackyard.core.body import Body, convert
@@ -14,6 +15,7 @@ from stackyard.core.call import Call, Reply
 from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest, NotFound
 from stackyard.core.paging import Scope
+from stackyard.services.identity import attributes
 from stackyard.services.identity.attributes import Tag, Tags
 from stackyard.services.identity.projects import tables
 from stackyard.services.identity.projects.tables import projects, tags
@@ -87,6 +89,13 @@ def _body(tx: Transaction, call: Call, project_id: str) -> dict[str, Any]:
     return {"links": {"self": call.url(f"/v3/projects/{project_id}/tags")}, "tags": _names(tx, project_id)}
 
 
+def _open_project(call: Call) -> Row[Any]:
+    """The project, whose tags are to change; Forbidden when it is immutable."""
+    project = the(call, "project")
+    attributes.check_mutable(project.options, "project", project.id)
+    return project
+
+
 def list_(tx: Transaction, call: Call) -> dict[str, Any]:
     """A project's tags."""
     return _body(tx, call, the(call, "project").id)
@@ -94,14 +103,14 @@ def list_(tx: Transaction, call: Call) -> dict[str, Any]:
 
 def replace_all(tx: Transaction, call: Call) -> dict[str, Any]:
     """Give a project these tags and no others."""
-    project = the(call, "project")
+    project = _open_project(call)
     replace(tx, project.id, call.body.tags)
     return _body(tx, call, project.id)
 
 
 def delete_all(tx: Transaction, call: Call) -> None:
     """Take all tags from a project."""
-    tx.execute(tables.DELETE_TAGS, {"id": the(call, "project").id})
+    tx.execute(tables.DELETE_TAGS, {"id": _open_project(call).id})
 
 
 def check(tx: Transaction, call: Call) -> None:
@@ -112,8 +121,8 @@ def check(tx: Transaction, call: Call) -> None:
 
 def add(tx: Transaction, call: Call) -> Reply:
     """Give a project one more tag."""
-    project = the(call, "project")
-    name = convert([call.path["tag"]], list[Tag], "tag")[0]
+    project = _open_project(call)
+    name = convert([call.path["tag"].strip()], list[Tag], "tag")[0]
     names = _names(tx, project.id)
     if name not in names:
         if len(names) >= _MOST:
@@ -124,5 +133,6 @@ def add(tx: Transaction, call: Call) -> Reply:
 
 def delete(tx: Transaction, call: Call) -> None:
     """Take one tag from a project."""
+    _open_project(call)
     check(tx, call)
     tx.execute(tables.DELETE_TAG, {"id": call.path["project_id"], "name": call.path["tag"]})

@@ -12,20 +12,27 @@ from stackyard.core.call import Call
 from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest
 from stackyard.services.identity.assignments import effective, reach
+from stackyard.services.identity.limits.models import STRICT_TWO_LEVEL
 from stackyard.services.identity.projects import views
 from stackyard.services.identity.projects.tables import projects
 
-MAX_DEPTH = 5
-"""How many projects may stand above one another, without the domain; Keystone's default."""
-
 PARAMETERS = ("parents_as_list", "parents_as_ids", "subtree_as_list", "subtree_as_ids")
 """What a query for one project may ask beside."""
+
+_TWO_LEVELS = 2
 
 _LEVEL = (
     sa.select(projects)
     .where(projects.c.parent_id.in_(bindparam("ids", expanding=True)))
     .order_by(projects.c.name, projects.c.id)
 )
+
+
+def max_depth(call: Call) -> int:
+    """How many projects may stand above one another here: fewer where limits are two levels."""
+    settings = call.runtime.settings
+    deepest = settings.hierarchy.max_project_tree_depth
+    return min(deepest, _TWO_LEVELS) if settings.unified_limit.enforcement_model == STRICT_TWO_LEVEL else deepest
 
 
 def subtree(tx: Transaction, project_id: str) -> list[Row[Any]]:
