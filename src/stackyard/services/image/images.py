@@ -58,8 +58,8 @@ def load_new(tx: Transaction, call: Call) -> dict[str, Any]:
     """The target of a create: who will own the image."""
     del tx
     owner = call.caller.project_id
-    if isinstance(call.body, dict) and isinstance(call.body.get("owner"), str):
-        owner = call.body["owner"]
+    if isinstance(call.body, dict):
+        owner = call.body.get("owner", owner)  # null too: an image of nobody's is for administrators to make
     return {"owner": owner, "project_id": owner, "member_id": None, "visibility": "private"}
 
 

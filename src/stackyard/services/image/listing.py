@@ -20,10 +20,10 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from stackyard.core.call import Call, Query, Reply
 from stackyard.core.db import Transaction
-from stackyard.core.errors import BadRequest
+from stackyard.core.errors import BadRequest, NotFound
 from stackyard.core.paging import Listing, Page, Scope
 from stackyard.services.image.bodies import VISIBILITIES
-from stackyard.services.image.images import nameless
+from stackyard.services.image.images import nameless, visible
 from stackyard.services.image.properties import reader
 from stackyard.services.image.tables import IMAGES, PROPERTY, TAG, images, members, words
 from stackyard.services.image.views import Shown, image_view
@@ -39,7 +39,7 @@ _REMEMBERED_BYTES = 64 * 1024
 """Larger bodies are made anew each time, so that what is remembered stays small."""
 
 _SORT_KEYS = ("name", "status", "container_format", "disk_format", "size", "id", "created_at", "updated_at")
-_NOT_FILTERS = frozenset({"limit", "marker", "sort", "sort_key", "sort_dir", "member_status", "visibility"})
+_NOT_FILTERS = frozenset({"limit", "marker", "sort", "sort_key", "sort_dir", "member_status", "visibility", "deleted"})
 _LISTS = frozenset({"id", "name", "status", "container_format", "disk_format"})
 _TEXTS = frozenset({"checksum", "os_hash_algo", "os_hash_value"})
 _NUMBERS = frozenset({"size", "virtual_size", "min_ram", "min_disk"})
@@ -167,6 +167,7 @@ def page(tx: Transaction, call: Call, *, public: bool = True) -> Page:
     query = call.query
     if query.get("limit") is not None and _number("limit", query.get("limit") or "") == 0:
         return Page((), None)
+    _require_marker(tx, call)
     filters = _Filters()
     _visible(filters, call)
     if not public:
@@ -183,6 +184,16 @@ def page(tx: Transaction, call: Call, *, public: bool = True) -> Page:
     if not hidden:
         filters.compare("os_hidden", "eq", False)  # noqa: FBT003
     return _listing.page(tx, _paging(query), filters.scope())
+
+
+def _require_marker(tx: Transaction, call: Call) -> None:
+    """Raise BadRequest for a marker that the caller may not know of, as for one that is none."""
+    marker = call.query.get("marker")
+    if marker:
+        try:
+            visible(tx, call.caller, marker)
+        except NotFound:
+            raise BadRequest(f"Marker {marker[:80]} could not be found.", kind="MarkerNotFound") from None
 
 
 def _visible(filters: _Filters, call: Call) -> None:
