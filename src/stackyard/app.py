@@ -98,6 +98,7 @@ class Cloud:
         self.reconcile = ReconcileEngine(
             database,
             [
+                identity_api.DirectoryReconciler(self.runtime),
                 *image_reconcile.reconcilers(self.runtime),
                 *network_reconcile.reconcilers(self.runtime),
                 *containers_reconcile.reconcilers(self.runtime),
@@ -136,6 +137,7 @@ class Cloud:
         """Begin reconciling; all that should exist here is looked at once, which adopts what an earlier run left."""
         self.runtime.database.write("create token keys", identity_api.create_keys)
         self.runtime.database.write("load metadefs", image_api.load_metadefs)
+        identity_api.mark_directories(self.runtime)
         image_reconcile.sweep(self.runtime)
         network_reconcile.mark_all(self.runtime)
         containers_reconcile.mark_all(self.runtime)

@@ -146,6 +146,18 @@ class Ldap:
 
 
 @dataclass(frozen=True, slots=True)
+class Hierarchy:
+    """Projects below projects, and roles that imply roles."""
+
+    max_project_tree_depth: int = setting(
+        5, "How many projects may stand below one another, the domain not counted.", at_least(1)
+    )
+    prohibited_implied_roles: str = setting(
+        "admin", "Names, with commas between them, of roles that no other role may imply."
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """Who may do what; the rules themselves are in policy.yaml."""
 
@@ -241,6 +253,7 @@ class Settings:
     oauth1: OAuth1 = OAuth1()
     ldap: Ldap = Ldap()
     federation: Federation = Federation()
+    hierarchy: Hierarchy = Hierarchy()
     policy: Policy = Policy()
     engine: Engine = Engine()
     network: Network = Network()

@@ -13,6 +13,8 @@ from stackyard.services.identity.bootstrap import DEFAULT_DOMAIN, bootstrap
 from stackyard.services.identity.catalog.view import catalog
 from stackyard.services.identity.credentials.keys import rotate as rotate_credential_keys
 from stackyard.services.identity.credentials.secret_file import use as use_secret_file
+from stackyard.services.identity.directory.sync import DirectoryReconciler
+from stackyard.services.identity.directory.sync import mark_all as mark_directories
 from stackyard.services.identity.key_ring import Rotation
 from stackyard.services.identity.limits.effective import effective_limit
 from stackyard.services.identity.projects import tables as project_tables
@@ -22,6 +24,7 @@ from stackyard.services.identity.users import tables as user_tables
 
 __all__ = [
     "DEFAULT_DOMAIN",
+    "DirectoryReconciler",
     "Rotation",
     "authenticate",
     "bootstrap",
@@ -31,6 +34,7 @@ __all__ = [
     "find_project",
     "find_project_by_name",
     "find_user",
+    "mark_directories",
     "project_name",
     "rotate_credential_keys",
     "rotate_keys",

@@ -24,6 +24,7 @@ from stackyard.services.identity.users import tables as user_tables
 from stackyard.services.identity.users.tables import groups, members, users
 
 USER, GROUP = "user", "group"
+USER_NAME_LIMIT, GROUP_NAME_LIMIT = 255, 64
 
 entries = sa.Table(
     "identity_directory_entries",
@@ -181,7 +182,7 @@ def _store_group(tx: Transaction, domain_id: str, group: DirectoryGroup) -> None
     values = _group_values(group)
     holder = tx.first(user_tables.GROUP_BY_NAME, {"domain_id": domain_id, "name": values["name"]})
     if holder is not None and holder.id != group_id:
-        values["name"] = _told_apart(values["name"], group_id)
+        values["name"] = _told_apart(values["name"], group_id, GROUP_NAME_LIMIT)
     if tx.first(user_tables.GROUP_BY_ID, {"id": group_id}) is None:
         fixed = {"id": group_id, "domain_id": domain_id, "extra": {}, "created_at": tx.now}
         tx.execute(_INSERT_GROUP, {**fixed, **values})
@@ -213,17 +214,18 @@ def _free_name(tx: Transaction, domain_id: str, user_id: str, name: str) -> str:
     if not holder.enabled and entry_of(tx, holder.id) is not None:
         removal.remove_user(tx, holder.id)
         return name
-    return _told_apart(name, user_id)
+    return _told_apart(name, user_id, USER_NAME_LIMIT)
 
 
-def _told_apart(name: str, resource_id: str) -> str:
+def _told_apart(name: str, resource_id: str, limit: int) -> str:
     """A second one of the same name: both stay, and can be told apart."""
-    return f"{name[:180]} ({resource_id})"
+    suffix = f" ({resource_id[:12]})"
+    return name[: limit - len(suffix)] + suffix
 
 
 def _values(user: DirectoryUser) -> dict[str, Any]:
     return {
-        "name": user.name[:255],
+        "name": user.name[:USER_NAME_LIMIT],
         "enabled": user.enabled,
         "extra": dict(user.extra),
         "default_project_id": user.default_project_id,
@@ -231,19 +233,19 @@ def _values(user: DirectoryUser) -> dict[str, Any]:
 
 
 def _group_values(group: DirectoryGroup) -> dict[str, Any]:
-    return {"name": group.name[:255], "description": group.description}
+    return {"name": group.name[:GROUP_NAME_LIMIT], "description": group.description}
 
 
 def _differs(row: sa.Row[Any] | None, user: DirectoryUser) -> bool:
-    return row is None or _is_other(row, _values(user))
+    return row is None or _is_other(row, _values(user), USER_NAME_LIMIT)
 
 
 def _group_differs(row: sa.Row[Any] | None, group: DirectoryGroup) -> bool:
-    return row is None or _is_other(row, _group_values(group))
+    return row is None or _is_other(row, _group_values(group), GROUP_NAME_LIMIT)
 
 
-def _is_other(row: sa.Row[Any], values: Mapping[str, Any]) -> bool:
+def _is_other(row: sa.Row[Any], values: Mapping[str, Any], limit: int) -> bool:
     shown = dict(values)
-    if row.name == _told_apart(values["name"], row.id):
+    if row.name == _told_apart(values["name"], row.id, limit):
         shown["name"] = row.name
     return any(row._mapping[name] != value for name, value in shown.items())

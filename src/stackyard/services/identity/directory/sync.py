@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from stackyard.core import reconcile, timeline
 from stackyard.core.db import Transaction
+from stackyard.core.errors import BadRequest, Forbidden
 from stackyard.core.reconcile import DONE, Again, GiveUp, Outcome
 from stackyard.core.runtime import Runtime
 from stackyard.services.identity import domain_config
@@ -28,8 +29,30 @@ def settings_of(tx: Transaction, domain_id: str) -> DirectorySettings | None:
 
 
 def mark(tx: Transaction, domain_id: str) -> None:
-    """A domain's configuration is different now: look at its directory, if it has one."""
+    """Look at a domain's directory, if it has one."""
     reconcile.mark(tx, KIND, domain_id)
+
+
+def configured(tx: Transaction, domain_id: str) -> None:
+    """A domain's configuration is different now; raises BadRequest for one that cannot be used."""
+    try:
+        settings_of(tx, domain_id)
+    except DirectoryConfigError as error:
+        raise BadRequest(f"Invalid domain specific configuration: {error}") from None
+    mark(tx, domain_id)
+
+
+def refuse_new(tx: Transaction, domain_id: str, kind: str) -> None:
+    """Raise Forbidden where new users and groups come from a directory."""
+    try:
+        found = settings_of(tx, domain_id)
+    except DirectoryConfigError as error:
+        raise Forbidden(f"The {kind}s of this domain come from an LDAP directory: {error}") from None
+    if found is not None:
+        raise Forbidden(
+            f"You are not authorized to perform the requested action: the {kind}s of this domain come from an LDAP "
+            "directory, which is only read here. Make it there."
+        )
 
 
 def mark_all(runtime: Runtime) -> None:

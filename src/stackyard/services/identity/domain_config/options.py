@@ -46,6 +46,8 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
         "group_desc_attribute": "description",
         "group_attribute_ignore": [],
         "group_additional_attribute_mapping": [],
+        "group_ad_nesting": False,
+        "connection_timeout": 10,
         "tls_cacertfile": None,
         "tls_cacertdir": None,
         "use_tls": False,

@@ -28,6 +28,13 @@ class Proof(NamedTuple):
     verify: Callable[[], Awaitable[bool]]
 
 
+class Asked(NamedTuple):
+    """What a directory says of a password: whose it would be (None: nobody's of that name), and whether it is right."""
+
+    user_id: str | None
+    right: bool
+
+
 @dataclass(slots=True)
 class Evidence:
     """What the methods of one sign-in say.

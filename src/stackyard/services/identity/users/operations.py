@@ -16,6 +16,7 @@ from stackyard.core.ids import new_hex
 from stackyard.core.paging import Filter, Listing
 from stackyard.services.identity import attributes, changes, passwords
 from stackyard.services.identity.assignments import reach
+from stackyard.services.identity.directory import mirror, sync
 from stackyard.services.identity.federation import users as federated
 from stackyard.services.identity.listing import collection, in_callers_domain, switch, texts
 from stackyard.services.identity.projects import tables as project_tables
@@ -80,6 +81,7 @@ async def create(call: Call) -> dict[str, Any]:
 def _create(tx: Transaction, call: Call, asked: NewUser, extra: dict[str, Any], hashed: str | None) -> dict[str, Any]:
     domain_id = asked.domain_id or default_domain(call)
     check_domain(tx, domain_id)
+    sync.refuse_new(tx, domain_id, "user")
     _check_default_project(tx, asked.default_project_id)
     name = asked.name.strip()
     _check_name_free(tx, domain_id, name)
@@ -146,6 +148,7 @@ def _update(
     tx: Transaction, call: Call, asked: UserChange, extra: dict[str, Any], hashed: str | None
 ) -> dict[str, Any]:
     row = _read(tx, call.path["user_id"])
+    mirror.refuse_change(tx, row.id)
     name = row.name if asked.name is UNSET else asked.name.strip()
     if name != row.name and row.namespace == tables.LOCAL:
         _check_name_free(tx, row.domain_id, name)
@@ -176,7 +179,9 @@ def _update(
 
 def delete(tx: Transaction, call: Call) -> None:
     """Delete a user."""
-    removal.remove_user(tx, the(call, "user").id)
+    user_id = the(call, "user").id
+    mirror.refuse_change(tx, user_id)
+    removal.remove_user(tx, user_id)
 
 
 def list_projects(tx: Transaction, call: Call) -> dict[str, Any]:

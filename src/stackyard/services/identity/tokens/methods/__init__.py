@@ -9,6 +9,7 @@ from msgspec import UNSET
 from stackyard.core.call import Call
 from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest, Unauthorized
+from stackyard.services.identity.directory import sign_in as directory
 from stackyard.services.identity.tokens import receipts
 from stackyard.services.identity.tokens.bodies import Auth
 from stackyard.services.identity.tokens.evidence import Evidence, Method
@@ -16,7 +17,7 @@ from stackyard.services.identity.tokens.methods import application_credential, m
 from stackyard.services.identity.tokens.sessions import REFUSED
 
 METHODS: Mapping[str, Method] = {
-    "password": Method(password.gather),
+    "password": Method(password.gather, prepare=directory.prepare),
     "token": Method(token.gather),
     "totp": Method(totp.gather),
     "application_credential": Method(application_credential.gather),

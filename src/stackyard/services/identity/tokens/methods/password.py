@@ -11,8 +11,9 @@ from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest
 from stackyard.services.identity import passwords
 from stackyard.services.identity.tokens.bodies import Auth
-from stackyard.services.identity.tokens.evidence import Evidence, Proof, find_user
+from stackyard.services.identity.tokens.evidence import Asked, Evidence, Proof, find_user
 from stackyard.services.identity.users import lockout
+from stackyard.services.identity.users import tables as user_tables
 
 
 def gather(tx: Transaction, call: Call, auth: Auth, evidence: Evidence) -> None:
@@ -21,6 +22,11 @@ def gather(tx: Transaction, call: Call, auth: Auth, evidence: Evidence) -> None:
     reference = auth.identity.password.user
     if not isinstance(reference.password, str):
         raise BadRequest("Expecting to find password in user. The password method needs one.")
+    asked: Asked | None = evidence.prepared.get("password")
+    if asked is not None:
+        evidence.claim(None if asked.user_id is None else tx.first(user_tables.BY_ID, {"id": asked.user_id}))
+        evidence.believable &= asked.right
+        return
     user = find_user(tx, reference)
     stored = None if user is None else user.password_hash
     evidence.proofs.append(Proof("password", partial(passwords.is_right, stored, reference.password)))
