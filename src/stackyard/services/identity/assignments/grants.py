@@ -6,7 +6,7 @@ from typing import Any
 
 from stackyard.core.call import Call
 from stackyard.core.db import Transaction
-from stackyard.core.errors import Forbidden, NotFound
+from stackyard.core.errors import BadRequest, Forbidden, NotFound
 from stackyard.core.routes import Route
 from stackyard.services.identity import targets
 from stackyard.services.identity.assignments import tables
@@ -40,6 +40,10 @@ def create(tx: Transaction, call: Call) -> None:
     """Give it; again changes nothing."""
     role = the(call, "role")
     grant = _place(call) | {"role_id": role.id}
+    if role.domain_id and grant["target_kind"] == tables.SYSTEM:
+        raise BadRequest(
+            f"Role {role.id} is a domain-specific role. Unable to use a domain-specific role in a system assignment."
+        )
     if role.domain_id and role.domain_id != _domain_of_target(call):
         raise Forbidden(
             f"{grant['target_kind'].capitalize()} {grant['target_id']} must be in the same domain as the role "

@@ -16,8 +16,6 @@ from stackyard.services.identity.targets import the
 
 _ONE = sa.select(implied).where(tables.ONE_IMPLICATION)
 _DELETE = sa.delete(implied).where(tables.ONE_IMPLICATION)
-_PROHIBITED = "admin"
-"""A role that no other may imply: whoever may write rules must not make administrators by it."""
 
 
 def list_all(tx: Transaction, call: Call) -> dict[str, Any]:
@@ -67,7 +65,9 @@ def check(tx: Transaction, call: Call) -> Reply:
 def create(tx: Transaction, call: Call) -> dict[str, Any]:
     """Make a rule; again changes nothing."""
     prior, other = the(call, "role"), the(call, "implied role")
-    if other.name == _PROHIBITED and not other.domain_id:
+    # Whoever may write rules must not make administrators by it.
+    prohibited = call.runtime.settings.hierarchy.prohibited_implied_roles.split(",")
+    if other.name in {name.strip() for name in prohibited}:
         raise Forbidden(f"{other.id} cannot be an implied roles.")
     if other.domain_id and not prior.domain_id:
         raise Forbidden(f"{other.id} cannot be an implied roles: a global role cannot imply one of a domain.")
