@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from stackyard.core import ids
-from stackyard.core.call import Call
+from stackyard.core.call import Call, Reply
 from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest, NotFound
 from stackyard.services.image import images
@@ -84,9 +84,10 @@ async def prune(call: Call) -> dict[str, int]:
     return {"total_files_pruned": files, "total_bytes_pruned": freed}
 
 
-async def clean(call: Call) -> None:
+async def clean(call: Call) -> Reply:
     """Remove files that belong to nothing."""
     from stackyard.services.image.cache.reconcile import sweep
 
     _require_cache(call)
     await call.in_thread(sweep, call.runtime)
+    return Reply(b"", status=200, media_type="text/plain")
