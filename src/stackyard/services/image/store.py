@@ -32,6 +32,7 @@ BLOCK_BYTES = 4 << 20
 """How much of an upload is hashed and written at a time, and so roughly what it takes of memory."""
 
 _LEAST_HOLE = 4096
+_LARGEST_PIECE = 64 << 10
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 hashers = ThreadPoolExecutor(4, thread_name_prefix="image-hash")
@@ -275,32 +276,33 @@ def storage_fault(error: OSError, folder: Path) -> ApiError | None:
 
 
 def write_sparse(fd: int, chunks: Sequence[bytes]) -> None:
-    """Write the chunks from where the file stands, those of nothing but zeroes as holes, the last one perhaps beyond
-    the file's end."""
-    run: list[bytes] = []
+    """Write the chunks from where the file stands, runs of zeroes as holes, the last one perhaps beyond its end."""
+    run: list[memoryview] = []
     hole = 0
-    for chunk in chunks:
-        if _is_zeroes(chunk):
+    for piece in _pieces(chunks):
+        if len(piece) >= _LEAST_HOLE and not piece[0] and not piece[-1] and bytes(piece) == bytes(len(piece)):
             _write_all(fd, run)
-            run, hole = [], hole + len(chunk)
-        elif chunk:
-            if hole:
-                os.lseek(fd, hole, os.SEEK_CUR)
-                hole = 0
-            run.append(chunk)
+            run, hole = [], hole + len(piece)
+            continue
+        if hole:
+            os.lseek(fd, hole, os.SEEK_CUR)
+            hole = 0
+        run.append(piece)
     _write_all(fd, run)
     if hole:
         os.lseek(fd, hole, os.SEEK_CUR)
 
 
-def _is_zeroes(chunk: bytes) -> bool:
-    # Nearly all data is told from zeroes by its first bytes; only what begins like them is looked at whole.
-    return len(chunk) >= _LEAST_HOLE and not chunk[0] and chunk == bytes(len(chunk))
+def _pieces(chunks: Sequence[bytes]) -> Iterator[memoryview]:
+    for chunk in chunks:
+        view = memoryview(chunk)
+        for start in range(0, len(view), _LARGEST_PIECE):
+            yield view[start : start + _LARGEST_PIECE]
 
 
-def _write_all(fd: int, chunks: Sequence[bytes]) -> None:
-    for start in range(0, len(chunks), 512):  # writev takes at most IOV_MAX (1024) buffers
-        views = [memoryview(chunk) for chunk in chunks[start : start + 512] if chunk]
+def _write_all(fd: int, pieces: Sequence[memoryview]) -> None:
+    for start in range(0, len(pieces), 512):  # writev takes at most IOV_MAX (1024) buffers
+        views = list(pieces[start : start + 512])
         while views:
             written = os.writev(fd, views)
             while views and written >= len(views[0]):
