@@ -33,6 +33,67 @@ def test_regions(people: People) -> None:
     assert people.admin.get(f"{V3}/regions/{below['id']}").status_code == 404
 
 
+WRONG_REGIONS: list[dict[str, Any]] = [
+    {"description": "d" * 256},
+    {"description": 7},
+    {"parent_region_id": ""},
+    {"parent_region_id": 7},
+    {"parent_region_id": "p" * 256},
+    {"id": "i" * 256},
+    {"id": 7},
+]
+
+
+def test_wrong_regions(people: People) -> None:
+    url = f"{V3}/regions/{people.make('region', id='top')['id']}"
+    for wrong in WRONG_REGIONS:
+        assert people.admin.post(f"{V3}/regions", json={"region": wrong}).status_code == 400, wrong
+        assert people.admin.patch(url, json={"region": wrong}).status_code == 400, wrong
+    for wrong in ({}, {"id": "other"}, {"parent_region_id": "top"}):
+        assert people.admin.patch(url, json={"region": wrong}).status_code == 400, wrong
+    assert people.admin.patch(url, json={"region": {"parent_region_id": "none"}}).status_code == 404
+    assert people.admin.put(f"{V3}/regions/{'i' * 256}", json={"region": {}}).status_code == 400
+    assert people.admin.put(f"{V3}/regions/top", json={"region": {}}).status_code == 409
+    assert people.admin.get(f"{V3}/regions/none").json()["error"]["message"] == "Could not find region: none."
+
+
+def test_regions_in_a_tree(people: People) -> None:
+    for region_id, parent in (("a", None), ("b", "a"), ("c", "b")):
+        people.make("region", id=region_id, parent_region_id=parent)
+    circle = people.admin.patch(f"{V3}/regions/a", json={"region": {"parent_region_id": "c"}})
+    assert circle.status_code == 400
+    assert people.admin.patch(f"{V3}/regions/c", json={"region": {"parent_region_id": None}}).status_code == 200
+    assert people.admin.patch(f"{V3}/regions/a", json={"region": {"parent_region_id": "c"}}).status_code == 200
+    assert _endpoint(people, region_id="b").status_code == 201
+    for region_id in ("c", "a", "b"):
+        assert people.admin.delete(f"{V3}/regions/{region_id}").status_code == 403, region_id
+    listed = people.admin.get(f"{V3}/regions?parent_region_id=c").json()["regions"]
+    assert [region["id"] for region in listed] == ["a"]
+
+
+WRONG_SERVICES: list[dict[str, Any]] = [
+    {"type": ""},
+    {"type": "t" * 256},
+    {"type": None},
+    {"type": ["compute"]},
+    {"name": ""},
+    {"name": "n" * 256},
+    {"enabled": 1},
+]
+
+
+def test_wrong_services(people: People) -> None:
+    made = people.make("service", type="thing")
+    for wrong in WRONG_SERVICES:
+        assert people.admin.post(f"{V3}/services", json={"service": {"type": "t", **wrong}}).status_code == 400, wrong
+        assert people.admin.patch(f"{V3}/services/{made['id']}", json={"service": wrong}).status_code == 400, wrong
+    nameless = people.admin.post(f"{V3}/services", json={"service": {"type": "t"}}).json()["service"]
+    assert nameless["name"] == ""
+    assert people.admin.patch(f"{V3}/services/{made['id']}", json={"service": {}}).status_code == 400
+    assert people.admin.patch(f"{V3}/services/{made['id']}", json={"service": {"id": "other"}}).status_code == 400
+    assert people.admin.get(f"{V3}/services/{made['id']}").json()["service"] == made
+
+
 def test_services(people: People) -> None:
     made = people.make("service", type="thing", description="d")
     url = f"{V3}/services/{made['id']}"
@@ -57,6 +118,7 @@ def test_endpoints(people: People) -> None:
     query = f"{V3}/endpoints?service_id={endpoint['service_id']}&interface=public&region_id=new-region"
     assert people.admin.get(query).json()["endpoints"] == [endpoint]
     assert people.admin.get(f"{query}&interface=admin").json()["endpoints"] != []
+    assert people.admin.get(f"{V3}/endpoints?interface=secret").status_code == 400
     changed = people.admin.patch(url, json={"endpoint": {"url": "http://b.example/", "interface": "internal"}})
     assert changed.json()["endpoint"]["url"] == "http://b.example/"
     assert people.admin.delete(f"{V3}/regions/new-region").status_code == 403
@@ -73,6 +135,9 @@ WRONG: list[dict[str, Any]] = [
     {"service_id": "unknown"},
     {"region_id": "unknown"},
     {"url": None},
+    {"url": "http://a/" + "b" * 225},
+    {"region_id": 7},
+    {"enabled": None},
 ]
 
 
