@@ -16,6 +16,8 @@ PUBLIC_ROUTES = {
         "GET /v3/OS-SIMPLE-CERT/ca",
         "GET /v3/OS-SIMPLE-CERT/certificates",
         "POST /v3/auth/tokens",
+        "POST /v3/OS-OAUTH1/request_token",
+        "POST /v3/OS-OAUTH1/access_token",
         "GET /v3/auth/tokens/OS-PKI/revoked",
         "POST /v3/users/{user_id}/password",
         *(

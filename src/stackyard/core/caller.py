@@ -19,8 +19,8 @@ class AccessRule(msgspec.Struct, frozen=True):
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """A user with a scope: a project, a domain, the system, or none. `roles` are lower-case names.
 
-    `delegation` is what the token acts through, if not by the user's own right: "application_credential", "trust" or
-    "access_token"; `unrestricted` whether such a token may make further credentials, trusts and the like.
+    `delegation` is what the token acts through, if not by the user's own right: "application_credential", "trust",
+    "access_token" or "ec2_credential"; `unrestricted` whether such a token may make further application credentials.
     """
 
     user_id: str

@@ -119,7 +119,12 @@ class Credential:
     )
     user_limit: int = setting(-1, "How many credentials a user may have; -1: any number.", at_least(-1))
     signature_lifetime: int = setting(
-        900, "Seconds that a signed EC2 or S3 request is good for, before and after its own time.", at_least(1)
+        900, "Seconds that a signed EC2 or OAuth request is good for, before and after its own time.", at_least(1)
+    )
+    presigned_lifetime: int = setting(
+        604800,
+        "Seconds that an S3 request is good for after its own time: addresses are signed in advance.",
+        at_least(1),
     )
 
 

@@ -16,6 +16,8 @@ from stackyard.services.identity.assignments import listing as assignments
 from stackyard.services.identity.catalog import endpoints, regions, services
 from stackyard.services.identity.credentials import operations as credentials
 from stackyard.services.identity.domain_config import operations as domain_configuration
+from stackyard.services.identity.ec2 import credentials as ec2_credentials
+from stackyard.services.identity.ec2 import tokens as ec2_tokens
 from stackyard.services.identity.endpoint_filter import associations as endpoint_filter
 from stackyard.services.identity.faults import fault
 from stackyard.services.identity.federation import policies as federation_policies
@@ -24,6 +26,7 @@ from stackyard.services.identity.legacy_policies import associations as policy_a
 from stackyard.services.identity.legacy_policies import operations as legacy_policies
 from stackyard.services.identity.limits import limits
 from stackyard.services.identity.limits import registered as registered_limits
+from stackyard.services.identity.oauth1 import routes as oauth1
 from stackyard.services.identity.policies import POLICIES
 from stackyard.services.identity.projects import operations as projects
 from stackyard.services.identity.projects import tags, tree
@@ -198,8 +201,12 @@ _TABLE = (
     # Credentials of other kinds
     *credentials.ROUTES,
     *federation.ROUTES,
+    *ec2_credentials.ROUTES,
+    *ec2_tokens.ROUTES,
     # Trusts
     *trusts.ROUTES,
+    # OAuth 1.0a
+    *oauth1.ROUTES,
     # Application credentials
     Route("GET", _CREDENTIALS, application_credentials.list_, "identity:list_application_credentials", **BY_PATH),
     Route(
@@ -258,7 +265,10 @@ SERVICE = Service(
         *limits.POLICIES,
         *federation_policies.POLICIES,
         *credentials.POLICIES,
+        *ec2_credentials.POLICIES,
+        *ec2_tokens.POLICIES,
         *trust_policies.POLICIES,
+        *oauth1.POLICIES,
     ),
     fault=fault,
 )

@@ -16,6 +16,7 @@ from stackyard.core.errors import Forbidden, InvalidField, NotFound
 from stackyard.core.ids import new_hex
 from stackyard.core.paging import Filter, Listing, Scope
 from stackyard.services.identity.application_credentials.bodies import NewAccessRule
+from stackyard.services.identity.application_credentials.refusals import refuse_delegated, refuse_restricted
 from stackyard.services.identity.application_credentials.tables import access_rules, credential_rules
 from stackyard.services.identity.listing import collection
 from stackyard.services.identity.targets import the
@@ -53,11 +54,13 @@ def _view(call: Call, row: Row[Any]) -> dict[str, Any]:
 
 def list_(tx: Transaction, call: Call) -> dict[str, Any]:
     """A user's access rules."""
+    refuse_delegated(call)
     page = LISTING.page(tx, call.query, Scope("of user", _OWN, {"owner": the(call, "user").id}))
     return collection(call, "access_rules", [_view(call, row) for row in page.rows], page)
 
 
 def _the_rule(tx: Transaction, call: Call) -> Row[Any]:
+    refuse_delegated(call)
     row = tx.first(_BY_ID, {"owner": the(call, "user").id, "id": call.path["rule_id"]})
     if row is None:
         raise NotFound(f"Could not find Access Rule: {call.path['rule_id']}.")
@@ -72,8 +75,7 @@ def show(tx: Transaction, call: Call) -> dict[str, Any]:
 def delete(tx: Transaction, call: Call) -> None:
     """Delete an access rule that no application credential uses."""
     row = _the_rule(tx, call)
-    if call.caller.application_credential_id is not None:
-        raise Forbidden("Access rules cannot be deleted with a token of an application credential.")
+    refuse_restricted(call)
     if tx.first(_USED, {"id": row.id}) is not None:
         raise Forbidden(f"The access rule {row.id} is in use by an application credential; delete that first.")
     tx.execute(_DELETE, {"id": row.id})

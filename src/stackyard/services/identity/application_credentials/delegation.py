@@ -30,6 +30,7 @@ def find(tx: Transaction, credential_id: str) -> Delegation | None:
         access_rules=None if rules is None else tuple(AccessRule(r.service, r.method, r.path) for r in rules),
         body={"application_credential": _body(row, rules)},
         caller={"application_credential_id": row.id},
+        expires_at=row.expires_at,
     )
 
 

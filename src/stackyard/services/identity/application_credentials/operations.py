@@ -18,12 +18,12 @@ from stackyard.core.paging import Listing, Scope
 from stackyard.services.identity import attributes, changes, passwords, targets
 from stackyard.services.identity.application_credentials import access_rules, tables
 from stackyard.services.identity.application_credentials.bodies import NewApplicationCredential, RoleReference
+from stackyard.services.identity.application_credentials.refusals import refuse_delegated, refuse_restricted
 from stackyard.services.identity.application_credentials.tables import credentials
 from stackyard.services.identity.assignments import effective
 from stackyard.services.identity.listing import collection, texts
 from stackyard.services.identity.roles import tables as role_tables
 from stackyard.services.identity.targets import the
-from stackyard.services.identity.tokens import payload
 from stackyard.services.identity.tokens.sessions import find_session
 from stackyard.services.identity.users import tables as user_tables
 
@@ -39,15 +39,6 @@ def load(tx: Transaction, call: Call) -> dict[str, Any]:
     owner = call.path["user_id"] if row is None else row.user_id
     found = targets.describe("user", tx.first(user_tables.BY_ID, {"id": owner}))
     return found | {"credential": row}
-
-
-def refuse_delegated(call: Call) -> None:
-    """Raise Forbidden for a token that acts through a trust, an EC2 or OAuth credential.
-
-    An application credential outlives them, and does not say through whom it came about.
-    """
-    if call.caller.delegation not in (None, payload.APPLICATION_CREDENTIAL):
-        raise Forbidden("Cannot manage application credentials with a token issued via delegation.")
 
 
 def _the_credential(call: Call) -> Row[Any]:
@@ -102,15 +93,6 @@ async def create(call: Call) -> dict[str, Any]:
     body = await call.write("create application credential", _create, call, asked, hashed)
     body["secret"] = secret
     return {"application_credential": body}
-
-
-def refuse_restricted(call: Call) -> None:
-    """Raise Forbidden for a token of an application credential that may not manage others."""
-    if not call.caller.unrestricted:
-        raise Forbidden(
-            "You are not authorized to perform the requested action: Using method 'application_credential' is not "
-            "allowed for managing additional application credentials."
-        )
 
 
 def _create(tx: Transaction, call: Call, asked: NewApplicationCredential, hashed: str) -> dict[str, Any]:

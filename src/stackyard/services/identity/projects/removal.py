@@ -15,6 +15,7 @@ from stackyard.services.identity.application_credentials import tables as creden
 from stackyard.services.identity.assignments import tables as assignment_tables
 from stackyard.services.identity.credentials import store as credentials
 from stackyard.services.identity.federation.removal import remove_providers_of_domain
+from stackyard.services.identity.oauth1 import tables as oauth1_tables
 from stackyard.services.identity.projects import tables, tree
 from stackyard.services.identity.roles import tables as role_tables
 from stackyard.services.identity.trusts import tables as trust_tables
@@ -38,6 +39,7 @@ def remove_project(tx: Transaction, call: Call, row: Row[Any]) -> None:
     tx.execute(credential_tables.DELETE_AT_PROJECT, {"project_id": row.id})
     credentials.remove_at_project(tx, row.id)
     tx.execute(trust_tables.DELETE_AT_PROJECT, {"project_id": row.id})
+    tx.execute(oauth1_tables.DELETE_AT_PROJECT, {"project_id": row.id})
     tx.execute(_DEFAULT_NO_MORE, {"project": row.id})
     call.runtime.quotas.forget_project(tx, row.id)
     tx.execute(tables.DELETE, {"id": row.id})

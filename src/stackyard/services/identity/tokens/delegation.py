@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from stackyard.core.caller import AccessRule
@@ -17,7 +18,7 @@ class Delegation:
     roles lent, each of which must still be the grantor's, else the whole is worth nothing · `user_ids` the users who
     must exist and be enabled, beside the token's own · `unrestricted` whether its tokens may make further delegations
     · `access_rules` the calls that its tokens may make, None for all · `body` what a token shows of it · `caller` what
-    further fields of the Caller it sets.
+    further fields of the Caller it sets · `expires_at` when it ends, and every token with it.
     """
 
     kind: str
@@ -30,3 +31,4 @@ class Delegation:
     unrestricted: bool = False
     access_rules: tuple[AccessRule, ...] | None = None
     caller: Mapping[str, Any] = field(default_factory=dict)
+    expires_at: datetime | None = None

@@ -61,8 +61,10 @@ def new_token(tx: Transaction, call: Call, evidence: Evidence, asked: AskedScope
     expires_at = (tx.now + timedelta(seconds=call.runtime.settings.token.lifetime)).replace(microsecond=0)
     if evidence.expires_at is not None:
         expires_at = min(expires_at, evidence.expires_at)
-    chain = () if evidence.session is None else (evidence.session.token.chain_id,)
     delegation = evidence.delegation
+    if delegation is not None and delegation.expires_at is not None:
+        expires_at = min(expires_at, delegation.expires_at)
+    chain = () if evidence.session is None else (evidence.session.token.chain_id,)
     token = Token(
         user_id=user_id,
         methods=tuple(evidence.methods),
@@ -122,10 +124,7 @@ def _scope(tx: Transaction, asked: AskedScope, evidence: Evidence, user: Row[Any
 def _through_trust(tx: Transaction, asked: object, evidence: Evidence, user: Row[Any]) -> tuple[Evidence, str]:
     """The evidence with the trust that the token is to act through, and whose token it will be."""
     taken = trusts.take(tx, asked, user.id)
-    through = replace(evidence, delegation=taken.delegation)
-    if taken.expires_at is not None:
-        through.limit(taken.expires_at)
-    return through, taken.user_id
+    return replace(evidence, delegation=taken.delegation), taken.user_id
 
 
 def _find_project(tx: Transaction, reference: ProjectReference) -> Row[Any] | None:

@@ -31,7 +31,8 @@ METHODS = (
 UNSCOPED, PROJECT, DOMAIN, SYSTEM = range(4)
 
 APPLICATION_CREDENTIAL, TRUST, ACCESS_TOKEN = "application_credential", "trust", "access_token"
-DELEGATIONS = ("", APPLICATION_CREDENTIAL, TRUST, ACCESS_TOKEN)
+EC2_CREDENTIAL = "ec2_credential"
+DELEGATIONS = ("", APPLICATION_CREDENTIAL, TRUST, ACCESS_TOKEN, EC2_CREDENTIAL)
 """What a token may act through, by number; new ones are appended."""
 
 _VERSION = 2

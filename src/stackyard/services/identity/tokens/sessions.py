@@ -16,7 +16,9 @@ from stackyard.services.identity import generation
 from stackyard.services.identity.application_credentials import delegation as application_credential
 from stackyard.services.identity.assignments import effective
 from stackyard.services.identity.assignments import tables as assignment_tables
+from stackyard.services.identity.ec2 import delegation as ec2_credential
 from stackyard.services.identity.federation import standing
+from stackyard.services.identity.oauth1 import delegation as access_token
 from stackyard.services.identity.projects import tables as project_tables
 from stackyard.services.identity.tokens import payload, revocations, texts
 from stackyard.services.identity.tokens.delegation import Delegation
@@ -29,6 +31,8 @@ REFUSED = "The request you have made requires authentication."
 FIND_DELEGATION: Mapping[str, Callable[[Transaction, str], Delegation | None]] = {
     payload.APPLICATION_CREDENTIAL: application_credential.find,
     payload.TRUST: trust.find,
+    payload.ACCESS_TOKEN: access_token.find,
+    payload.EC2_CREDENTIAL: ec2_credential.find,
 }
 """By kind, what finds a delegation by its id, and None for one that is gone, expired or used up."""
 

@@ -5,20 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
-from msgspec import UNSET, UnsetType
 
-from stackyard.core.body import Body, OpenBody
-from stackyard.core.errors import InvalidField
+from stackyard.core.body import OpenBody
+from stackyard.services.identity.roles.references import RoleReference
 
 _LARGEST = 2**31 - 1
 UserId = Annotated[str, msgspec.Meta(max_length=64)]
-
-
-class RoleReference(Body):
-    """A role by id, or by a name that is no other role's."""
-
-    id: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | UnsetType = UNSET
-    name: Annotated[str, msgspec.Meta(min_length=1, max_length=255)] | UnsetType = UNSET
 
 
 class NewTrust(OpenBody):
@@ -34,9 +26,3 @@ class NewTrust(OpenBody):
     redelegation_count: Annotated[int, msgspec.Meta(ge=0, le=_LARGEST)] | None = None
     redelegated_trust_id: str | None = None
     roles: list[RoleReference] = msgspec.field(default_factory=list)
-
-    def check(self) -> None:
-        """Raise InvalidField for a role that is named in two ways or none."""
-        for role in self.roles:
-            if (role.id is UNSET) == (role.name is UNSET):
-                raise InvalidField("roles", "give each role by exactly one of id and name.")

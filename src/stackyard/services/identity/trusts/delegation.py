@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy.engine import Row
@@ -16,11 +15,10 @@ from stackyard.services.identity.users import tables as user_tables
 
 
 class Taken(NamedTuple):
-    """A use of a trust: what the token acts through, whose token it is, and when it ends at the latest."""
+    """A use of a trust: what the token acts through, and whose token it is."""
 
     delegation: Delegation
     user_id: str
-    expires_at: datetime | None
 
 
 def find(tx: Transaction, trust_id: str) -> Delegation | None:
@@ -47,6 +45,7 @@ def find(tx: Transaction, trust_id: str) -> Delegation | None:
             dict.fromkeys(user_id for one in line for user_id in (one.trustee_user_id, one.trustor_user_id))
         ),
         body={"OS-TRUST:trust": _body(trust)},
+        expires_at=min((one.expires_at for one in line if one.expires_at is not None), default=None),
         caller={"trust_id": trust.id, "trustor_id": trust.trustor_user_id, "trustee_id": trust.trustee_user_id},
     )
 
@@ -83,7 +82,7 @@ def take(tx: Transaction, reference: object, user_id: str) -> Taken:
     if trust.remaining_uses is not None and tx.execute(tables.CONSUME, {"key": trust.id}).rowcount == 0:
         raise Unauthorized(f"Could not find trust: {trust_id}.")
     whose = trust.trustor_user_id if trust.impersonation else trust.trustee_user_id
-    return Taken(found, whose, trust.expires_at)
+    return Taken(found, whose)
 
 
 def _check_people(tx: Transaction, trust: Row[Any]) -> None:

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy.engine import Row
 
 from stackyard.core.call import Call
 from stackyard.core.clock import iso_micro
 from stackyard.core.db import Transaction
-from stackyard.core.errors import BadRequest, Conflict, Forbidden, NotFound
+from stackyard.core.errors import Conflict, Forbidden, NotFound
 from stackyard.core.ids import new_hex
 from stackyard.core.paging import EVERYTHING, Filter, Listing
 from stackyard.core.routes import Route
 from stackyard.services.identity import attributes, moments
 from stackyard.services.identity.listing import collection
+from stackyard.services.identity.roles import references
 from stackyard.services.identity.roles import tables as role_tables
 from stackyard.services.identity.roles.operations import view as role_view
-from stackyard.services.identity.roles.tables import roles
 from stackyard.services.identity.tokens import payload
 from stackyard.services.identity.trusts import chain, redelegation, tables
-from stackyard.services.identity.trusts.bodies import NewTrust, RoleReference
+from stackyard.services.identity.trusts.bodies import NewTrust
 from stackyard.services.identity.trusts.tables import trusts
 from stackyard.services.identity.users import tables as user_tables
 
@@ -30,7 +29,6 @@ LISTING = Listing(
     trusts,
     {"trustor_user_id": Filter(trusts.c.trustor_user_id), "trustee_user_id": Filter(trusts.c.trustee_user_id)},
 )
-_ROLE_BY_NAME = sa.select(roles).where(roles.c.name == sa.bindparam("name"))
 
 
 def load(tx: Transaction, call: Call) -> dict[str, Any]:
@@ -125,7 +123,7 @@ def show_role(tx: Transaction, call: Call) -> dict[str, Any]:
 def create(tx: Transaction, call: Call) -> dict[str, Any]:
     """Make a trust: of the caller's own roles, or handed on from the trust that the caller's token acts through."""
     asked, extra = attributes.read(call.body, NewTrust, "trust")
-    asked.check()
+    references.check(asked.roles)
     refuse_delegated(call)
     if asked.project_id and not asked.roles:
         raise _refused("At least one role should be specified")
@@ -135,7 +133,7 @@ def create(tx: Transaction, call: Call) -> dict[str, Any]:
         raise NotFound(f"Could not find user: {asked.trustee_user_id}.")
     expires_at = moments.future("expires_at", asked.expires_at, tx.now)
     above = redelegation.chain_above(tx, call)
-    role_ids = sorted({_role_id(tx, role) for role in asked.roles})
+    role_ids = sorted(references.ids_of(tx, asked.roles))
     redelegation.check_roles(tx, asked, role_ids, above)
     count, expires_at = redelegation.limits(call, asked, above, expires_at)
     values = {
@@ -168,17 +166,6 @@ def _insert(tx: Transaction, values: dict[str, Any], role_ids: list[str]) -> Row
 
 def _refused(action: str) -> Forbidden:
     return Forbidden(f"You are not authorized to perform the requested action: {action}.")
-
-
-def _role_id(tx: Transaction, reference: RoleReference) -> str:
-    if isinstance(reference.id, str):
-        return reference.id
-    found = tx.all(_ROLE_BY_NAME, {"name": reference.name})
-    if len(found) > 1:
-        raise BadRequest(f"Multiple role entities named '{reference.name}' were found. Please use ID instead of name.")
-    if not found:
-        raise NotFound(f"Could not find role: {reference.name}.")
-    return str(found[0].id)
 
 
 def delete(tx: Transaction, call: Call) -> None:

@@ -9,6 +9,7 @@ from stackyard.core.db import Transaction
 from stackyard.services.identity.application_credentials import tables as credential_tables
 from stackyard.services.identity.assignments import tables as assignment_tables
 from stackyard.services.identity.credentials import store as credentials
+from stackyard.services.identity.oauth1 import tables as oauth1_tables
 from stackyard.services.identity.trusts import tables as trust_tables
 from stackyard.services.identity.users import tables
 
@@ -24,6 +25,7 @@ def remove_user(tx: Transaction, user_id: str) -> None:
     tx.execute(_CREDENTIALS, {"id": user_id})
     credentials.remove_of_user(tx, user_id)
     tx.execute(trust_tables.DELETE_OF_USER, {"user_id": user_id})
+    tx.execute(oauth1_tables.DELETE_OF_USER, {"user_id": user_id})
     tx.execute(tables.DELETE, {"id": user_id})
 
 

@@ -13,7 +13,7 @@ from stackyard.services.identity.directory import sign_in as directory
 from stackyard.services.identity.tokens import receipts
 from stackyard.services.identity.tokens.bodies import Auth
 from stackyard.services.identity.tokens.evidence import Evidence, Method
-from stackyard.services.identity.tokens.methods import application_credential, mapped, password, token, totp
+from stackyard.services.identity.tokens.methods import application_credential, mapped, oauth1, password, token, totp
 from stackyard.services.identity.tokens.sessions import REFUSED
 
 METHODS: Mapping[str, Method] = {
@@ -21,6 +21,7 @@ METHODS: Mapping[str, Method] = {
     "token": Method(token.gather),
     "totp": Method(totp.gather),
     "application_credential": Method(application_credential.gather),
+    "oauth1": Method(oauth1.gather, oauth1.prepare),
     **mapped.METHODS,
 }
 

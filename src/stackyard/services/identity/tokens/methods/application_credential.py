@@ -34,8 +34,6 @@ def gather(tx: Transaction, call: Call, auth: Auth, evidence: Evidence) -> None:
     if row is not None:
         evidence.delegation = delegation.find(tx, row.id)
         evidence.believable &= evidence.delegation is not None
-        if row.expires_at is not None:
-            evidence.limit(row.expires_at)
 
 
 def _find(tx: Transaction, reference: CredentialMethod) -> Row[Any] | None:
