@@ -8,6 +8,8 @@ import pytest
 from tests.api.image.conftest import ImageCloud
 from tests.cloud import TestCloud
 
+from stackyard.core.policy import PolicySet
+from stackyard.services.image import SERVICE
 from stackyard.services.image.metadefs import catalogue
 from stackyard.services.image.metadefs.bodies import READ_ONLY
 
@@ -230,6 +232,20 @@ def test_what_was_shown_can_be_sent_again(images: ImageCloud) -> None:
     made = admin.post(BASE, json=again)
     assert made.status_code == 201, made.text
     assert [entry["name"] for entry in made.json()["objects"]] == ["o"]
+
+
+def test_a_namespace_is_made_with_what_one_may_make(images: ImageCloud) -> None:
+    overrides = {"add_metadef_namespace": "role:member", "add_metadef_tag": "role:member"}
+    images.runtime.policies = PolicySet(SERVICE.policies, overrides)
+    demo = images.client("demo")
+    assert demo.post(BASE, json={"namespace": "x", "tags": [{"name": "t"}]}).status_code == 201
+    for field, content in (
+        ("properties", {"p": PROPERTY}),
+        ("objects", [{"name": "o"}]),
+        ("resource_type_associations", [{"name": "R"}]),
+    ):
+        assert demo.post(BASE, json={"namespace": field, field: content}).status_code == 403, field
+        assert demo.get(f"{BASE}/{field}").status_code == 404
 
 
 def test_tags_are_listed_in_pages(images: ImageCloud) -> None:

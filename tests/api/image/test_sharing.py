@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from tests.api.image.conftest import ALT, DEMO, ImageCloud
-from tests.api.image.test_images import listed, make
+from tests.api.image.test_images import listed, make, patch
 
 OTHER = "e" * 32
 
@@ -103,3 +103,76 @@ def test_a_member_is_added_once_and_only_to_shared_images(images: ImageCloud) ->
     for number in range(127):
         demo.post(f"/v2/images/{image_id}/members", json={"member": str(number)})
     assert demo.post(f"/v2/images/{image_id}/members", json={"member": "one more"}).status_code == 413
+
+
+SEEN = {"show": 200, "file": 200, "change": 403, "tag": 403, "deactivate": 403, "delete": 403}
+UNSEEN = dict.fromkeys(SEEN, 404)
+ANYTHING = {"show": 200, "file": 200, "change": 200, "tag": 204, "deactivate": 204, "delete": 204}
+ANSWERS = {
+    ("private", "alt"): UNSEEN,
+    ("shared", "alt"): UNSEEN,
+    ("community", "alt"): SEEN,
+    ("public", "alt"): SEEN,
+    # Downloading takes the role of a member.
+    ("private", "reader"): {**SEEN, "file": 403},
+    ("public", "reader"): {**SEEN, "file": 403},
+    ("private", "demo"): ANYTHING,
+    ("public", "demo"): ANYTHING,
+    ("private", "admin"): ANYTHING,
+    ("community", "admin"): ANYTHING,
+}
+
+
+@pytest.mark.parametrize(("visibility", "user"), ANSWERS)
+def test_who_may_do_what(images: ImageCloud, visibility: str, user: str) -> None:
+    image_id = make(images.client("demo"), visibility="private")["id"]
+    path = f"/v2/images/{image_id}"
+    octets = {"Content-Type": "application/octet-stream"}
+    assert images.client("demo").put(f"{path}/file", content=b"x", headers=octets).status_code == 204
+    change = {"op": "replace", "path": "/visibility", "value": visibility}
+    assert patch(images.client("admin"), image_id, change).status_code == 200
+    client = images.client(user)
+    found = {
+        "show": client.get(path).status_code,
+        "file": client.get(f"{path}/file").status_code,
+        "change": patch(client, image_id, {"op": "replace", "path": "/name", "value": "new"}).status_code,
+        "tag": client.put(f"{path}/tags/new").status_code,
+        "deactivate": client.post(f"{path}/actions/deactivate").status_code,
+        "delete": client.delete(path).status_code,
+    }
+    assert found == ANSWERS[visibility, user]
+
+
+@pytest.mark.parametrize("visibility", ["private", "community", "public"])
+def test_only_shared_images_have_members(images: ImageCloud, visibility: str) -> None:
+    image_id = share(images)
+    change = {"op": "replace", "path": "/visibility", "value": visibility}
+    assert patch(images.client("admin"), image_id, change).status_code == 200
+    members = f"/v2/images/{image_id}/members"
+    for user in ("demo", "admin"):
+        client = images.client(user)
+        assert client.get(members).status_code == 403
+        assert client.post(members, json={"member": OTHER}).status_code == 403
+        assert client.get(f"{members}/{ALT}").status_code == 404
+        assert client.delete(f"{members}/{ALT}").status_code == 403
+    hidden = visibility == "private"
+    assert images.client("alt").get(f"/v2/images/{image_id}").status_code == (404 if hidden else 200)
+    change["value"] = "shared"
+    assert patch(images.client("admin"), image_id, change).status_code == 200
+    assert images.client("demo").get(f"{members}/{ALT}").status_code == 200
+
+
+@pytest.mark.parametrize("body", [{}, {"status": 5}, {"status": None}, {"status": "maybe"}, {"status": "a" * 9999}, []])
+def test_answers_that_are_none(images: ImageCloud, body: object) -> None:
+    image_id = share(images)
+    assert images.client("alt").put(f"/v2/images/{image_id}/members/{ALT}", json=body).status_code == 400
+    assert images.client("alt").put(f"/v2/images/{image_id}/members/{OTHER}", json=body).status_code in (400, 403, 404)
+
+
+def test_community_images_are_listed_for_who_asks(images: ImageCloud) -> None:
+    make(images.client("demo"), name="own", visibility="community")
+    make(images.client("alt"), name="others", visibility="community")
+    demo = images.client("demo")
+    assert listed(demo) == ["own"]
+    assert sorted(listed(demo, "?visibility=community")) == sorted(listed(demo, "?visibility=all")) == ["others", "own"]
+    assert listed(images.client("admin")) == []

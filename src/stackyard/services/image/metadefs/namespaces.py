@@ -41,6 +41,13 @@ _listing = Listing(
 _SEEN = sa.or_(namespaces.c.visibility == "public", namespaces.c.project_id == bindparam("caller"))
 _DELETE = sa.delete(namespaces).where(namespaces.c.id == bindparam("ns"))
 _INSERT = sa.insert(namespaces)
+_MADE_WITH = {
+    "resource_type_associations": "add_metadef_resource_type_association",
+    "objects": "add_metadef_object",
+    "properties": "add_metadef_property",
+    "tags": "add_metadef_tag",
+}
+"""Further rules of a new namespace, by what it is to hold."""
 _SHOWN_WITH = ("get_metadef_objects", "get_metadef_properties", "get_metadef_tags")
 
 
@@ -62,6 +69,9 @@ def create(tx: Transaction, call: Call) -> Reply:
     """Make a namespace with whatever is sent to lie in it."""
     refuse_read_only(call.body)
     given = dict(call.body.given())
+    for field, rule in _MADE_WITH.items():
+        if given.get(field):
+            call.require(rule)
     name = check_name(given["namespace"])
     contents = {
         PROPERTIES: {check_name(key): document(one) for key, one in (given.pop("properties", None) or {}).items()},
