@@ -39,13 +39,13 @@ class S3Request(OpenBody):
     headers: dict[Text, Text] = {}
 
 
-class DescribedEc2(Ec2Request):
+class DescribedEc2(Ec2Request, kw_only=True):
     """An EC2 request with its access key."""
 
     access: str
 
 
-class DescribedS3(S3Request):
+class DescribedS3(S3Request, kw_only=True):
     """An S3 request with its access key."""
 
     access: str
