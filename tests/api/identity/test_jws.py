@@ -13,7 +13,7 @@ import pytest
 from tests.api.identity.people import PASSWORD, SYSTEM, V3, People, in_domain, in_project
 
 from stackyard.core.clock import SteppedClock
-from stackyard.core.config import Token
+from stackyard.core.config_identity import Token
 from stackyard.services.identity import api
 from stackyard.services.identity.tokens import jws
 

@@ -9,7 +9,7 @@ import pytest
 from tests.api.identity.people import PASSWORD, V3, People
 
 from stackyard.core.clock import SteppedClock
-from stackyard.core.config import Password
+from stackyard.core.config_identity import Password
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from tests.api.identity.people import PASSWORD, V3, People
 
 from stackyard.core.clock import SteppedClock
-from stackyard.core.config import Password
+from stackyard.core.config_identity import Password
 from stackyard.services.identity.users.tables import users
 
 DAY = 86400

@@ -10,7 +10,7 @@ import pytest
 from tests.api.identity.people import V3, People, in_project
 
 from stackyard.core.clock import SteppedClock
-from stackyard.core.config import Token
+from stackyard.core.config_identity import Token
 
 EVENTS = f"{V3}/OS-REVOKE/events"
 

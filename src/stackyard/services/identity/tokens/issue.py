@@ -82,7 +82,7 @@ def new_token(tx: Transaction, call: Call, evidence: Evidence, asked: AskedScope
         raise Unauthorized(REFUSED)
     session = open_session(tx, token)
     at = generation.current(tx)
-    text = texts.write(tx, at, call.runtime.settings.token, token)
+    text = texts.write(tx, at, call.runtime.settings.token.provider, token)
     generation.memory(tx).put(at, text, session)
     return text, session
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from stackyard.core import config
 from stackyard.core.db import Transaction
 from stackyard.services.identity import fernet
 from stackyard.services.identity.key_ring import MAX_ACTIVE_KEYS, Rotation
@@ -13,9 +12,9 @@ LONGEST = 8192
 """Characters that a token may have; headers that are longer come from nobody who means well."""
 
 
-def write(tx: Transaction, at: int, settings: config.Token, token: Token) -> str:
-    """The text of a new token, of the kind that the cloud is set to."""
-    if settings.provider == "jws":
+def write(tx: Transaction, at: int, provider: str, token: Token) -> str:
+    """The text of a new token, of the kind that the setting token.provider says."""
+    if provider == "jws":
         signer = jws.signer(tx, at)
         if signer is None:
             raise RuntimeError("there are no keys to sign tokens with: the identity service has not been started")

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.engine import Row
 
-from stackyard.core import config
+from stackyard.core.config_identity import Password
 from stackyard.core.db import Transaction, metadata
 
 last_sign_ins = sa.Table(
@@ -42,7 +42,7 @@ def is_noted(tx: Transaction, user_id: str) -> bool:
     return bool(tx.scalar(_LAST, {"user": user_id}) == tx.now.date())
 
 
-def is_inactive(tx: Transaction, rules: config.Password, user: Row[Any]) -> bool:
+def is_inactive(tx: Transaction, rules: Password, user: Row[Any]) -> bool:
     """Whether the account counts as disabled."""
     if not rules.disable_user_account_days_inactive or user.options.get("ignore_user_inactivity"):
         return False
@@ -50,7 +50,7 @@ def is_inactive(tx: Transaction, rules: config.Password, user: Row[Any]) -> bool
     return bool((tx.now.date() - last).days >= rules.disable_user_account_days_inactive)
 
 
-def inactive(tx: Transaction, rules: config.Password, users: Iterable[Row[Any]]) -> set[str]:
+def inactive(tx: Transaction, rules: Password, users: Iterable[Row[Any]]) -> set[str]:
     """The ids of those among `users` whose accounts count as disabled."""
     if not rules.disable_user_account_days_inactive:
         return set()

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.engine import Row
 
-from stackyard.core import config, timeline
+from stackyard.core import timeline
+from stackyard.core.config_identity import Password
 from stackyard.core.db import Moment, Transaction, metadata
 from stackyard.core.ids import new_hex
 
@@ -57,20 +58,20 @@ def look_at(tx: Transaction, call: Call, user: Row[Any], evidence: Evidence) -> 
     evidence.believable &= not is_locked(tx, rules, user)
 
 
-def is_locked(tx: Transaction, rules: config.Password, user: Row[Any]) -> bool:
+def is_locked(tx: Transaction, rules: Password, user: Row[Any]) -> bool:
     """Whether a user's account is locked now."""
     if rules.lockout_failure_attempts == 0 or user.options.get("ignore_lockout_failure_attempts"):
         return False
     return _is_locked(tx, rules, tx.first(_FAILURES, {"user": user.id}))
 
 
-def _is_locked(tx: Transaction, rules: config.Password, row: Row[Any] | None) -> bool:
+def _is_locked(tx: Transaction, rules: Password, row: Row[Any] | None) -> bool:
     if row is None or row.attempts < rules.lockout_failure_attempts:
         return False
     return bool(row.last_at + timedelta(seconds=rules.lockout_duration) > tx.now)
 
 
-def count_failure(tx: Transaction, rules: config.Password, user_id: str) -> None:
+def count_failure(tx: Transaction, rules: Password, user_id: str) -> None:
     """Count a wrong password; while the account is locked nothing is counted, so that the lock ends."""
     row = tx.first(_FAILURES, {"user": user_id})
     if _is_locked(tx, rules, row):
@@ -90,13 +91,13 @@ def forget_failures(tx: Transaction, user_id: str) -> None:
     tx.execute(_FORGET, {"user": user_id})
 
 
-def former_hashes(tx: Transaction, rules: config.Password, user_id: str) -> list[str]:
+def former_hashes(tx: Transaction, rules: Password, user_id: str) -> list[str]:
     """The hashes, beside the present one, whose passwords may not be chosen again."""
     count = max(rules.unique_last_password_count - 1, 0)
     return [row.password_hash for row in tx.all(_FORMER, {"user": user_id})[:count]]
 
 
-def keep_former(tx: Transaction, rules: config.Password, user_id: str, replaced: str | None) -> None:
+def keep_former(tx: Transaction, rules: Password, user_id: str, replaced: str | None) -> None:
     """Remember a password that is being replaced, and forget those that no longer matter."""
     count = max(rules.unique_last_password_count - 1, 0)
     if replaced is not None and count:

@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.engine import Row
 
-from stackyard.core import config
 from stackyard.core.call import Call, Reply
+from stackyard.core.config_identity import Password
 from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest, Unauthorized
 from stackyard.services.identity import attributes, changes, passwords
@@ -50,7 +50,7 @@ async def change(call: Call) -> Reply:
     return Reply(status=204)
 
 
-def _find(tx: Transaction, rules: config.Password, user_id: str) -> tuple[Row[Any] | None, bool, list[str]]:
+def _find(tx: Transaction, rules: Password, user_id: str) -> tuple[Row[Any] | None, bool, list[str]]:
     """The user, whether the account is locked or unused for too long, and the hashes that may not be chosen again."""
     row = tx.first(tables.BY_ID, {"id": user_id})
     if row is None:

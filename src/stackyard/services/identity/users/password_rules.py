@@ -8,13 +8,13 @@ from typing import Any
 
 from sqlalchemy.engine import Row
 
-from stackyard.core import config
+from stackyard.core.config_identity import Password
 from stackyard.core.errors import BadRequest
 
 _COLUMNS = ("password_hash", "password_created_at", "password_expires_at", "password_self_service")
 
 
-def check_new(rules: config.Password, password: str) -> None:
+def check_new(rules: Password, password: str) -> None:
     """Raise BadRequest for a password that nobody may have."""
     if len(password) > rules.max_password_length:
         raise BadRequest(f"The password length must be less than or equal to {rules.max_password_length}.")
@@ -25,7 +25,7 @@ def check_new(rules: config.Password, password: str) -> None:
         )
 
 
-def check_may_change(rules: config.Password, user: Row[Any], now: datetime) -> None:
+def check_may_change(rules: Password, user: Row[Any], now: datetime) -> None:
     """Raise BadRequest where a user may not choose another password, or not yet."""
     if user.options.get("lock_password"):
         raise BadRequest(
@@ -46,7 +46,7 @@ def check_may_change(rules: config.Password, user: Row[Any], now: datetime) -> N
 
 
 def columns(
-    rules: config.Password, options: dict[str, Any], hashed: str | None, now: datetime, *, chosen_by_user: bool
+    rules: Password, options: dict[str, Any], hashed: str | None, now: datetime, *, chosen_by_user: bool
 ) -> dict[str, Any]:
     """What is stored of a new password of a user with these options; None is no password at all."""
     if hashed is None:
