@@ -43,6 +43,24 @@ def test_memory_keeps_one_generation_and_a_bounded_number() -> None:
     assert memory.remember(2, "d", lambda: "other") == "D"
 
 
+def test_memory_keeps_encoded_answers_up_to_a_weight() -> None:
+    memory = Memory(size=100, heaviest=10)
+    memory.put(1, "a", b"12345")
+    memory.put(1, "session", object())
+    memory.put(1, "b", b"12345")
+    assert len(memory) == 3
+    memory.put(1, "c", b"1")
+    assert memory.get(1, "a") is None
+    assert memory.get(1, "b") == b"12345"
+    memory.put(1, "b", b"1")
+    memory.put(1, "d", b"12345678")
+    assert (memory.get(1, "c"), memory.get(1, "b"), memory.get(1, "d")) == (b"1", b"1", b"12345678")
+    memory.put(1, "too heavy", b"12345678901")
+    assert memory.get(1, "too heavy") is None
+    memory.put(2, "e", b"1234567890")
+    assert len(memory) == 1
+
+
 def test_urls() -> None:
     values = {"project_id": "p", "user_id": None}
     assert render_url("http://a/%(project_id)s/$(project_id)s", values) == "http://a/p/p"

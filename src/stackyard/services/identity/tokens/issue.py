@@ -43,7 +43,7 @@ def issue(tx: Transaction, call: Call, evidence: Evidence, asked: AskedScope = U
     rules = mfa.rules_of(user.options, METHODS)
     if not mfa.is_enough(rules, evidence.methods):
         return receipts.issue(tx, call, user, evidence.methods, mfa.begun(rules, evidence.methods))
-    text, session = new_token(tx, call, evidence, asked)
+    text, session = _new_token(tx, call, user, evidence, asked)
     body = new_token_bytes(tx, session, call.root_url, with_catalog=call.query.get("nocatalog") is None)
     return Reply(body, status=201, headers={"X-Subject-Token": text, "Vary": "X-Auth-Token"})
 
@@ -53,7 +53,12 @@ def new_token(tx: Transaction, call: Call, evidence: Evidence, asked: AskedScope
 
     Raises Unauthorized when the evidence or the scope is not good.
     """
-    user = _proven_user(tx, call, evidence)
+    return _new_token(tx, call, _proven_user(tx, call, evidence), evidence, asked)
+
+
+def _new_token(
+    tx: Transaction, call: Call, user: Row[Any], evidence: Evidence, asked: AskedScope
+) -> tuple[str, Session]:
     user_id = user.id
     if isinstance(asked, Scope) and asked.trust is not UNSET and evidence.delegation is None:
         evidence, user_id = _through_trust(tx, asked.trust, evidence, user)
