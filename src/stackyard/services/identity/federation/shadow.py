@@ -14,16 +14,14 @@ from sqlalchemy.engine import Row
 
 from stackyard.core.call import Call
 from stackyard.core.db import Moment, Transaction
-from stackyard.core.errors import Conflict, Forbidden, NotFound, Unauthorized
+from stackyard.core.errors import Conflict, NotFound, Unauthorized
 from stackyard.services.identity import changes, generation
 from stackyard.services.identity.federation import projects, tables
-from stackyard.services.identity.federation.assertion import Assertion
 from stackyard.services.identity.federation.identity_providers import find_provider, lifetime
-from stackyard.services.identity.federation.mapping.engine import Mapped, MappingError, evaluate
-from stackyard.services.identity.federation.mappings import find_mapping
-from stackyard.services.identity.federation.protocols import find_protocol
+from stackyard.services.identity.federation.mapping.engine import Mapped, MappingError
 from stackyard.services.identity.federation.references import domain_id
 from stackyard.services.identity.federation.tables import memberships
+from stackyard.services.identity.federation.way_in import WayIn
 from stackyard.services.identity.tokens.payload import Federation
 from stackyard.services.identity.users import tables as user_tables
 from stackyard.services.identity.users.tables import users
@@ -46,52 +44,22 @@ _RENEW = (
 _LEAVE = sa.delete(memberships).where(_ONE)
 
 
-def sign_in(
-    tx: Transaction, call: Call, idp_id: str, protocol_id: str, assertion: Assertion
-) -> tuple[Row[Any], Federation | None]:
-    """The user that an assertion comes to here, and where he signed in; None for a local user, who has no part in it.
+def enter(tx: Transaction, call: Call, way: WayIn, mapped: Mapped) -> tuple[Row[Any], Federation | None]:
+    """The user that somebody is here, and where he signed in; None for a local user, who has no part in it.
 
-    Raises NotFound for an unknown provider, protocol or mapping, Forbidden for a provider that is disabled or is not
-    the one that vouches, Unauthorized when the mapping makes nobody of the assertion.
+    Raises Unauthorized when the mapping names what there is not.
     """
-    idp = find_provider(tx, idp_id)
-    if not idp.enabled:
-        raise Forbidden(f"Identity Provider {idp_id} is disabled")
-    protocol = find_protocol(tx, idp_id, protocol_id)
-    _check_remote_id(tx, call, idp, protocol, assertion)
-    mapping = find_mapping(tx, protocol.mapping_id)
-    names = [requirement["type"] for rule in mapping.rules for requirement in rule["remote"]]
     try:
-        mapped = evaluate(mapping.rules, assertion.named(names), mapping.schema_version)
-        groups = _groups(tx, mapped, mapping.id)
+        groups = _groups(tx, mapped, way.mapping_id)
         if mapped.is_local:
             return _local_user(tx, mapped.user), None
-        user = _shadow(tx, call, (idp, protocol.id), mapped)
-        projects.provision(tx, call, (idp, user), mapped.projects, mapping.schema_version)
+        idp = find_provider(tx, way.idp_id)
+        user = _shadow(tx, call, (idp, way.protocol_id), mapped)
+        projects.provision(tx, call, (idp, user), mapped.projects, way.version)
     except MappingError as error:
         raise Unauthorized(str(error)) from None
     _set_groups(tx, call, user.id, idp, groups)
-    return user, Federation(idp.id, protocol.id, tuple(groups))
-
-
-def remote_id_name(call: Call, protocol: Row[Any]) -> str:
-    """The attribute that names the identity provider; empty when none is said to."""
-    return protocol.remote_id_attribute or call.runtime.settings.federation.remote_id_attribute
-
-
-def _check_remote_id(tx: Transaction, call: Call, idp: Row[Any], protocol: Row[Any], assertion: Assertion) -> None:
-    known = {row.remote_id for row in tx.all(tables.REMOTE_IDS, {"ids": [idp.id]})}
-    if assertion.issuer is not None:
-        remote_id: str | None = assertion.issuer
-    else:
-        name = remote_id_name(call, protocol)
-        if not name or not known:
-            return
-        remote_id = assertion.text(name)
-        if remote_id is None:
-            raise Unauthorized("Could not find Identity Provider identifier in environment")
-    if remote_id not in known:
-        raise Forbidden("Incoming identity provider identifier not included among the accepted identifiers.")
+    return user, Federation(way.idp_id, way.protocol_id, tuple(groups))
 
 
 def _groups(tx: Transaction, mapped: Mapped, mapping_id: str) -> list[str]:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from starlette.responses import Response
 
 from stackyard.core.call import Call, Reply
 from stackyard.core.db import Transaction
-from stackyard.core.errors import ApiError, NotFound, Unauthorized
+from stackyard.core.errors import NotFound, Unauthorized
 from stackyard.core.routes import PUBLIC, Route
-from stackyard.services.identity.federation import assertion, dashboard, shadow, tables
+from stackyard.services.identity.federation import assertion, dashboard, entry, tables, way_in
 from stackyard.services.identity.federation.assertion import Assertion
 from stackyard.services.identity.tokens.evidence import Evidence
 from stackyard.services.identity.tokens.sign_in import complete
-
-log = logging.getLogger("stackyard.identity")
 
 METHODS = ("mapped", "saml2", "openid")
 """Methods that a token names a federated sign-in by: the protocol's own name where it is one of these."""
@@ -29,19 +26,9 @@ async def authenticate(call: Call) -> Reply:
 
 async def _token(call: Call, idp_id: str, given: Assertion) -> Reply:
     protocol_id = call.path["protocol_id"]
-    try:
-        evidence = await call.write("federated sign-in", _evidence, call, idp_id, protocol_id, given)
-    except ApiError as error:
-        fields = {"identity_provider": idp_id[:64], "protocol": protocol_id[:64], "reason": error.message}
-        log.info("federated sign-in refused", extra=fields)
-        raise
-    return await complete(call, evidence)
-
-
-def _evidence(tx: Transaction, call: Call, idp_id: str, protocol_id: str, given: Assertion) -> Evidence:
-    user, federation = shadow.sign_in(tx, call, idp_id, protocol_id, given)
+    user, federation = await entry.sign_in(call, idp_id, protocol_id, given)
     method = protocol_id if protocol_id in METHODS else METHODS[0]
-    return Evidence(methods=[method], user=user, federation=federation)
+    return await complete(call, Evidence(methods=[method], user=user, federation=federation))
 
 
 async def websso(call: Call) -> Response:
@@ -71,7 +58,7 @@ def _vouching(tx: Transaction, call: Call, given: Assertion) -> str:
     """The identity provider whose remote id the assertion names."""
     remote_id = given.issuer
     for protocol in tx.all(tables.PROTOCOLS_NAMED, {"id": call.path["protocol_id"]}):
-        name = shadow.remote_id_name(call, protocol)
+        name = way_in.remote_id_name(call, protocol)
         remote_id = remote_id or (given.text(name) if name else None)
     if not remote_id:
         raise Unauthorized("Missing entity ID from environment")

@@ -11,6 +11,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +24,7 @@ PAUSE_SECONDS = 5.0
 """The least time between two questions to one issuer."""
 
 _TIMEOUT = 5.0
+_THREADS = 4
 _MAX_BYTES = 512 * 1024
 _MAX_KEYS = 64
 _MIN_RSA_BITS = 2048
@@ -59,6 +61,8 @@ class KeySets:
         self._kept = kept
         self._pause = pause
         self._sets: dict[IssuerSetting, _KeySet] = {}
+        self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="oidc")
+        """Where tokens are verified: what waits for an issuer that does not answer keeps nothing else waiting."""
 
     def find(self, issuer: IssuerSetting, kid: str | None, algorithm: str) -> list[Any]:
         """The issuer's public keys that may have made such a signature; raises ServiceUnavailable."""

@@ -19,7 +19,7 @@ from stackyard.services.identity.tokens.sessions import REFUSED, find_session
 
 async def prepare(name: str, call: Call, auth: Auth) -> Any:
     """Find or make the user for whom an identity provider vouches; nothing where a token is given instead."""
-    from stackyard.services.identity.federation import assertion, shadow
+    from stackyard.services.identity.federation import assertion, entry
 
     reference = _reference(name, auth)
     if reference.id is not UNSET:
@@ -28,9 +28,7 @@ async def prepare(name: str, call: Call, auth: Auth) -> Any:
         missing = "identity_provider" if reference.identity_provider is UNSET else "protocol"
         raise BadRequest(f"Expecting to find {missing} in {name}.")
     given = await assertion.present(call)
-    return await call.write(
-        "federated sign-in", shadow.sign_in, call, reference.identity_provider, reference.protocol, given
-    )
+    return await entry.sign_in(call, reference.identity_provider, reference.protocol, given)
 
 
 def gather(name: str, tx: Transaction, call: Call, auth: Auth, evidence: Evidence) -> None:
