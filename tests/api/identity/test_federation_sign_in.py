@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from starlette.testclient import TestClient
 from tests.api.identity.federation import FEDERATION, NAME_ONLY, PROXY, SECRET, Provider, settings
 from tests.api.identity.people import V3, People, in_domain, in_project
 from tests.cloud import TestCloud
+
+from stackyard.services.identity.federation import way_in
 
 DASHBOARD = "https://dashboard.example.org/auth/websso/"
 
@@ -327,6 +330,35 @@ def test_another_protocol_of_the_same_domain_may_not_take_a_user_over(people: Pe
     first, second = Provider(people, domain_id="default"), Provider(people, domain_id="default")
     assert first.sign_in(remote_user="jo").status_code == 201
     assert second.sign_in(remote_user="jo").status_code == 409
+
+
+def test_the_same_person_at_the_same_time(people: People) -> None:
+    provider, group, _ = in_groups(people)
+    with ThreadPoolExecutor(4) as threads:
+        asked = [
+            threads.submit(provider.sign_in, remote_user=name, oidc_groups=group["name"])
+            for name in ("jo", "jo", "al", "jo", "al", "jo")
+        ]
+        answers = [one.result() for one in asked]
+    assert {answer.status_code for answer in answers} == {201}, [answer.text for answer in answers]
+    assert len({answer.json()["token"]["user"]["id"] for answer in answers}) == 2
+
+
+def test_a_mapping_that_changes_in_between(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What counts is the mapping as of when the user is made, though it was evaluated before."""
+    provider = Provider(people)
+    evaluate = way_in.WayIn.mapped
+    changed: list[bool] = []
+
+    def slow(self: way_in.WayIn, given: Any) -> Any:
+        found = evaluate(self, given)
+        if not changed:
+            changed.append(True)
+            provider.map([{"local": [{"user": {"name": "new-{0}"}}], "remote": [{"type": "REMOTE_USER"}]}])
+        return found
+
+    monkeypatch.setattr(way_in.WayIn, "mapped", slow)
+    assert provider.sign_in(remote_user="jo").json()["token"]["user"]["name"] == "new-jo"
 
 
 def test_local_users(people: People) -> None:
