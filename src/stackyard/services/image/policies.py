@@ -6,7 +6,7 @@ from stackyard.core.policy import Rule
 from stackyard.services.image.cache import policies as cache
 from stackyard.services.image.metadefs import policies as metadefs
 
-_ADMIN = "role:admin"
+_ADMIN = "rule:context_is_admin"
 _MEMBER = "role:member and project_id:%(project_id)s"
 _SERVICE = "role:service or role:admin"
 _READER = "role:reader and project_id:%(project_id)s"
@@ -20,7 +20,12 @@ _ADMIN_OR_READER = f"{_ADMIN} or ({_READER})"
 _ADMIN_OR_READER_OR_SHARED = f"{_ADMIN} or (role:reader and (project_id:%(project_id)s or {_IMAGE_MEMBER}))"
 
 POLICIES: tuple[Rule, ...] = (
-    Rule("context_is_admin", _ADMIN, "Who is an administrator; for policy.yaml and property protections to name.", ()),
+    Rule(
+        "context_is_admin",
+        "role:admin",
+        "Who is an administrator; for policy.yaml and property protections to name.",
+        (),
+    ),
     Rule("default", "@", "Everyone who is signed in; for policy.yaml and property protections to name.", ()),
     Rule("add_image", f"{_ADMIN} or ({_MEMBER} and project_id:%(owner)s)", "Create an image."),
     Rule("delete_image", _ADMIN_OR_MEMBER, "Delete an image."),

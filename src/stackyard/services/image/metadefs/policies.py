@@ -5,8 +5,8 @@ from __future__ import annotations
 from stackyard.core.policy import Rule
 
 _ADMIN = "rule:metadef_admin"
-_READER = "role:admin or (role:reader and project_id:%(project_id)s)"
-_SEEN = "role:admin or (role:reader and (project_id:%(project_id)s or 'public':%(visibility)s))"
+_READER = "rule:context_is_admin or (role:reader and project_id:%(project_id)s)"
+_SEEN = "rule:context_is_admin or (role:reader and (project_id:%(project_id)s or 'public':%(visibility)s))"
 
 _SHOWN = {
     "namespace": "a namespace",
@@ -28,7 +28,7 @@ _CHANGED = {
 }
 
 POLICIES: tuple[Rule, ...] = (
-    Rule("metadef_admin", "role:admin", "Who changes metadata definitions."),
+    Rule("metadef_admin", "rule:context_is_admin", "Who changes metadata definitions.", ()),
     Rule("get_metadef_namespaces", _READER, "List the namespaces of metadata definitions that one may see."),
     Rule("list_metadef_resource_types", _SEEN, "List the types of resource that metadata is defined for."),
     *(Rule(f"get_metadef_{name}", _SEEN, f"See {words} of metadata definitions.") for name, words in _SHOWN.items()),
