@@ -18,6 +18,7 @@ PUBLIC_ROUTES = {
         "POST /v3/auth/tokens",
         "POST /v3/OS-OAUTH1/request_token",
         "POST /v3/OS-OAUTH1/access_token",
+        "POST /v3/OS-OAUTH2/token",
         "GET /v3/auth/tokens/OS-PKI/revoked",
         "POST /v3/users/{user_id}/password",
         *(

@@ -12,10 +12,6 @@ from stackyard.services import identity
 from stackyard.services.identity import home
 
 BASE = "https://docs.openstack.org/api/openstack-identity/3/"
-ABSENT = {
-    "ext/OS-OAUTH2/1.0/rel/token": "tokens for certificates and client secrets (OAuth 2.0)",
-}
-"""What Keystone has and this service does not."""
 
 
 def _of_keystone() -> dict[str, dict[str, Any]]:
@@ -36,7 +32,7 @@ def _of_keystone() -> dict[str, dict[str, Any]]:
 def test_the_home_document_is_keystone_s() -> None:
     resources = home.document(identity.SERVICE.routes, "")["resources"]
     found = {relation.removeprefix(BASE): entry for relation, entry in resources.items()}
-    assert found == {relation: entry for relation, entry in _of_keystone().items() if relation not in ABSENT}
+    assert found == _of_keystone()
 
 
 def test_the_home_document_is_served_to_who_asks_for_it(people: People) -> None:

@@ -7,7 +7,7 @@ is taken away, a user that is disabled or a token that is revoked has no effect 
 from __future__ import annotations
 
 from stackyard.core.routes import PUBLIC, Route, Service
-from stackyard.services.identity import changes, domains, targets, versions
+from stackyard.services.identity import changes, domains, oauth2, targets, versions
 from stackyard.services.identity.application_credentials import access_rules
 from stackyard.services.identity.application_credentials import operations as application_credentials
 from stackyard.services.identity.application_credentials.bodies import NewApplicationCredential
@@ -207,6 +207,7 @@ _TABLE = (
     *trusts.ROUTES,
     # OAuth 1.0a
     *oauth1.ROUTES,
+    *oauth2.ROUTES,
     # Application credentials
     Route("GET", _CREDENTIALS, application_credentials.list_, "identity:list_application_credentials", **BY_PATH),
     Route(

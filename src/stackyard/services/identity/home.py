@@ -58,6 +58,7 @@ _TEMPLATES = {
     "/projects/{project_id}/tags/{tag}": "/projects/{project_id}/tags/{value}",
     "/roles/{role_id}/implies": "/roles/{prior_role_id}/implies",
     "/roles/{role_id}/implies/{implied_role_id}": "/roles/{prior_role_id}/implies/{implied_role_id}",
+    "/users/{user_id}/credentials/OS-EC2/{access}": "/users/{user_id}/credentials/OS-EC2/{credential_id}",
     "/users/{user_id}/access_rules/{rule_id}": "/users/{user_id}/access_rules/{access_rule_id}",
     "/users/{user_id}/application_credentials/{credential_id}": (
         "/users/{user_id}/application_credentials/{application_credential_id}"
