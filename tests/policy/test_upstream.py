@@ -50,12 +50,17 @@ NEVER = {
 """What never holds in this cloud."""
 
 _LESSER_ROLES = "a role of a domain may have the name of a lesser role and imply more: the name alone must not decide"
+_TAKE_OVER = "a domain's manager must not come to roles that he may not give by a user's password or a group"
 _PROFILE = "the administrator runs the host, and may do what the services may"
 DIFFERENT = {
     "identity:get_role": _LESSER_ROLES,
     "identity:create_grant": _LESSER_ROLES,
     "identity:revoke_grant": _LESSER_ROLES,
     "identity:ask_for_trusts": "guards the question; by what it asks for, one of upstream's three rules decides",
+    "identity:update_user": _TAKE_OVER,
+    "identity:delete_user": _TAKE_OVER,
+    "identity:add_user_to_group": _TAKE_OVER,
+    "add_image_location": "an image's project is its owner: upstream says the same twice",
     "create_port": "a reader changes nothing, on a shared network neither",
     "create_port:binding:profile": _PROFILE,
     "update_port:binding:profile": _PROFILE,

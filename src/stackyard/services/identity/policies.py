@@ -63,6 +63,12 @@ _SEE_USER = f"{ADMIN_OR_READER} or {_of_domain('reader', 'user')}"
 _SEE_GROUP = f"{ADMIN_OR_READER} or {_of_domain('reader', 'group')}"
 _MANAGE_GROUP = f"{ADMIN} or {_of_domain('manager', 'group')}"
 _MANAGE_MEMBERS = f"{ADMIN} or {_of_domain('manager', 'group', 'user')}"
+# Who may set a user's password, or put users into a group, gets at the roles of that user or group.
+_MANAGE_USER = f"{ADMIN} or (role:manager and {DOMAIN_OF.format('user')} and True:%(target.user.lesser)s)"
+_ADD_MEMBER = (
+    f"{ADMIN} or (role:manager and {DOMAIN_OF.format('group')} and {DOMAIN_OF.format('user')} "
+    "and True:%(target.group.lesser)s)"
+)
 
 POLICIES: tuple[Rule, ...] = (
     *_rules("check_token", f"{ADMIN_OR_READER} or user_id:%(target.token.user_id)s", EVERY, "Check a token."),
@@ -99,9 +105,8 @@ POLICIES: tuple[Rule, ...] = (
     *_rules("revoke_tokens_for_user", f"{ADMIN} or {OWNER}", EVERY, "End every token of a user."),
     *_rules("get_user", f"{_SEE_USER} or {OWNER}", EVERY, "See a user."),
     *_rules("list_users", _IN_LISTED_DOMAIN, EVERY, "List users."),
-    *_rules(
-        "create_user update_user delete_user", f"{ADMIN} or {_of_domain('manager', 'user')}", EVERY, "Change users."
-    ),
+    *_rules("create_user", f"{ADMIN} or {_of_domain('manager', 'user')}", EVERY, "Make users."),
+    *_rules("update_user delete_user", _MANAGE_USER, EVERY, "Change users."),
     *_rules("get_group list_groups list_users_in_group", _SEE_GROUP, EVERY, "See groups and their members."),
     *_rules("list_groups_for_user", f"{_SEE_USER} or {OWNER}", EVERY, "List the groups of a user."),
     *_rules("create_group update_group delete_group", _MANAGE_GROUP, EVERY, "Change groups."),
@@ -111,7 +116,8 @@ POLICIES: tuple[Rule, ...] = (
         EVERY,
         "See whether a user is in a group.",
     ),
-    *_rules("add_user_to_group remove_user_from_group", _MANAGE_MEMBERS, EVERY, "Change who is in a group."),
+    *_rules("add_user_to_group", _ADD_MEMBER, EVERY, "Put users into groups."),
+    *_rules("remove_user_from_group", _MANAGE_MEMBERS, EVERY, "Take users out of groups."),
     *_rules(
         "get_role", f"{ADMIN_OR_READER} or (role:manager and {MANAGED_ROLE})", EVERY, "See a role of the whole cloud."
     ),

@@ -42,11 +42,30 @@ _NAMED: Mapping[str, tuple[str, sa.Select[Any]]] = {
     "policy_id": ("policy", policy_tables.BY_ID),
 }
 _LOOKED_AT = ("id", "name", "domain_id")
+_LESSER = {"target.user.lesser": "user", "target.group.lesser": "group"}
+
+
+class Target(dict[str, Any]):
+    """What a call is about; whether a user or group has lesser roles alone is looked up when a rule asks for it."""
+
+    def __init__(self, tx: Transaction) -> None:
+        super().__init__()
+        self._tx = tx
+
+    def __missing__(self, key: str) -> bool:
+        from stackyard.services.identity.assignments import lesser
+
+        kind = _LESSER.get(key)
+        row = None if kind is None else self.get(kind)
+        if row is None:
+            raise KeyError(key)
+        answer = self[key] = lesser.has_lesser_roles_alone(self._tx, str(kind), row.id)
+        return answer
 
 
 def load(tx: Transaction, call: Call) -> dict[str, Any]:
     """All that the path names: rows by kind, and what rules look at (`target.user.domain_id`)."""
-    found: dict[str, Any] = {}
+    found = Target(tx)
     for parameter, value in call.path.items():
         if parameter in _NAMED:
             kind, statement = _NAMED[parameter]
