@@ -20,6 +20,10 @@ class DirectoryConfigError(ValueError):
     """Options that cannot be used; the text names the option."""
 
 
+class DirectoryUrlError(DirectoryConfigError):
+    """An address that is no directory's: Keystone stores it all the same, and finds no users there."""
+
+
 @dataclass(frozen=True, slots=True)
 class DirectorySettings:
     """How to ask one directory. `url` may name several servers, separated by commas; the first that answers is asked.
@@ -119,9 +123,6 @@ def _convert(name: str, value: Any, wanted: type) -> Any:
 
 
 def _check(found: DirectorySettings) -> None:
-    for url in found.url.split(","):
-        if not url.strip().startswith(("ldap://", "ldaps://")):
-            raise DirectoryConfigError("ldap.url must begin with ldap:// or ldaps://.")
     if found.query_scope not in _SCOPES:
         raise DirectoryConfigError(f"ldap.query_scope must be one of {', '.join(_SCOPES)}.")
     if found.tls_req_cert not in _CERTIFICATES:
@@ -134,3 +135,6 @@ def _check(found: DirectorySettings) -> None:
         text = getattr(found, name)
         if text and not (text.startswith("(") and text.endswith(")") and text.count("(") == text.count(")")):
             raise DirectoryConfigError(f"ldap.{name} must be an LDAP filter in parentheses (RFC 4515).")
+    for url in found.url.split(","):
+        if not url.strip().startswith(("ldap://", "ldaps://")):
+            raise DirectoryUrlError("ldap.url must begin with ldap:// or ldaps://.")
