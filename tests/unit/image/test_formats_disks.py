@@ -87,19 +87,6 @@ def test_converted_disks_with_content_pass(tmp_path: Path) -> None:
     assert look(packed, "vmdk").virtual_size == 3 * MIB
 
 
-def test_a_qcow2_with_an_encrypted_inside_passes(tmp_path: Path) -> None:
-    path, luks = tmp_path / "disk", tmp_path / "luks"
-    secret = ["--object", "secret,id=s,data=abc"]
-    qemu_img(
-        "create", "-q", *secret, "-f", "qcow2",
-        "-o", "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=200", path, MIB,
-    )  # fmt: skip
-    assert look(path, "qcow2") == Inspected("qcow2", MIB)
-    qemu_img("create", "-q", *secret, "-f", "luks", "-o", "key-secret=s,iter-time=200", luks, MIB)
-    assert look(luks, "luks") == Inspected("luks", MIB)
-    assert look(luks, "raw") == Inspected("raw", luks.stat().st_size)
-
-
 def test_a_qcow2_with_a_backing_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "disk"
     qemu_img("create", "-q", "-f", "qcow2", "-u", "-F", "raw", "-b", "/etc/passwd", path, MIB)

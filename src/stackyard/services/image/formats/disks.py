@@ -51,17 +51,23 @@ _PROBES: dict[str, Callable[[bytes], bool]] = {
 }
 
 
+def signatures(source: Source) -> list[str]:
+    """Every format whose signature the data carries."""
+    head = source.read(0, HEAD_BYTES)
+    found = [name for name, matches in _PROBES.items() if matches(head)]
+    if "vhd" not in found and hyperv.is_footer(source.read(max(0, source.size - 512), 512)):
+        # A fixed-size VHD is the plain disk, with its partition table, and a footer.
+        found = [*(name for name in found if name != "gpt"), "vhd"]
+    return found
+
+
 def detect(source: Source) -> str:
     """The one format that the data is, raw when it carries no signature.
 
     Raises FormatRefused for data that is several at once: whoever opens it later might take it for another than was
     looked at here.
     """
-    head = source.read(0, HEAD_BYTES)
-    found = [name for name, matches in _PROBES.items() if matches(head)]
-    if "vhd" not in found and hyperv.is_footer(source.read(max(0, source.size - 512), 512)):
-        found.append("vhd")  # a fixed-size VHD is the plain disk with a footer
-        found = [name for name in found if name != "gpt"]
+    found = signatures(source)
     if found == ["iso", "gpt"]:
         return "iso"  # a CD that boots from a USB stick as well
     if len(found) > 1:

@@ -25,12 +25,14 @@ _CONVERT = "Convert it: qemu-img convert -O vmdk -o subformat=streamOptimized IN
 
 
 def is_descriptor(head: bytes) -> bool:
-    """Whether data begins with a descriptor as text, by VMware's first line or by what QEMU looks for."""
+    """Whether data begins with a descriptor as text, by VMware's first line or by what QEMU and oslo.utils look for."""
     if head[:512].lstrip().lower().startswith(b"# disk descriptorfile"):
         return True
     text = head[:_TEXT_BYTES].split(b"\0", 1)[0]
     if not re.fullmatch(rb"[\t\n\r\x20-\x7e\x80-\xff]*", text[:4096]):
         return False
+    if b'createtype="' in text.lower():
+        return True
     for line in text.splitlines()[:1000]:
         stripped = line.strip().lower()
         if stripped and not stripped.startswith(b"#"):
@@ -81,7 +83,10 @@ def _check_footer(source: Source, header: tuple[object, ...]) -> None:
 def _check_descriptor(data: bytes, length: int) -> None:
     if len(data) < length:
         raise FormatRefused("The VMDK is cut off in its descriptor. Upload the whole file.")
-    text = data.split(b"\0", 1)[0].decode("latin-1")
+    raw = data.split(b"\0", 1)[0]
+    if not raw.isascii():
+        raise FormatRefused(f"The VMDK's descriptor is not plain text. {_CONVERT}")
+    text = raw.decode("ascii")
     kinds: list[str] = []
     extents: list[tuple[str, str]] = []
     for line in (line.strip() for line in text.splitlines()):
