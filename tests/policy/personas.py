@@ -55,6 +55,9 @@ class World:
         for place, persona in ((HERE, "member"), (ELSEWHERE, "stranger")):
             client = people.client(self.tokens[persona] or "")
             self._identity(place)
+            self._delegations(place)
+            self._limits(place)
+            self._of_the_cloud(place)
             self._image(place, client)
             self._network(place, client)
             self._containers(place, client)
@@ -132,6 +135,69 @@ class World:
             "tag": "blue",
         }
 
+    def _delegations(self, place: str) -> None:
+        """What the place's user lends to others, and credentials of other kinds."""
+        things, people = self.things[place], self._people
+        client = people.client(things["subject"])
+        trust = {
+            "trustor_user_id": things["user_id"],
+            "trustee_user_id": self.own["service"],
+            "project_id": things["project_id"],
+            "impersonation": False,
+            "roles": [{"name": "member"}],
+        }
+        things["trust_id"] = _made(client, f"{V3}/OS-TRUST/trusts", {"trust": trust})["trust"]["id"]
+        keys = f"{V3}/users/{things['user_id']}/credentials/OS-EC2"
+        things["access"] = _made(client, keys, {"tenant_id": things["project_id"]})["credential"]["access"]
+        stored = {"type": "cert", "blob": "a certificate", "user_id": things["user_id"]}
+        made = _made(client, f"{V3}/credentials", {"credential": stored})
+        things["stored_credential_id"] = made["credential"]["id"]
+
+    def _limits(self, place: str) -> None:
+        things, admin = self.things[place], self._people.admin
+        registered = {"service_id": things["service_id"], "resource_name": f"r-{place}", "default_limit": 5}
+        made = _made(admin, f"{V3}/registered_limits", {"registered_limits": [registered]})
+        things["registered_limit_id"] = made["registered_limits"][0]["id"]
+        limit = {"service_id": things["service_id"], "resource_name": f"r-{place}", "resource_limit": 4}
+        made = _made(admin, f"{V3}/limits", {"limits": [{**limit, "project_id": things["project_id"]}]})
+        things["limit_id"] = made["limits"][0]["id"]
+
+    def _of_the_cloud(self, place: str) -> None:
+        """What only administrators make; the ids are the same in both places but where something is of a domain."""
+        things, admin = self.things[place], self._people.admin
+        filters = {"service_id": things["service_id"]}
+        group = _made(
+            admin, f"{V3}/OS-EP-FILTER/endpoint_groups", {"endpoint_group": {"name": place, "filters": filters}}
+        )
+        policy = _made(admin, f"{V3}/policies", {"policy": {"type": "text/plain", "blob": "{}"}})
+        consumer = _made(admin, f"{V3}/OS-OAUTH1/consumers", {"consumer": {}})
+        things |= {
+            "endpoint_group_id": group["endpoint_group"]["id"],
+            "policy_id": policy["policy"]["id"],
+            "consumer_id": consumer["consumer"]["id"],
+            "group": "identity",
+            "option": "driver",
+            "idp_id": f"idp-{place}",
+            "mapping_id": f"mapping-{place}",
+            "protocol_id": "mapped",
+            "sp_id": f"sp-{place}",
+        }
+        federation = f"{V3}/OS-FEDERATION"
+        provider = f"{federation}/identity_providers/{things['idp_id']}"
+        rules = [{"local": [{"user": {"name": "{0}"}}], "remote": [{"type": "NAME"}]}]
+        url = "https://idp.example.org"
+        for path, body in (
+            (provider, {"identity_provider": {"domain_id": things["domain_id"]}}),
+            (f"{federation}/mappings/{things['mapping_id']}", {"mapping": {"rules": rules}}),
+            (f"{provider}/protocols/mapped", {"protocol": {"mapping_id": things["mapping_id"]}}),
+            (
+                f"{federation}/service_providers/{things['sp_id']}",
+                {"service_provider": {"auth_url": url, "sp_url": url}},
+            ),
+        ):
+            answer = admin.put(path, json=body)
+            assert answer.status_code == 201, f"{path}: {answer.text}"
+
     def _image(self, place: str, client: TestClient) -> None:
         things = self.things[place]
         image = _made(client, "/image/v2/images", {"name": "i", "visibility": "shared", "tags": ["blue"]})
@@ -140,7 +206,9 @@ class World:
         namespace = f"NS::{place}"
         visibility = {"visibility": "private", "owner": things["project_id"]}
         _made(self._people.admin, "/image/v2/metadefs/namespaces", {"namespace": namespace, **visibility})
+        stores = client.get("/image/v2/info/stores").json().get("stores", [])
         things |= {"image_id": image["id"], "member_id": friend, "namespace": namespace, "name": "image"}
+        things["store_id"] = stores[0]["id"] if stores else "file"
 
     def _network(self, place: str, client: TestClient) -> None:
         v2, things = "/network/v2.0", self.things[place]

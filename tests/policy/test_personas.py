@@ -73,15 +73,19 @@ def test_nothing_but_public_routes_without_a_good_token(service: str) -> None:
             assert public(service, label) or statuses[persona] == "401", f"{label} as {persona}"
 
 
-def _unsorted(service: str, label: str, body: str = "POST /v1/containers") -> bool:
-    return public(service, label) or label.startswith(body)
+SEEN_BY_ALL = {
+    "GET /v3/registered_limits/{registered_limit_id}": "limits of the whole cloud",
+    "GET /v1/shared-images/{member_id}": "a list of what the caller may see",
+    "POST /v1/containers": "looks at its body before what it names; the statuses show that it makes nothing elsewhere",
+}
+"""Routes that let strangers through, and why they may."""
 
 
 @pytest.mark.parametrize("service", NAMES)
 def test_nobody_but_administrators_reaches_into_another_domain(service: str) -> None:
-    """A container's body is looked at before anything it names; it makes nothing elsewhere, see the statuses."""
     for label, statuses in committed(service).items():
-        if _unsorted(service, label):
+        route = re.sub(r" \((here|elsewhere)\)$", "", label)
+        if public(service, label) or route in SEEN_BY_ALL:
             continue
         if label.endswith("(here)"):
             assert not allowed(statuses["stranger"]), label

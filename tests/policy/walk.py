@@ -39,6 +39,22 @@ BODIES: dict[str, Any] = {
         "endpoint": {"service_id": "{service_id}", "interface": "public", "url": "http://cloud.example.org"}
     },
     "POST /v3/users/{user_id}/application_credentials": {"application_credential": {"name": "new"}},
+    "POST /v3/OS-TRUST/trusts": {
+        "trust": {
+            "trustor_user_id": "{user_id}",
+            "trustee_user_id": "{user_id}",
+            "project_id": "{project_id}",
+            "impersonation": False,
+            "roles": [{"name": "member"}],
+        }
+    },
+    "POST /v3/credentials": {"credential": {"type": "cert", "blob": "b", "user_id": "{user_id}"}},
+    "POST /v3/users/{user_id}/credentials/OS-EC2": {"tenant_id": "{project_id}"},
+    "POST /v3/limits": {
+        "limits": [
+            {"service_id": "{service_id}", "resource_name": "r", "resource_limit": 4, "project_id": "{project_id}"}
+        ]
+    },
     "POST /v2/images": {"name": "new"},
     "POST /v2/images/{image_id}/members": {"member": "{member_id}"},
     "PUT /v2/images/{image_id}/members/{member_id}": {"status": "accepted"},
@@ -62,6 +78,9 @@ BODIES: dict[str, Any] = {
     "POST /v1/registries": {"registry": {"name": "new", "domain": "registry.example.org"}},
 }
 """What is sent where the least body that a route's schema allows would not get to the rule, or names no place."""
+
+OTHER_THINGS = {"/v3/credentials/{credential_id}": {"credential_id": "stored_credential_id"}}
+"""Paths whose parameter is called like another kind of thing."""
 
 SUBJECT = {"/v3/auth/tokens"}
 """Paths whose GET, HEAD and DELETE are about the token in another header."""
@@ -214,6 +233,8 @@ class Walk:
         world = self._world
         things: Things = dict(world.things[ELSEWHERE if place == ELSEWHERE else HERE])
         token = world.tokens[persona]
+        for parameter, thing in OTHER_THINGS.get(route.path, {}).items():
+            things[parameter] = things[thing]
         if place == SELF:
             things |= {"user_id": world.own[persona], "subject": token or "none"}
         headers = {"X-Auth-Token": token} if token else {}
