@@ -202,13 +202,12 @@ def _lies_under(path: str, prefix: str) -> bool:
 
 
 def _granted(call: Call) -> bool:
-    from stackyard.core.access import rule_matches
+    from stackyard.core.access import is_granted
 
-    path = call.request.scope["path"]
-    own = path.removeprefix(call.request.scope["stackyard.mount"])
-    return any(
-        rule_matches(rule, call.service.type, call.request.method, own) for rule in call.caller.access_rules or ()
-    )
+    scope, service = call.request.scope, call.service
+    own = scope["path"].removeprefix(scope["stackyard.mount"])
+    mounts = (service.mount, *service.aliases)
+    return is_granted(call.caller.access_rules or (), service.type, scope["method"], own, mounts)
 
 
 async def read_body(request: Request, limit: int) -> bytes:

@@ -11,13 +11,14 @@ from sqlalchemy import bindparam
 from sqlalchemy.engine import Row
 
 from stackyard.core.call import Call
+from stackyard.core.caller import AccessRule
 from stackyard.core.db import Transaction
 from stackyard.core.errors import Forbidden, InvalidField, NotFound
 from stackyard.core.ids import new_hex
 from stackyard.core.paging import Filter, Listing, Scope
 from stackyard.services.identity.application_credentials.bodies import NewAccessRule
 from stackyard.services.identity.application_credentials.refusals import refuse_delegated, refuse_restricted
-from stackyard.services.identity.application_credentials.tables import access_rules, credential_rules
+from stackyard.services.identity.application_credentials.tables import RULES, access_rules, credential_rules
 from stackyard.services.identity.listing import collection
 from stackyard.services.identity.targets import the
 
@@ -85,6 +86,18 @@ def attach(tx: Transaction, user_id: str, credential_id: str, asked: Sequence[Ne
     """Give a new credential its rules; one that the user has already is used again."""
     for rule_id in dict.fromkeys(_find_or_make(tx, user_id, rule) for rule in asked):
         tx.execute(_ATTACH, {"credential_id": credential_id, "rule_id": rule_id})
+
+
+def check_within(tx: Transaction, call: Call, credential_id: str) -> None:
+    """Raise Forbidden when a caller whose own calls are narrowed gives a credential more than he may call himself."""
+    own = call.caller.access_rules
+    if own is None:
+        return
+    given = [AccessRule(row.service, row.method, row.path) for row in tx.all(RULES, {"id": credential_id})]
+    if not given or not set(given) <= set(own):
+        raise Forbidden(
+            "A token that access rules narrow makes application credentials with access rules of its own alone."
+        )
 
 
 def _find_or_make(tx: Transaction, user_id: str, rule: NewAccessRule) -> str:

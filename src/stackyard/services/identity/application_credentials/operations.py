@@ -124,6 +124,7 @@ def _create(tx: Transaction, call: Call, asked: NewApplicationCredential, hashed
     for role_id in role_ids:
         tx.execute(_INSERT_ROLE, {"credential_id": credential_id, "role_id": role_id})
     access_rules.attach(tx, user.id, credential_id, asked.access_rules or [])
+    access_rules.check_within(tx, call, credential_id)
     changes.note(tx, call, "application credential", credential_id)
     made = tx.first(tables.BY_ID, {"id": credential_id})
     assert made is not None  # noqa: S101 (inserted above)
