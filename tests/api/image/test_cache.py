@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,8 @@ from tests.api.image.conftest import ImageCloud
 from tests.api.image.test_images import make
 
 from stackyard.core.config import Settings
-from stackyard.services.image import tables
+from stackyard.core.errors import BadRequest
+from stackyard.services.image import api, tables
 from stackyard.services.image.cache import copies
 from stackyard.services.image.cache.reconcile import CacheReconciler, sweep
 from stackyard.services.image.download import open_image
@@ -167,6 +170,24 @@ def test_what_is_not_right_or_not_whole_is_not_kept(images: ImageCloud, remote: 
     source = open_image(images.runtime, image_id)
     source.read(0, 3)
     source.close()
+    assert (listed(images), files(images)) == (([], []), set())
+
+
+def test_what_nobody_has_looked_at_is_looked_at_here(images: ImageCloud, remote: RemoteStore) -> None:
+    image_id, bad = made(images), struct.pack(">4sIQIIQ", b"QFI\xfb", 2, 8, 4, 16, 1 << 30).ljust(512, b"\0")
+    with api.image_file(images.runtime, image_id) as file:
+        assert file.read() == b"0123456789"
+    assert listed(images) == ([image_id], [])
+    assert images.client("admin").delete("/v2/cache").status_code == 204
+    work(images, image_id)
+    # As if the location had been named by a client, with its right digest.
+    remote.data = dict.fromkeys(remote.data, bad)
+    digest = hashlib.sha512(bad).hexdigest()
+    images.database.write("test", tables.update, image_id, {"size": len(bad), "os_hash_value": digest})
+    with pytest.raises(BadRequest, match="backing file"), api.image_file(images.runtime, image_id):
+        pass
+    assert queue(images, image_id) == 202
+    work(images, image_id)
     assert (listed(images), files(images)) == (([], []), set())
 
 

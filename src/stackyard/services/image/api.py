@@ -19,7 +19,7 @@ from stackyard.core.runtime import Runtime
 from stackyard.services.image import bodies, images, store, tables, upload
 from stackyard.services.image.delivery import deliver
 from stackyard.services.image.download import open_image
-from stackyard.services.image.formats import FormatRefused
+from stackyard.services.image.formats import FormatRefused, Rules
 from stackyard.services.image.metadefs.catalogue import load as load_metadefs
 from stackyard.services.image.properties import check_files, require_count
 from stackyard.services.image.reconcile import reconcilers, sweep
@@ -105,7 +105,8 @@ def image_path(runtime: Runtime, image_id: str) -> Path:
 def image_file(runtime: Runtime, image_id: str) -> Iterator[BinaryIO]:
     """An active image's data as an open file, fetched to this host first when it lies elsewhere; blocks.
 
-    Raises NotFound and ServiceUnavailable when no store gives it, OSError.
+    Raises NotFound and ServiceUnavailable when no store gives it, BadRequest when it is not what the image says (what
+    a client named a location of has not been looked at before), OSError.
     """
     source = open_image(runtime, image_id)
     try:
@@ -119,9 +120,20 @@ def image_file(runtime: Runtime, image_id: str) -> Iterator[BinaryIO]:
                 file.write(block)
                 position += len(block)
             file.seek(0)
+            _require_sound(runtime, image_id, file)
             yield file
     finally:
         source.close()
+
+
+def _require_sound(runtime: Runtime, image_id: str, file: BinaryIO) -> None:
+    row = runtime.database.read("image.file", tables.find, image_id)
+    if row is None:
+        raise NotFound(f"Image {image_id} has been deleted.", kind="ImageNotFound")
+    try:
+        store.inspect_file(file.fileno(), row.disk_format, row.container_format, Rules.of(runtime.settings.image))
+    except FormatRefused as error:
+        raise BadRequest(f"The data of image {image_id} is refused: {error}", kind="InvalidImageData") from error
 
 
 def reserve_image(

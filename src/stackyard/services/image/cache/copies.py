@@ -12,6 +12,7 @@ from typing import Any
 from stackyard.core import reconcile
 from stackyard.core.db import Transaction
 from stackyard.core.runtime import Runtime
+from stackyard.services.image import formats
 from stackyard.services.image import tables as images
 from stackyard.services.image.cache import tables
 from stackyard.services.image.stores import DataMissing, Source
@@ -121,11 +122,20 @@ class KeepingSource:
             if self._position != image.size:
                 return
             if self._digest.hexdigest() != (image.os_hash_value or image.checksum):
-                log.error("a store gave data that does not have the image's digest", extra={"image": image.id})
+                log.warning("a store gave data that does not have the image's digest", extra={"image": image.id})
                 return
+            formats.inspect(
+                formats.FileSource(self._fd),
+                image.disk_format,
+                image.container_format,
+                formats.Rules.of(self._runtime.settings.image),
+            )
             self._path.replace(folder(self._runtime) / image.id)
             self._runtime.database.write("image.cache.keep", _kept, self._runtime, image.id, image.size)
             prune(self._runtime)
+        except formats.FormatRefused as error:
+            # What a client named a location of has not been looked at before.
+            log.warning("an image's data is not kept: %s", error, extra={"image": image.id})
         except OSError:
             log.warning("an image's data cannot be kept on this host", exc_info=True, extra={"id": image.id})
         finally:
