@@ -168,8 +168,8 @@ class Listing:
         asked = query.get("limit")
         if asked is None:
             return self.page_size
-        if not asked.isdigit():
-            raise BadRequest(f"Invalid input for limit: '{asked}' is not a whole number of 0 or more.")
+        if not (asked.isascii() and asked.isdigit() and len(asked) < 20):
+            raise BadRequest(f"Invalid input for limit: '{asked[:40]}' is not a whole number of 0 or more.")
         number = int(asked)
         return min(number, self.max_limit) if number else self._zero_limit()
 

@@ -67,6 +67,8 @@ def test_namespaces_are_listed_in_pages(images: ImageCloud) -> None:
     [
         ("limit=x", 400),
         ("limit=-1", 400),
+        ("limit=%C2%B2", 400),
+        ("limit=" + "9" * 5000, 400),
         ("sort_dir=up", 400),
         ("sort_key=owner", 400),
         ("visibility=shared", 400),
@@ -202,6 +204,42 @@ def test_what_is_no_namespace_is_refused(images: ImageCloud, body: dict[str, Any
     admin = images.client("admin")
     assert admin.post(BASE, json=body).status_code == 400
     assert admin.get(BASE).json()["namespaces"] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("objects", {}),
+        ("objects", {"name": "n" * 81}),
+        ("objects", {"name": "x", "properties": {"p": {"title": "t"}}}),
+        ("objects", {"name": "x", "properties": []}),
+        ("objects", {"name": "x", "required": [1]}),
+        ("objects", {"name": "x", "description": "a\0b"}),
+        ("objects", []),
+        ("properties", {"name": "x", "type": "string"}),
+        ("properties", {"name": "x", "title": "t", "type": "blob"}),
+        ("properties", {"name": "x", "title": 1, "type": "string"}),
+        ("properties", {"name": "x", **PROPERTY, "maxLength": -1}),
+        ("properties", {"name": "x", **PROPERTY, "minimum": "1"}),
+        ("properties", {"name": "x", **PROPERTY, "unknown": 1}),
+        ("properties", PROPERTY),
+        ("tags", {}),
+        ("tags", {"tags": "x"}),
+        ("tags", {"tags": [{"name": "n" * 81}]}),
+        ("tags", {"tags": [{"name": ""}]}),
+        ("tags", {"tags": [{"name": "x", "unknown": 1}]}),
+        ("resource_types", {}),
+        ("resource_types", {"name": "n" * 81}),
+        ("resource_types", {"name": "x", "prefix": "p" * 81}),
+        ("resource_types", {"name": "x", "properties_target": 5}),
+    ],
+)
+def test_what_cannot_lie_in_a_namespace_is_refused(images: ImageCloud, kind: str, body: Any) -> None:
+    make(images)
+    path = f"{BASE}/Compute/{kind}"
+    before = images.client("admin").get(path).json()
+    assert images.client("admin").post(path, json=body).status_code == 400
+    assert images.client("admin").get(path).json() == before
 
 
 def test_a_name_given_twice_conflicts_and_leaves_nothing(images: ImageCloud) -> None:

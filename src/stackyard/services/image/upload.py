@@ -82,7 +82,7 @@ def _check_headers(call: Call) -> int | None:
             f"Image data must be sent as application/octet-stream, not {media_type or 'untyped'}."
         )
     stated = call.request.headers.get("x-openstack-image-size")
-    if stated is not None and not (stated.isascii() and stated.isdigit()):
+    if stated is not None and not (stated.isascii() and stated.isdigit() and len(stated) < 20):
         raise BadRequest("Invalid or missing image size in request headers.")
     return None if stated is None else int(stated)
 

@@ -91,7 +91,7 @@ def require(tx: Transaction, runtime: Runtime, project_id: str | None, **more: i
 def for_data(call: Call, status: str) -> Callable[[Transaction, str | None], None]:
     """What an upload ("saving") or the staging ("uploading") of the call's body needs of the image's project."""
     sent = call.request.headers.get("x-openstack-image-size") or call.request.headers.get("content-length") or ""
-    size = int(sent) // MIB if sent.isascii() and sent.isdigit() else 0
+    size = int(sent) // MIB if sent.isascii() and sent.isdigit() and len(sent) < 20 else 0
     wanted = {SIZE_TOTAL if status == "saving" else STAGE_TOTAL: size, COUNT_UPLOADING: 1}
     return lambda tx, project_id: require(tx, call.runtime, project_id, **wanted)
 

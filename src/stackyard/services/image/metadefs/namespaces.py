@@ -145,7 +145,7 @@ def _paging(tx: Transaction, call: Call) -> Query | None:
     pairs += [(name, value) for name, value in (("limit", limit), ("marker", marker)) if value is not None]
     pairs += [("visibility", visibility)] if visibility else []
     pairs += [("resource_types", name) for name in (query.get("resource_types") or "").split(",") if name]
-    return None if limit is not None and limit.isdigit() and int(limit) == 0 else Query(urlencode(pairs))
+    return None if limit is not None and limit and not limit.strip("0") else Query(urlencode(pairs))
 
 
 def show(tx: Transaction, call: Call) -> dict[str, Any]:
