@@ -55,8 +55,9 @@ class HashingThreads:
                 threading.Thread(target=self._work, name=f"passwords_{number}", daemon=True).start()
 
     def _work(self) -> None:
-        # Linux keeps niceness by thread: the others of the process are not concerned.
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        # Linux keeps niceness by thread: the others of the process are not concerned. Nobody but root may lower it.
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, max(NICENESS, os.getpriority(os.PRIO_PROCESS, thread)))
         while True:
             future, job = self._next()
             if not future.set_running_or_notify_cancel():

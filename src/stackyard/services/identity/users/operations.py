@@ -67,6 +67,7 @@ async def _hashed(call: Call, password: str | UnsetType | None) -> str | None:
     if not isinstance(password, str):
         return None
     password_rules.check_new(call.runtime.settings.password, password)
+    passwords.on_behalf_of(call.request)
     return await passwords.in_pool(passwords.hash_password, password)
 
 
