@@ -32,4 +32,4 @@ def command(state_dir: Path | None) -> None:
     for provider, done in rings.items():
         used = "" if provider == settings.token.provider else ", which this cloud only reads"
         click.echo(f"{provider} tokens{used}: a new key is in use, {done.kept} are kept, {done.dropped} dropped.")
-    click.echo(f"{count} secrets of credentials are encrypted with a new key; the old one is gone.")
+    click.echo(f"{count} secrets of credentials are encrypted with a new key; the last one is kept for once more.")

@@ -203,7 +203,8 @@ def test_a_blob_is_encrypted_in_the_database(person: Person) -> None:
 
 
 def test_rotation_encrypts_all_anew(person: Person) -> None:
-    credentials = [person.make(blob=f"seed-{number}") for number in range(5)]
+    blobs = [f"seed-{number}" for number in range(5)]
+    credentials = [person.make(blob=blob) for blob in blobs]
     database = person.people.cloud.database
     of_one = {"id": credentials[0]["id"]}
     before = database.read("look", lambda tx: tx.first(tables.BY_ID, of_one))
@@ -212,10 +213,14 @@ def test_rotation_encrypts_all_anew(person: Person) -> None:
     assert before is not None
     assert after is not None
     assert before.blob != after.blob
-    assert [row.position for row in database.read("look", lambda tx: tx.all(sa.select(keys.keys)))] == [2]
+    positions = sa.select(keys.keys.c.position).order_by(keys.keys.c.position)
+    assert [row.position for row in database.read("look", lambda tx: tx.all(positions))] == [1, 2]
     for credential in credentials:
         assert person.client.get(f"{URL}/{credential['id']}").json()["credential"] == credential
     assert person.make(blob="new")["blob"] == "new"
+    assert database.write("rotate", api.rotate_credential_keys) == 6
+    assert [row.position for row in database.read("look", lambda tx: tx.all(positions))] == [2, 3]
+    assert {one["blob"] for one in person.client.get(URL).json()["credentials"]} == {*blobs, "new"}
 
 
 def test_the_secret_is_elsewhere_and_for_its_owner_alone(person: Person, tmp_path: Any) -> None:
@@ -242,3 +247,26 @@ def test_a_secret_that_is_none(person: Person, tmp_path: Any) -> None:
         with pytest.raises(secret_file.SecretFileError, match=path.name):
             database.write("seal", keys.seal, "text")
     assert not (tmp_path / secret_file.NAME).exists()
+
+
+def test_what_is_sealed_while_keys_are_rotated_is_not_lost(person: Person) -> None:
+    person.make()
+    database = person.people.cloud.database
+    sealed = database.write("seal", keys.seal, "in between")
+    database.write("rotate", api.rotate_credential_keys)
+    assert database.read("unseal", keys.unseal, sealed) == "in between"
+    database.write("rotate", api.rotate_credential_keys)
+    with pytest.raises(secret_file.SecretFileError, match="does not have"):
+        database.read("unseal", keys.unseal, sealed)
+
+
+def test_rotation_knows_every_sealed_column() -> None:
+    found = {f"{column.table.name}.{column.name}" for column in keys.SEALED}
+    assert {
+        "identity_credentials.blob",
+        "identity_oauth_consumers.secret",
+        "identity_oauth_request_tokens.secret",
+        "identity_oauth_request_tokens.verifier",
+        "identity_oauth_access_tokens.secret",
+    } <= found
+    assert all("id" in column.table.c for column in keys.SEALED)

@@ -13,6 +13,8 @@ from starlette.testclient import TestClient
 from tests.api.identity.people import SYSTEM, V3, People, in_project
 
 from stackyard.core.config import Server, Settings
+from stackyard.services.identity import api
+from stackyard.services.identity.oauth1 import tables
 
 ROOT = "http://127.0.0.1:5000"
 OAUTH = f"{V3}/OS-OAUTH1"
@@ -315,6 +317,23 @@ def test_its_tokens_manage_nothing_that_outlives_them(world: World) -> None:
         assert response.status_code == 403, response.request.url
     again = {"identity": {"methods": ["token"], "token": {"id": answer.headers["x-subject-token"]}}}
     assert world.people.cloud.http.post(f"{V3}/auth/tokens", json={"auth": again}).status_code == 403
+
+
+def test_secrets_are_sealed_and_outlive_a_rotation(world: World) -> None:
+    database = world.people.cloud.database
+    token, secret = world.access_token()
+    row = database.read("look", lambda tx: tx.first(tables.ACCESS_BY_ID, {"id": token}))
+    consumer = database.read("look", lambda tx: tx.first(tables.CONSUMER_BY_ID, {"id": world.consumer["id"]}))
+    assert row is not None
+    assert consumer is not None
+    assert secret not in row.secret
+    assert world.consumer["secret"] not in consumer.secret
+    waiting, waiting_secret = world.request_token()
+    verifier = world.authorize(waiting).json()["token"]["oauth_verifier"]
+    for _ in range(2):
+        database.write("rotate", api.rotate_credential_keys)
+    assert world.sign_in(token, secret).status_code == 201
+    assert world.exchange(waiting, waiting_secret, verifier).status_code == 201
 
 
 def test_others_tokens(world: World) -> None:

@@ -1,7 +1,7 @@
 """The keys that credentials are encrypted with: in the database, each locked with the cloud's own secret.
 
 Being in the database they are the same for every API process, and a rotation is one transaction with the encryption
-anew of all that they sealed: nobody ever sees a text whose key is gone. Being locked with a secret that is elsewhere
+anew of all that they sealed: nobody ever meets a text whose key is gone. Being locked with a secret that is elsewhere
 (see secret_file) they are worth nothing to whoever has the database alone.
 """
 
@@ -59,9 +59,10 @@ def unseal(tx: Transaction, sealed: str) -> str:
 
 
 def rotate(tx: Transaction) -> int:
-    """Make a new key, encrypt with it all that the old ones sealed, and drop those. Returns how many texts that were.
+    """Make a new key and encrypt with it all that older ones sealed. Returns how many texts that were.
 
-    A cloud that has never sealed anything has no key, and gets none.
+    The last key is kept until the next rotation, for what another transaction seals while this one is not committed;
+    older ones are dropped. A cloud that has never sealed anything has no key, and gets none.
     """
     old = _cipher(tx)
     if old is None:
@@ -77,7 +78,7 @@ def rotate(tx: Transaction) -> int:
         for row in tx.all(sa.select(table.c.id, column.label("old")).where(column.is_not(None))):
             tx.execute(change, {"key": row.id, "sealed": new.encrypt(old.decrypt(row.old)).decode()})
             count += 1
-    tx.execute(_DELETE, {"below": position})
+    tx.execute(_DELETE, {"below": position - 1})
     generation.bump(tx)
     return count
 
