@@ -12,12 +12,21 @@ import json
 import sys
 
 
+class Terminal(io.StringIO):
+    """A standard input at which somebody sits and types nothing: commands do not look for data there."""
+
+    def isatty(self) -> bool:
+        """It is one."""
+        return True
+
+
 def main() -> None:
     """Until standard input ends."""
     from openstackclient import shell
 
-    answers = sys.stdout
-    for line in sys.stdin:
+    answers, commands = sys.stdout, sys.stdin
+    sys.stdin = Terminal()
+    for line in commands:
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             try:
