@@ -106,8 +106,11 @@ def test_what_is_no_credential(people: People, change: dict[str, Any]) -> None:
 def test_only_the_blob_changes(person: Person) -> None:
     made = person.client.post(URL, json=person.ec2("key", trust_id="t")).json()["credential"]
     one = f"{URL}/{made['id']}"
-    for change in ({"type": "cert", "blob": made["blob"]}, {"user_id": "u"}, {"project_id": "p"}, {}, {"blob": 5}):
+    other = {"type": "cert", "user_id": "u", "project_id": "p", "id": "i", "note": "n"}
+    for change in (*({name: value, "blob": made["blob"]} for name, value in other.items()), other, {}, {"blob": 5}):
         assert person.client.patch(one, json={"credential": change}).status_code == 400, change
+    same = {name: made[name] for name in ("type", "user_id", "project_id", "blob")}
+    assert person.client.patch(one, json={"credential": same}).json()["credential"] == made
     for blob in (
         {"access": "key"},
         {"access": "key", "trust_id": "other"},

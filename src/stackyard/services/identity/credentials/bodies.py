@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from stackyard.core.body import Body, OpenBody
-from stackyard.core.errors import BadRequest
+from stackyard.core.errors import BadRequest, InvalidField
 from stackyard.services.identity.credentials.tables import EC2
 
 LONGEST_BLOB = 65536
@@ -38,9 +39,21 @@ class NewCredential(OpenBody):
 
 
 class CredentialChange(Body):
-    """Only a credential's blob may change; for all else make another credential."""
+    """Only a credential's blob may change; for all else make another credential.
+
+    The rest may be given as it is: the openstack client sends it along.
+    """
 
     blob: Blob
+    type: str | UnsetType = UNSET
+    user_id: str | UnsetType = UNSET
+    project_id: str | UnsetType | None = UNSET
+
+    def check(self, present: Mapping[str, Any]) -> None:
+        """Raise InvalidField for another type, user or project than the credential has."""
+        for name in ("type", "user_id", "project_id"):
+            if getattr(self, name) not in (UNSET, present[name]):
+                raise InvalidField(f"credential.{name}", "it cannot be changed; make another credential.")
 
 
 def missing(attribute: str, target: str) -> BadRequest:
