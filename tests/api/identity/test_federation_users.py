@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tests.api.identity.federation import FEDERATION, Provider, settings
-from tests.api.identity.people import V3, People, in_project
+from tests.api.identity.people import V3, People, in_domain, in_project
 from tests.cloud import TestCloud
 
 from stackyard.core.clock import SteppedClock
@@ -88,6 +88,20 @@ def test_nobody_is_two_users(people: People) -> None:
     response = people.admin.patch(f"{V3}/users/{second['id']}", json={"user": {"federated": who(provider, "jo")}})
     assert response.status_code == 409
     assert people.admin.get(f"{V3}/users/{first['id']}").json()["user"]["federated"] == who(provider, "jo")
+
+
+def test_a_domains_manager_does_not_catch_users_of_other_domains_providers(people: People) -> None:
+    domain = people.make("domain")
+    manager = people.with_role("manager", in_domain(domain), domain_id=domain["id"])
+    own, other = Provider(people, domain_id=domain["id"]), Provider(people)
+    for federated, status in ((who(own, "jo"), 201), (who(other, "boss"), 403)):
+        body = {"user": {"name": f"caught-{status}", "domain_id": domain["id"], "federated": federated}}
+        assert manager.post(f"{V3}/users", json=body).status_code == status
+    user = people.user(domain_id=domain["id"])
+    url = f"{V3}/users/{user['id']}"
+    assert manager.patch(url, json={"user": {"federated": who(other, "boss")}}).status_code == 403
+    assert manager.patch(url, json={"user": {"federated": who(own, "al")}}).status_code == 200
+    assert other.sign_in(remote_user="boss").json()["token"]["user"]["domain"]["id"] == other.domain_id
 
 
 def test_users_are_listed_by_who_they_are_elsewhere(people: People) -> None:

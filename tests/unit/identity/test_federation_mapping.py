@@ -97,6 +97,28 @@ def test_values_of_a_list_are_not_taken_apart_again() -> None:
     assert [group["name"] for group in found.groups] == ["a;admins", "b', 'admins"]
 
 
+@pytest.mark.parametrize(
+    ("text", "groups"),
+    [
+        ("['a', \"b\"]", ["a", "b"]),
+        (" [ 'a' , ]", ["a"]),
+        ("[]", []),
+        ("['it\\'s', 'b\\n']", ["it's", "b\n"]),
+        ("['a'", ["['a'"]),
+        ("['a'] x", ["['a'] x"]),
+        ("['a' 'b']", ["['a' 'b']"]),
+        ("[['a']]", ["[['a']]"]),
+        ("[1]", ["[1]"]),
+        ("['a', open('x')]", ["['a', open('x')]"]),
+        ("[" * 60000, ["[" * 60000]),
+        ("[" + "-" * 60000 + "1]", ["[" + "-" * 60000 + "1]"]),
+        ("['a'," * 10000, ["['a'," * 10000]),
+    ],
+)
+def test_lists_in_texts(text: str, groups: list[str]) -> None:
+    assert mapped({"group_ids": "{0}"}, {"type": "a"}, a=[text]).group_ids == groups
+
+
 def test_projects_in_json() -> None:
     projects = [{"name": "p", "roles": [{"name": "member"}]}, {"name": "q", "roles": [], "domain": {"id": "e"}}]
     local = {"projects_json": "{0}", "domain": {"id": "d"}}
@@ -130,6 +152,29 @@ def test_patterns_that_take_for_ever_do_not(pattern: str) -> None:
     with suppress(MappingError):
         mapped({"user": {"name": "x"}}, remote, a=values)
     assert time.monotonic() - started < 10 * patterns.SECONDS
+
+
+@pytest.mark.parametrize(
+    "pattern", ["(?:(?:a{9999}){9999}){9999}", "a{999999999}", "a{ 5 , 99999 }", "a{,99999}", "x" * 1025]
+)
+def test_patterns_that_would_be_too_large(pattern: str) -> None:
+    started = time.monotonic()
+    with pytest.raises(patterns.BadPattern):
+        patterns.compiled(pattern)
+    rules = [{"local": [], "remote": [{"type": "a", "any_one_of": [pattern], "regex": True}]}]
+    with pytest.raises(schema.InvalidField):
+        schema.check({"rules": rules}, "1.0")
+    assert time.monotonic() - started < 1
+
+
+def test_patterns_are_counted() -> None:
+    remote = {"type": "a", "any_one_of": ["a"] * 200, "regex": True}
+    assert schema.check({"rules": [{"local": [], "remote": [remote]}]}, "1.0")
+    with pytest.raises(schema.InvalidField):
+        schema.check({"rules": [{"local": [], "remote": [remote, remote]}]}, "1.0")
+    plain = {**remote, "regex": False}
+    assert schema.check({"rules": [{"local": [], "remote": [plain, plain]}]}, "1.0")
+    assert patterns.compiled("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 
 
 def test_a_budget_has_an_end() -> None:

@@ -8,12 +8,13 @@ from typing import Annotated, Any
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy import bindparam
+from sqlalchemy.engine import Row
 
 from stackyard.core.body import OpenBody
 from stackyard.core.call import Call
 from stackyard.core.clock import iso_micro
 from stackyard.core.db import Transaction
-from stackyard.core.errors import BadRequest, Conflict
+from stackyard.core.errors import BadRequest, Conflict, Forbidden
 from stackyard.core.paging import Scope
 from stackyard.services.identity.federation import tables
 from stackyard.services.identity.federation.tables import federated_users
@@ -40,17 +41,21 @@ class Federated(OpenBody):
 FederatedList = Annotated[list[Federated], msgspec.Meta(max_length=100)]
 
 
-def link(tx: Transaction, user_id: str, federated: Sequence[Federated]) -> None:
+def link(tx: Transaction, call: Call, user: Row[Any], federated: Sequence[Federated]) -> None:
     """Make a user be these, and no longer those before; none given changes nothing, as in Keystone.
 
-    Raises BadRequest for a provider or protocol that there is not, Conflict for who is another user already.
+    Raises BadRequest for a provider or protocol that there is not, Conflict for who is another user already, Forbidden
+    for a manager of a domain who names a provider of another: whoever signs in there would be his user, and get what
+    the mapping gives.
     """
     if not federated:
         return
     wanted = [(one.idp_id, of.protocol_id, of.unique_id) for one in federated for of in one.protocols]
     for idp_id, protocol_id, _ in wanted:
-        _check(tx, idp_id, protocol_id)
-    tx.execute(tables.UNLINK, {"user_id": user_id})
+        idp = _provider(tx, idp_id, protocol_id)
+        if idp.domain_id != user.domain_id and not call.caller.is_admin:
+            raise Forbidden(f"Only an administrator links users to Identity Provider {idp_id} of another domain.")
+    tx.execute(tables.UNLINK, {"user_id": user.id})
     for idp_id, protocol_id, unique_id in wanted:
         if tx.first(tables.FEDERATED_USER, {"idp": idp_id, "protocol": protocol_id, "unique": unique_id}) is not None:
             raise Conflict(
@@ -58,14 +63,16 @@ def link(tx: Transaction, user_id: str, federated: Sequence[Federated]) -> None:
                 f"Identity Provider {idp_id} is a user already."
             )
         values = {"idp_id": idp_id, "protocol_id": protocol_id, "unique_id": unique_id}
-        tx.execute(tables.LINK, {**values, "user_id": user_id})
+        tx.execute(tables.LINK, {**values, "user_id": user.id})
 
 
-def _check(tx: Transaction, idp_id: str, protocol_id: str) -> None:
-    if tx.first(tables.PROVIDER_BY_ID, {"id": idp_id}) is None:
+def _provider(tx: Transaction, idp_id: str, protocol_id: str) -> Row[Any]:
+    idp = tx.first(tables.PROVIDER_BY_ID, {"id": idp_id})
+    if idp is None:
         raise BadRequest(f"Could not find Identity Provider: {idp_id}")
     if tx.first(tables.PROTOCOL, {"idp": idp_id, "id": protocol_id}) is None:
         raise BadRequest(f"Could not find federated protocol {protocol_id} for Identity Provider: {idp_id}.")
+    return idp
 
 
 def shown(tx: Transaction, user_id: str) -> dict[str, Any]:

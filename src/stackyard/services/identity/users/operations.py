@@ -101,7 +101,7 @@ def _create(tx: Transaction, call: Call, asked: NewUser, extra: dict[str, Any], 
         "created_at": tx.now,
     }
     tx.execute(tables.INSERT, values)
-    federated.link(tx, user_id, asked.federated or [])
+    federated.link(tx, call, _read(tx, user_id), asked.federated or [])
     changes.note(tx, call, "user", user_id)
     return {"user": _shown(tx, call, _read(tx, user_id))}
 
@@ -173,7 +173,7 @@ def _update(
     if asked.enabled is True:
         lockout.forget_failures(tx, row.id)
         activity.note(tx, row.id)
-    federated.link(tx, row.id, asked.federated or [])
+    federated.link(tx, call, row, asked.federated or [])
     changes.note(tx, call, "user", row.id)
     return {"user": _shown(tx, call, _read(tx, row.id))}
 

@@ -28,6 +28,9 @@ MAX_VALUES = 2048
 EPHEMERAL, LOCAL = "ephemeral", "local"
 _FIELD = re.compile(r"[0-9]{0,4}")
 _PROJECTS_INDEX = re.compile(r"\{?([0-9]{1,4})\}?")
+_LIST = re.compile(r"[ \t]*\[")
+_EMPTY_LIST = re.compile(r"[ \t]*\[\s*\]\s*")
+_ITEM = re.compile(r"""\s*('(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*")\s*(,\s*\]|,|\])""")
 _JSON = "JSON:"
 _TESTS = ("any_one_of", "not_any_of")
 _CONDITIONS = (*_TESTS, "blacklist", "whitelist")
@@ -267,14 +270,23 @@ def _group_in(text: str) -> dict[str, Any]:
 
 def _listed(text: str) -> list[str]:
     """The texts in a list as Python writes it, else the text itself."""
-    if not text.lstrip(" \t").startswith("["):
+    start = _LIST.match(text)
+    if start is None:
         return [text]
+    if _EMPTY_LIST.fullmatch(text):
+        return []
+    found, at = [], start.end()
+    while item := _ITEM.match(text, at):
+        found.append(_literal(item[1]))
+        at = item.end()
+        if item[2].endswith("]"):
+            return found if not text[at:].strip() else [text]
+    return [text]
+
+
+def _literal(written: str) -> str:
     try:
-        values = ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
-        return [text]
-    if not isinstance(values, list):
-        return [text]
-    if not all(isinstance(value, str) for value in values):
-        raise MappingError("A list of groups holds something that is not a text.")
-    return values
+        value = ast.literal_eval(written)
+    except (ValueError, SyntaxError):
+        raise MappingError("A list of groups holds something that is not a text.") from None
+    return str(value)

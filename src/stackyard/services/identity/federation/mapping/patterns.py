@@ -5,12 +5,17 @@ Rules are written by administrators, but what they are matched against comes fro
 
 from __future__ import annotations
 
+import re
 import time
 from functools import lru_cache
 from typing import Any
 
 MAX_LENGTH = 1024
+MAX_REPEATS = 20_000
+"""What the counts of a pattern's `{n}` may come to, multiplied: a pattern is written out so often when compiled."""
 SECONDS = 0.25
+
+_COUNT = re.compile(r"\{\s*([0-9]*)\s*(?:,\s*([0-9]*)\s*)?\}")
 
 
 class BadPattern(ValueError):
@@ -28,10 +33,19 @@ def compiled(pattern: str) -> Any:
 
     if len(pattern) > MAX_LENGTH:
         raise BadPattern(f"a regular expression has at most {MAX_LENGTH} characters")
+    if _repeats(pattern) > MAX_REPEATS:
+        raise BadPattern(f"the repeats of a regular expression come to at most {MAX_REPEATS}")
     try:
         return regex.compile(pattern)
     except (regex.error, RecursionError, OverflowError) as error:
         raise BadPattern(f"{pattern!r} is not a regular expression: {error}") from None
+
+
+def _repeats(pattern: str) -> int:
+    product = 1
+    for counts in _COUNT.findall(pattern):
+        product *= max([int(count[:9]) for count in counts if count] + [1])
+    return product
 
 
 class Budget:

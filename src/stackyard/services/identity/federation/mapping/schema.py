@@ -15,6 +15,9 @@ from stackyard.services.identity.federation.mapping.patterns import BadPattern, 
 MAX_BYTES = 65535
 """The JSON of a mapping's rules, as in Keystone's database."""
 
+MAX_PATTERNS = 256
+"""Regular expressions of a mapping."""
+
 CONDITIONS = ("any_one_of", "not_any_of", "whitelist", "blacklist")
 _Values = list[str] | UnsetType
 
@@ -155,6 +158,9 @@ def check(document: dict[str, Any], default_version: str) -> tuple[list[dict[str
     mapping = convert(document, VERSIONS[version], "mapping")
     if len(msgspec.json.encode(document["rules"])) > MAX_BYTES:
         raise InvalidField("mapping.rules", f"expected at most {MAX_BYTES} bytes of JSON.")
+    patterns = [remote for rule in mapping.rules for remote in rule.remote if remote.regex is True]
+    if sum(len(getattr(remote, name) or ()) for remote in patterns for name in CONDITIONS) > MAX_PATTERNS:
+        raise InvalidField("mapping.rules", f"expected at most {MAX_PATTERNS} regular expressions.")
     for index, rule in enumerate(mapping.rules):
         for remote in rule.remote:
             _check_remote(remote, f"mapping.rules[{index}].remote")

@@ -111,9 +111,14 @@ def _fetch_keys(issuer: IssuerSetting) -> list[dict[str, Any]]:
 def _discovered(issuer: IssuerSetting) -> str:
     document = _fetch(f"{issuer.url.rstrip('/')}/.well-known/openid-configuration")
     uri = document.get("jwks_uri")
-    if document.get("issuer") != issuer.url or not isinstance(uri, str) or not is_safe_url(uri):
+    if document.get("issuer") != issuer.url or not isinstance(uri, str) or not _may_lead_to(issuer, uri):
         raise FetchError("its discovery document is of another issuer, or names no safe place for its keys")
     return uri
+
+
+def _may_lead_to(issuer: IssuerSetting, uri: str) -> bool:
+    """An issuer elsewhere does not lead us to this machine's own addresses without encryption."""
+    return is_safe_url(uri) and (uri.startswith("https:") or issuer.url.startswith("http:"))
 
 
 def _fetch(url: str) -> dict[str, Any]:
