@@ -26,10 +26,8 @@ ALGORITHM = "ES256"
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 """How many points the curve P-256 has; a private key is any number from one to one below."""
 
-_DELEGATION_CLAIMS = {
-    payload.APPLICATION_CREDENTIAL: "openstack_app_cred_id",
-    payload.TRUST: "openstack_trust_id",
-    payload.ACCESS_TOKEN: "openstack_access_token_id",
+_DELEGATION_CLAIMS = {kind: f"openstack_{kind}_id" for kind in payload.DELEGATIONS if kind} | {
+    payload.APPLICATION_CREDENTIAL: "openstack_app_cred_id"
 }
 
 
