@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +19,8 @@ from stackyard.services.image.images import KIND
 from stackyard.services.image.jobs import Jobs
 from stackyard.services.image.stores.registry import stores_of
 from stackyard.services.image.upload import requeue
+
+log = logging.getLogger("stackyard.image")
 
 LOOK_AGAIN_SECONDS = 5.0
 PATIENCE_SECONDS = 2.0
@@ -94,7 +97,10 @@ class ImageReconciler:
         self.runtime.database.write("image.task.expire", _expire, self.runtime, resource_id, reason)
 
     def _wake(self, image_id: str) -> None:
-        self.runtime.database.write("image.job.ended", reconcile.mark, KIND, image_id)
+        try:
+            self.runtime.database.write("image.job.ended", reconcile.mark, KIND, image_id)
+        except Exception:
+            log.exception("the end of a job was not told; its reconciler will look", extra={"id": image_id})
 
     def _tidy(self, image_id: str) -> tuple[_Seen, Plan]:
         """Look at the image, end what died, and remove the files that are not its own."""
