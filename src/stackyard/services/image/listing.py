@@ -37,6 +37,7 @@ _MOST_FILTERS = 64
 _SCOPES_KEPT = 512
 _REMEMBERED_BYTES = 64 * 1024
 """Larger bodies are made anew each time, so that what is remembered stays small."""
+_REMEMBERED_QUERY = 512
 
 _SORT_KEYS = ("name", "status", "container_format", "disk_format", "size", "id", "created_at", "updated_at")
 _NOT_FILTERS = frozenset({"limit", "marker", "sort", "sort_key", "sort_dir", "member_status", "visibility", "deleted"})
@@ -139,7 +140,7 @@ def list_(tx: Transaction, call: Call) -> Reply:
     body: bytes | None = memory.get(at, key)
     if body is None:
         body = _encode(_document(tx, call))
-        if len(body) <= _REMEMBERED_BYTES:
+        if len(body) <= _REMEMBERED_BYTES and len(scope["query_string"]) <= _REMEMBERED_QUERY:
             memory.put(at, key, body)
     return Reply(body)
 
