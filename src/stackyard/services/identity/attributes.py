@@ -62,10 +62,12 @@ def new_options(given: OpenBody | UnsetType, old: dict[str, Any] | None = None) 
     return {name: value for name, value in options.items() if value is not None}
 
 
-def check_mutable(options: dict[str, Any], what: str, resource_id: str, change: Any = None) -> None:
-    """Refuse to change what is marked immutable; `change` is the new options where that mark itself may be lifted."""
+def check_mutable(options: dict[str, Any], what: str, resource_id: str, change: OpenBody | None = None) -> None:
+    """Refuse to change what is marked immutable, but by a `change` that lifts the mark and does nothing else."""
     if not options.get("immutable"):
         return
-    if isinstance(change, Options) and change.immutable in (False, None):
+    given = {} if change is None else dict(change.given())
+    lifted = given.get("options")
+    if len(given) == 1 and isinstance(lifted, Options) and lifted.immutable in (False, None):
         return
     raise Forbidden(f"Cannot change or delete {what} {resource_id}: its immutable option is set.")

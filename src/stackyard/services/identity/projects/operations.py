@@ -36,6 +36,8 @@ LISTING = Listing(
     sort_keys=("name",),
     default_sort=(("name", "asc"),),
 )
+_RESERVED = "federated"
+"""The domain, in tokens, of users whom no domain of the cloud has; by Keystone's default."""
 _UPDATE = sa.update(projects).where(projects.c.id == bindparam("key"))
 
 
@@ -119,7 +121,9 @@ def _place(tx: Transaction, call: Call, asked: NewProject) -> tuple[str, str]:
 
 
 def check_name_free(tx: Transaction, domain_id: str, name: str) -> None:
-    """Raise Conflict when a project of the domain (or a domain) has that name."""
+    """Raise Conflict when a project of the domain (or a domain) has that name, BadRequest for the one no domain has."""
+    if domain_id == tables.NO_DOMAIN and name.lower() == _RESERVED:
+        raise BadRequest(f"Domain cannot be named {name}")
     if tx.first(tables.BY_NAME, {"domain_id": domain_id, "name": name}) is None:
         return
     if domain_id == tables.NO_DOMAIN:
@@ -147,7 +151,7 @@ def update(tx: Transaction, call: Call) -> dict[str, Any]:
 
 def change(tx: Transaction, row: Row[Any], asked: Any, extra: dict[str, Any]) -> Row[Any]:
     """Change name, description, enabled, options, tags and extra attributes of a project or domain."""
-    attributes.check_mutable(row.options, "domain" if row.is_domain else "project", row.id, asked.options)
+    attributes.check_mutable(row.options, "domain" if row.is_domain else "project", row.id, None if extra else asked)
     name = row.name if asked.name is UNSET else asked.name.strip()
     if name != row.name:
         check_name_free(tx, row.domain_id, name)
