@@ -12,7 +12,7 @@ import time
 
 import pytest
 from backports import zstd
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.image.test_formats_hostile import SMALL, Bytes, look, placed, qcow2, vmdk
 
@@ -272,6 +272,7 @@ def test_extension_headers_decide_as_for_the_programs_that_unpack() -> None:
     assert "one name or size" in (refusal(target.getvalue(), "rootfs") or "passed")
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=1024), st.integers(0, 4096))
 def test_hostile_archives_are_refused_and_nothing_else_is_raised(noise: bytes, position: int) -> None:
     for container, files in (("docker", DOCKER), ("ova", OVA), ("rootfs", ROOTFS)):
@@ -280,6 +281,7 @@ def test_hostile_archives_are_refused_and_nothing_else_is_raised(noise: bytes, p
         assert refusal(bytes(data), container) != ""
 
 
+@settings(deadline=None)
 @given(st.binary(min_size=12, max_size=12), st.binary(min_size=1, max_size=1))
 def test_hostile_sizes_with_a_sound_checksum(size: bytes, kind: bytes) -> None:
     header = bytearray(archive(DOCKER)[:512])
@@ -291,6 +293,7 @@ def test_hostile_sizes_with_a_sound_checksum(size: bytes, kind: bytes) -> None:
         assert refusal(bytes(header) + archive(DOCKER)[512:], container) != ""
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(PACKERS)), st.binary(max_size=64), st.integers(0, 200))
 def test_hostile_packed_data(packer: str, noise: bytes, position: int) -> None:
     data = bytearray(PACKERS[packer](bytes(range(256)) * 3))

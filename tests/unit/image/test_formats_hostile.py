@@ -250,12 +250,14 @@ def test_footers_of_vmdks_must_say_what_their_headers_say() -> None:
                 look("vmdk", streamed(place))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 2**64 - 1))
 def test_no_qcow2_with_a_backing_file_passes(offset: int) -> None:
     with pytest.raises(FormatRefused, match="backing file"):
         look("qcow2", qcow2(backing=offset))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1))
 def test_vmdk_descriptors_anywhere_are_looked_for_only_in_bounds(sectors: int, offset: int, length: int) -> None:
     with pytest.raises(FormatRefused):
@@ -274,7 +276,7 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(
     st.sampled_from(DISK_FORMATS),
     st.sampled_from(CONTAINER_FORMATS),
@@ -319,7 +321,7 @@ def judged(data: bytes) -> tuple[str, bool]:
     return str(found), False
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(PIECES, st.lists(st.tuples(st.integers(0, 1 << 11), st.binary(max_size=16)), max_size=3), st.booleans())
 def test_what_oslo_utils_refuses_is_refused(piece: bytes, changes: list[tuple[int, bytes]], cd: bool) -> None:
     data = piece.ljust(4096, b"\0")
