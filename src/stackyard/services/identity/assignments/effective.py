@@ -9,7 +9,7 @@ from sqlalchemy.engine import Row
 
 from stackyard.core.db import Transaction
 from stackyard.services.identity.assignments import tables
-from stackyard.services.identity.federation.tables import PRESENT_GROUPS
+from stackyard.services.identity.federation import present
 from stackyard.services.identity.projects import tables as project_tables
 from stackyard.services.identity.roles import tables as role_tables
 from stackyard.services.identity.users import tables as user_tables
@@ -18,7 +18,7 @@ from stackyard.services.identity.users import tables as user_tables
 def group_ids(tx: Transaction, user_id: str) -> list[str]:
     """The groups that a user belongs to, or does for now because an identity provider said so."""
     stored = [row.group_id for row in tx.all(user_tables.GROUP_IDS, {"user_id": user_id})]
-    return stored + [row.group_id for row in tx.all(PRESENT_GROUPS, {"user_id": user_id, "now": tx.now})]
+    return stored + [row.group_id for row in present.memberships_of(tx, user_id)]
 
 
 def ancestors(tx: Transaction, project: Row[Any]) -> list[Row[Any]]:

@@ -13,6 +13,7 @@ from stackyard.core.db import Transaction
 from stackyard.core.errors import Conflict, NotFound
 from stackyard.core.paging import Filter, Listing
 from stackyard.core.routes import Route
+from stackyard.services.identity import generation
 from stackyard.services.identity.federation import tables
 from stackyard.services.identity.federation.bodies import (
     NewServiceProvider,
@@ -36,8 +37,12 @@ _DELETE = sa.delete(service_providers).where(service_providers.c.id == sa.bindpa
 
 
 def in_tokens(tx: Transaction) -> list[dict[str, Any]]:
-    """The enabled ones, as tokens list them."""
-    return [dict(row._mapping) for row in tx.all(tables.ENABLED_SERVICE_PROVIDERS)]
+    """The enabled ones, as tokens list them; remembered, since every token does."""
+
+    def listed() -> list[dict[str, Any]]:
+        return [dict(row._mapping) for row in tx.all(tables.ENABLED_SERVICE_PROVIDERS)]
+
+    return generation.memory(tx).remember(generation.current(tx), "service providers", listed)
 
 
 def _find(tx: Transaction, call: Call) -> Row[Any]:

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam
 
 from stackyard.core.db import Transaction
 from stackyard.core.errors import Unauthorized
-from stackyard.services.identity.federation import tables
+from stackyard.services.identity.federation import present, tables
 from stackyard.services.identity.federation.tables import protocols, providers
 from stackyard.services.identity.tokens.payload import Federation
 
@@ -40,9 +40,7 @@ def groups_of(tx: Transaction, user_id: str, federation: Federation | None) -> t
 
 def next_change(tx: Transaction, user_id: str) -> datetime | None:
     """When the next of a user's memberships by an identity provider ends, None when none does."""
-    return min(
-        (row.expires_at for row in tx.all(tables.PRESENT_GROUPS, {"user_id": user_id, "now": tx.now})), default=None
-    )
+    return min((row.expires_at for row in present.memberships_of(tx, user_id)), default=None)
 
 
 def body(federation: Federation, group_ids: tuple[str, ...]) -> Mapping[str, Any]:

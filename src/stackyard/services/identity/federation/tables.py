@@ -78,8 +78,6 @@ memberships = sa.Table(
     sa.Column("expires_at", Moment, nullable=False),
 )
 
-_NOW = bindparam("now", type_=Moment)
-
 PROVIDER_BY_ID = sa.select(providers).where(providers.c.id == bindparam("id"))
 PROVIDERS_OF_DOMAIN = sa.select(providers.c.id).where(providers.c.domain_id == bindparam("id"))
 REMOTE_IDS = (
@@ -111,7 +109,4 @@ LINK = sa.insert(federated_users)
 UNLINK = sa.delete(federated_users).where(federated_users.c.user_id == bindparam("user_id"))
 MEMBERSHIPS = sa.select(memberships).where(
     memberships.c.user_id == bindparam("user_id"), memberships.c.idp_id == bindparam("idp")
-)
-PRESENT_GROUPS = sa.select(memberships.c.group_id, memberships.c.expires_at).where(
-    memberships.c.user_id == bindparam("user_id"), memberships.c.expires_at > _NOW
 )

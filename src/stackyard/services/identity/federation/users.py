@@ -16,7 +16,7 @@ from stackyard.core.clock import iso_micro
 from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest, Conflict, Forbidden
 from stackyard.core.paging import Scope
-from stackyard.services.identity.federation import tables
+from stackyard.services.identity.federation import present, tables
 from stackyard.services.identity.federation.tables import federated_users
 
 _Id = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
@@ -99,5 +99,4 @@ def narrowed(scope: Scope, call: Call, user_id: sa.Column[Any]) -> Scope:
 
 def ends(tx: Transaction, user_id: str) -> dict[str, str]:
     """Group -> when the user's membership by an identity provider's word ends."""
-    rows = tx.all(tables.PRESENT_GROUPS, {"user_id": user_id, "now": tx.now})
-    return {row.group_id: iso_micro(row.expires_at)[:-1] for row in rows}
+    return {row.group_id: iso_micro(row.expires_at)[:-1] for row in present.memberships_of(tx, user_id)}
