@@ -17,8 +17,8 @@ from typing import Any
 from stackyard.core.errors import ServiceUnavailable
 
 WAITING_AT_MOST = 512
-NICENESS = 5
-"""A third of the share that the rest of the process gets when both want a core: with less, a busy machine would starve
+NICENESS = 3
+"""Half of the share that the rest of the process gets when both want a core: with less, a busy machine would starve
 sign-ins altogether.
 """
 
