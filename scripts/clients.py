@@ -11,16 +11,20 @@ OPENSTACK = CLIENTS / "bin" / "openstack"
 GLANCE = CLIENTS / "bin" / "glance"
 PYTHON = CLIENTS / "bin" / "python"
 # Pinned: the newest client that still speaks version 1 of the image API is to be known.
-REQUIREMENTS = ("python-openstackclient", "python-zunclient", "python-glanceclient==4.13.0")
+# oauthlib is what the openstack client's commands for consumers and their tokens want.
+REQUIREMENTS = ("python-openstackclient", "python-zunclient", "python-glanceclient==4.13.0", "oauthlib")
+_INSTALLED = CLIENTS / "requirements.txt"
 
 
 def install_clients() -> None:
-    """Make the environment unless it is there; of several processes at once, one does and the others wait.
+    """Make the environment unless it is there with all of them; of several processes at once, one does and the others wait.
 
     Raises CalledProcessError with pip's output when a package cannot be had.
     """
     CLIENTS.parent.mkdir(exist_ok=True)
     with CLIENTS.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (OPENSTACK.exists() and GLANCE.exists()):
+        wanted = "\n".join(REQUIREMENTS)
+        if not _INSTALLED.exists() or _INSTALLED.read_text() != wanted:
             environments.make(CLIENTS, REQUIREMENTS)
+            _INSTALLED.write_text(wanted)
