@@ -111,9 +111,9 @@ def test_metadata_definitions(run: EveryCommand) -> None:
     assert shown["title"] == "Weight"
     run(*meta, "object", "delete", "Test::Commands", "crate")
     run(*meta, "resource", "type", "association", "create", "Test::Commands", "OS::Test::Thing")
-    listed = run.column(*meta, "resource", "type", "association", "list", "Test::Commands", name="name")
+    listed = run.column(*meta, "resource", "type", "association", "list", "Test::Commands")
     assert listed == {"OS::Test::Thing"}
-    assert "OS::Test::Thing" in run.column(*meta, "resource", "type", "list", name="name")
+    assert "OS::Test::Thing" in run.column(*meta, "resource", "type", "list")
     run(*meta, "resource", "type", "association", "delete", "Test::Commands", "OS::Test::Thing")
     run(*meta, "namespace", "delete", "Test::Commands")
 

@@ -36,10 +36,10 @@ class NewEndpointGroup(OpenBody):
 
 
 class EndpointGroupChange(OpenBody):
-    """What to change of a group."""
+    """What to change of a group; a null name or filter leaves what is there, as the openstack client means it."""
 
-    name: Name255 | UnsetType = UNSET
-    filters: Filters | UnsetType = UNSET
+    name: Name255 | UnsetType | None = UNSET
+    filters: Filters | UnsetType | None = UNSET
     description: str | UnsetType | None = UNSET
 
 
@@ -64,7 +64,11 @@ def _to_store(tx: Transaction, call: Call, asked: NewEndpointGroup) -> Values:
 
 def _to_change(tx: Transaction, call: Call, row: Row[Any], asked: EndpointGroupChange) -> Values:
     del tx, call, row
-    return _stored(dict(asked.given()))
+    given = dict(asked.given())
+    for name in ("name", "filters"):
+        if given.get(name, UNSET) is None:
+            del given[name]
+    return _stored(given)
 
 
 ENDPOINT_GROUPS = Resource(
