@@ -127,6 +127,8 @@ def test_packages_pass_with_the_size_of_their_disk() -> None:
     assert look("vmdk", archive(OVA, tarfile.USTAR_FORMAT), "ovf") == Inspected("ova", 2048 * 512)
     assert look("vmdk", archive(OVA | {"disk.vmdk": gzip.compress(vmdk())}), "ova").virtual_size == 2048 * 512
     assert look("vmdk", OVF, "ovf") == Inspected("ovf", None)
+    with pytest.raises(FormatRefused, match="the data is iso"):
+        look("vmdk", OVF.ljust(0x8001, b" ") + b"CD001".ljust(4096, b"\0"), "ovf")
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,8 @@ def _inspect_ovf(source: Source, disk_format: str, rules: Rules) -> Inspected:
     head = source.read(0, 512)
     if head[257:262] == b"ustar":
         return containers.check_ova(source, rules)
-    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<") and b"Envelope" in source.read(0, 1 << 16):
+    is_xml = head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<") and b"Envelope" in source.read(0, 1 << 16)
+    if is_xml and disks.detect(source) == disks.RAW:
         return Inspected("ovf", None)
     return inspect_disk(source, disk_format, rules)
 
