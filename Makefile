@@ -8,7 +8,7 @@ SUITES := $(wildcard $(addprefix tests/,unit api policy contract dataplane funct
 WORKERS ?= auto
 LIST ?=
 
-.PHONY: help setup demo test check fix conformance conformance-passing bench bench-peers chaos migration clean
+.PHONY: help setup demo test check fix conformance conformance-passing bench bench-peers chaos policy migration clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,10 @@ bench-peers: setup ## Install the real services that bench compares with (apt an
 
 chaos: setup ## Kill, cut and fill; then nothing is lost or left over (minutes)
 	@$(BIN)/python -m pytest -q tests/chaos
+
+policy: setup ## Write the tables of who may do what and docs/policy.md anew; review what has changed
+	@$(BIN)/python -W ignore -m tests.policy.walk
+	@$(BIN)/stackyard policy list --markdown > docs/policy.md
 
 migration: setup ## Write the migration from the last revision to today's tables (MESSAGE="what changes")
 	@$(BIN)/python scripts/new_migration.py $(MESSAGE)

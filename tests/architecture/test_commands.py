@@ -19,6 +19,7 @@ COMMANDS = [
     "bench",
     "bench-peers",
     "chaos",
+    "policy",
     "migration",
     "clean",
 ]

@@ -128,10 +128,10 @@ def test_policy_commands(folder: Path) -> None:
     assert listed.exit_code == 0, listed.output
     assert "* identity:list_users: role:auditor" in listed.output
     assert "  identity:create_domain: role:admin" in listed.output
-    checked = CliRunner().invoke(cli, ["policy", "check", str(path)])
+    checked = CliRunner().invoke(cli, ["policy", "check", "--state-dir", str(folder), str(path)])
     assert "good; overrides identity:list_users" in checked.output
     write(folder, identity__list_usrs="@")
-    refused = CliRunner().invoke(cli, ["policy", "check", str(path)])
+    refused = CliRunner().invoke(cli, ["policy", "check", "--state-dir", str(folder), str(path)])
     assert isinstance(refused.exception, PolicyError)
     assert "did you mean 'identity:list_users'" in str(refused.exception)
 
@@ -147,5 +147,5 @@ def test_openapi_command(service: Any) -> None:
 
 
 def test_the_document_is_as_the_rules_are() -> None:
-    remedy = "write it anew with `stackyard policy list --markdown > docs/policy.md`"
+    remedy = "write it anew with `make policy`"
     assert DOCUMENT.read_text(encoding="utf-8") == document(), remedy

@@ -51,7 +51,7 @@ def test_everybody_is_answered_as_the_table_says(walked: dict[str, str], service
         for persona, status in statuses.items()
         if label in expected and status != expected[label][persona]
     ]
-    remedy = "if this is meant, write the tables anew with `python -m tests.policy.walk` and review the difference"
+    remedy = "if this is meant, write the tables anew with `make policy` and review the difference"
     assert sorted(different) == [], remedy
 
 

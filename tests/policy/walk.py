@@ -1,6 +1,6 @@
 """Walks every route as everybody, and writes down what each is answered.
 
-`python -m tests.policy.walk` writes the tables in expected/ anew; review what changed there before committing it.
+`make policy` writes the tables in expected/ anew; review what changed there before committing it.
 Nothing that a request does stays: each write is rolled back once it has its answer.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 import tempfile
 from collections.abc import Iterator
@@ -261,7 +262,7 @@ def _filled(text: str, things: Things) -> str:
 
 
 def _legend(service: Service) -> Iterator[str]:
-    yield f"What {service.name} answers to whom. Made by `python -m tests.policy.walk`; see tests/policy/walk.py."
+    yield f"What {service.name} answers to whom. Made by `make policy`; see tests/policy/walk.py."
     yield "401, 403 and (for what one may not know of) 404 are refusals; any other status means that the rule allowed"
     yield "it, a 400 or 409 then that the request, the least one possible, was refused for what it asks."
     yield "here: about things of the domain and project of most who ask; elsewhere: of the stranger's; self: one's own."
@@ -286,6 +287,7 @@ def tables(names: tuple[str, ...] = ()) -> dict[str, str]:
 
 def main() -> None:
     """Write the tables."""
+    logging.disable(logging.ERROR)  # answers with 501 are logged, and meant
     for name, table in tables().items():
         (EXPECTED / f"{name}.txt").write_text(table, encoding="utf-8")
         print(f"{name}: {table.count(chr(10))} lines")

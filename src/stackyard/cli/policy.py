@@ -10,6 +10,7 @@ import click
 
 from stackyard.cli.main import state_dir_option
 from stackyard.cli.state import chosen
+from stackyard.state import StateDirectory
 
 
 @click.group()
@@ -28,8 +29,8 @@ def list_(state_dir: Path | None, service: str | None, markdown: bool) -> None:
         return
     from stackyard.core.policy_file import PolicyFile
 
-    path = chosen(state_dir).path / "policy.yaml"
-    found = {info.name: info for info in PolicyFile(path, _rules()).read().describe()}
+    state = chosen(state_dir)
+    found = {info.name: info for info in PolicyFile(state.path / "policy.yaml", _rules(state)).read().describe()}
     for kind, names in _by_service(service):
         click.echo(f"\n{kind}")
         for name in names:
@@ -38,19 +39,26 @@ def list_(state_dir: Path | None, service: str | None, markdown: bool) -> None:
 
 
 @command.command()
+@state_dir_option
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
-def check(file: Path) -> None:
+def check(state_dir: Path | None, file: Path) -> None:
     """Say what is wrong with a policy.yaml, before a cloud is given it."""
     from stackyard.core.policy_file import PolicyFile
 
-    overridden = [info.name for info in PolicyFile(file, _rules()).read().describe() if info.overridden]
+    overridden = [
+        info.name for info in PolicyFile(file, _rules(chosen(state_dir))).read().describe() if info.overridden
+    ]
     click.echo(f"{file}: good; overrides {', '.join(overridden) or 'nothing'}")
 
 
-def _rules() -> list[Any]:
+def _rules(state: StateDirectory) -> list[Any]:
+    """The services' rules, and those that the settings of a cloud make."""
     from stackyard.app import SERVICES
+    from stackyard.cli.state import settings_of
+    from stackyard.services.image.api import check_files
 
-    return [rule for service in SERVICES for rule in service.policies]
+    rules = [rule for service in SERVICES for rule in service.policies]
+    return rules + list(check_files(settings_of(state))) if state.exists() else rules
 
 
 def _by_service(wanted: str | None) -> Iterator[tuple[str, list[str]]]:
