@@ -118,7 +118,7 @@ def update(tx: Transaction, call: Call) -> dict[str, Any]:
     """Change a credential's blob."""
     row = _the_credential(call)
     asked = convert(call.body, CredentialChange, "credential")
-    asked.check(row._mapping)
+    asked.check(row._asdict())
     if row.type.lower() == tables.EC2:
         old, new = ec2_blob(keys.unseal(tx, row.blob)), ec2_blob(asked.blob)
         for name in FIXED:
