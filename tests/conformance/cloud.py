@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -62,7 +63,9 @@ STORES = ("fast path={fast} weight=30", "file weight=20", "web type=http weight=
 """Heavier ones first in the alphabet too: Tempest expects stores in both orders."""
 
 REMOTE = "image_remote"
-"""The image service's second address, by which Tempest tries what was begun at the first."""
+"""The image service of a second host, by which Tempest tries what was begun at the first."""
+
+SECOND_HOST = Path(__file__).with_name("second_host.py")
 
 
 def settings(state_dir: Path, *, secure_hash: bool) -> dict[str, str]:
@@ -101,13 +104,14 @@ class Cloud:
         self.owned = state_dir is None
         self.state_dir = state_dir or Path(tempfile.mkdtemp(prefix="stackyard-conformance-"))
         self._settings: dict[str, str] = {}
+        self._second_host: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Cloud:
         if self.owned:
             try:
                 self._settings = settings(self.state_dir, secure_hash=True)
                 self._stackyard("up", "--port", str(_free_port()))
-                register_remote(Access.read(self.state_dir))
+                register_remote(Access.read(self.state_dir), self._start_second_host())
             except BaseException:
                 self.remove()
                 raise
@@ -116,6 +120,22 @@ class Cloud:
     def __exit__(self, *_: object) -> None:
         if self.owned:
             self.remove()
+
+    def _start_second_host(self) -> str:
+        """Start another process of the image service on the same database and stores; returns its URL."""
+        port, own = _free_port(), self.state_dir / "second-host"
+        own.mkdir()
+        shared = STORES[0].format(fast=self.state_dir / "fast"), f"file path={self.state_dir / 'images'}", *STORES[2:]
+        environment = {**os.environ, **self._settings, "STACKYARD_IMAGE_STORES": ",".join(shared)}
+        argv = [str(STACKYARD.with_name("python")), str(SECOND_HOST), str(self.state_dir), str(own), str(port)]
+        with (own / "output").open("wb") as output:
+            self._second_host = subprocess.Popen(argv, stdout=output, stderr=output, env=environment)
+        url, until = f"http://127.0.0.1:{port}", time.monotonic() + 30
+        while not _answers(f"{url}/healthz"):
+            if self._second_host.poll() is not None or time.monotonic() > until:
+                raise CloudError(f"the second host does not serve: {(own / 'output').read_text()[-1500:]}")
+            time.sleep(0.05)
+        return f"{url}/image"
 
     def restart(self, *, secure_hash: bool) -> None:
         """Ends the cloud and starts it with other settings on the same state; for one that was started here."""
@@ -131,6 +151,9 @@ class Cloud:
 
     def remove(self) -> None:
         """Ends the cloud and everything that it made."""
+        if self._second_host is not None:
+            self._second_host.terminate()
+            self._second_host.wait(timeout=30)
         try:
             self._stackyard("down", "--purge")
         finally:
@@ -193,16 +216,21 @@ def facts(access: Access) -> Facts:
     return Facts(frozenset(endpoints), public, tuple(extensions), tuple(images), tuple(flavors))
 
 
-def register_remote(access: Access) -> None:
-    """Puts the image service into the catalog a second time, as another type."""
-    token, catalog = _sign_in(access)
-    found = [entry["url"] for service in catalog if service["type"] == "image" for entry in service["endpoints"]]
-    if not found:
-        return
+def register_remote(access: Access, url: str) -> None:
+    """Puts the image service of the second host into the catalog, as another type."""
+    token, _ = _sign_in(access)
     service = {"service": {"type": REMOTE, "name": REMOTE}}
     service_id = _post(f"{access.auth_url}/services", token, service)["service"]["id"]
-    endpoint = {"interface": "public", "region_id": access.region, "service_id": service_id, "url": found[0]}
+    endpoint = {"interface": "public", "region_id": access.region, "service_id": service_id, "url": url}
     _post(f"{access.auth_url}/endpoints", token, {"endpoint": endpoint})
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 def _post(url: str, token: str, body: Any) -> Any:

@@ -17,7 +17,7 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -53,6 +53,7 @@ work = sa.Table(
 
 _KEY = sa.and_(work.c.kind == bindparam("k"), work.c.resource_id == bindparam("r"))
 _FREE = sa.or_(work.c.owner.is_(None), work.c.lease_until < bindparam("now"))
+_SERVED = work.c.kind.in_(bindparam("kinds", expanding=True))
 _DUE_FIRST = sa.case((work.c.due_at < bindparam("due"), work.c.due_at), else_=bindparam("due"))
 _REMARK = (
     sa.update(work)
@@ -62,7 +63,7 @@ _REMARK = (
 _INSERT = sa.insert(work)
 _DUE = (
     sa.select(work)
-    .where(work.c.due_at <= bindparam("now"), _FREE)
+    .where(work.c.due_at <= bindparam("now"), _FREE, _SERVED)
     .order_by(work.c.due_at)
     .limit(bindparam("count", type_=sa.Integer))
     .with_for_update(skip_locked=True)
@@ -73,7 +74,7 @@ _CLAIM = (
     .values(owner=bindparam("o"), lease_until=bindparam("until"), deadline_at=bindparam("deadline"))
 )
 _RENEW = sa.update(work).where(work.c.owner == bindparam("o")).values(lease_until=bindparam("until"))
-_NEXT = sa.select(sa.func.min(work.c.due_at)).where(_FREE)
+_NEXT = sa.select(sa.func.min(work.c.due_at)).where(_FREE, _SERVED)
 _FINISH = sa.delete(work).where(_KEY, work.c.mark == bindparam("m"), work.c.owner == bindparam("o"))
 _RELEASE = sa.update(work).where(_KEY, work.c.owner == bindparam("o")).values(owner=None)
 _LATER = (
@@ -81,7 +82,7 @@ _LATER = (
     .where(_KEY, work.c.mark == bindparam("m"), work.c.owner == bindparam("o"))
     .values(owner=None, due_at=bindparam("due"), attempts=bindparam("a"), last_error=bindparam("e"))
 )
-_FREE_ALL = sa.update(work).values(owner=None)
+_FREE_ALL = sa.update(work).where(_SERVED).values(owner=None)
 _WAITING = sa.select(work).where(work.c.resource_id == bindparam("r"))
 _DEPTH = sa.select(work.c.kind, sa.func.count().label("marks")).group_by(work.c.kind)
 
@@ -168,13 +169,15 @@ class _Task:
 class ReconcileEngine:
     """Worker threads over the queue of one database, and the timers of periodic work.
 
-    Any number of processes may run one on the same PostgreSQL; on SQLite there is one, which frees at start
-    what a killed predecessor held.
+    It takes marks of the kinds that it has reconcilers for, and no others: what only one host can do has a kind of that
+    host's own. Any number of processes may run one on the same PostgreSQL; on SQLite there is one for a kind, which
+    frees at start what a killed predecessor held.
     """
 
     def __init__(self, database: Database, reconcilers: list[Reconciler], *, workers: int = 8) -> None:
         self.database = database
         self.reconcilers = {reconciler.kind: reconciler for reconciler in reconcilers}
+        self._kinds = sorted(self.reconcilers)
         self.observe: Callable[[str, str, float], None] | None = None
         """Called after each run with kind, outcome (done, again, error, expired) and seconds."""
         self._owner = uuid.uuid4().hex
@@ -193,7 +196,7 @@ class ReconcileEngine:
     def start(self) -> None:
         """Begin."""
         if self.database.is_sqlite:
-            self.database.write("reconcile.free", _free_all)
+            self.database.write("reconcile.free", _free_all, self._kinds)
         _wakers[id(self.database)] = self._wake.set
         self._spawn("claims", self._claim_loop)
         self._spawn("leases", self._renew_loop)
@@ -247,15 +250,14 @@ class ReconcileEngine:
     def _claim(self, tx: Transaction, count: int) -> tuple[list[_Task], float]:
         now = self.database.clock.time()
         tasks: list[_Task] = []
-        for row in tx.all(_DUE, {"now": now, "count": count}):
-            reconciler = self.reconcilers.get(row.kind)
-            deadline = row.deadline_at or now + (reconciler.deadline if reconciler else DEFAULT_DEADLINE)
+        for row in tx.all(_DUE, {"now": now, "count": count, "kinds": self._kinds}):
+            deadline = row.deadline_at or now + self.reconcilers[row.kind].deadline
             values = {"k": row.kind, "r": row.resource_id, "o": self._owner, "until": now + LEASE_SECONDS}
             tx.execute(_CLAIM, values | {"deadline": deadline})
             tasks.append(_Task(row.kind, row.resource_id, row.mark, row.attempts, deadline))
         if len(tasks) == count:
             return tasks, 0.0
-        following = tx.scalar(_NEXT, {"now": now})
+        following = tx.scalar(_NEXT, {"now": now, "kinds": self._kinds})
         return tasks, 5.0 if following is None else min(5.0, max(0.001, following - now))
 
     def _renew_loop(self) -> None:
@@ -289,12 +291,8 @@ class ReconcileEngine:
             self.observe(task.kind, outcome, time.perf_counter() - started)
 
     def _attempt(self, task: _Task) -> str:
-        reconciler = self.reconcilers.get(task.kind)
+        reconciler = self.reconcilers[task.kind]
         key = {"k": task.kind, "r": task.resource_id, "m": task.mark, "o": self._owner}
-        if reconciler is None:
-            log.error("no reconciler for this kind", extra={"kind": task.kind, "id": task.resource_id})
-            self.database.write("reconcile.done", _finish, key)
-            return "error"
         try:
             outcome = reconciler.reconcile(task.resource_id)
         except GiveUp as error:
@@ -342,8 +340,8 @@ class ReconcileEngine:
                 log.exception("periodic work failed", extra={"name_of_work": name})
 
 
-def _free_all(tx: Transaction) -> None:
-    tx.execute(_FREE_ALL)
+def _free_all(tx: Transaction, kinds: Sequence[str]) -> None:
+    tx.execute(_FREE_ALL, {"kinds": kinds})
 
 
 def _renew(tx: Transaction, values: dict[str, Any]) -> None:

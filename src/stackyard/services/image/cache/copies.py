@@ -9,7 +9,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-from stackyard.core import reconcile
 from stackyard.core.db import Transaction
 from stackyard.core.runtime import Runtime
 from stackyard.services.image import formats
@@ -148,10 +147,11 @@ class KeepingSource:
 
 
 def _kept(tx: Transaction, runtime: Runtime, image_id: str, size: int) -> None:
+    host = tables.host_of(runtime)
     if images.find(tx, image_id) is not None:  # otherwise it was deleted meanwhile, and its file goes by the mark
-        tables.keep(tx, tables.host_of(runtime), image_id, size, copied=True)
+        tables.keep(tx, host, image_id, size, copied=True)
     else:
-        reconcile.mark(tx, tables.KIND, image_id)
+        tables.mark(tx, host, image_id)
 
 
 def prune(runtime: Runtime) -> tuple[int, int]:

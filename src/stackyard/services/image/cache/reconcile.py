@@ -6,7 +6,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from stackyard.core import reconcile, timeline
+from stackyard.core import timeline
 from stackyard.core.db import Transaction
 from stackyard.core.reconcile import DONE, Outcome
 from stackyard.core.runtime import Runtime
@@ -17,11 +17,11 @@ from stackyard.services.image.cache import copies, tables
 class CacheReconciler:
     """Brings one image's copy on this host in line with its row."""
 
-    kind = tables.KIND
     deadline = 3600.0
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
+        self.kind = tables.kind_of(tables.host_of(runtime))
 
     def reconcile(self, resource_id: str) -> Outcome:
         """Fetch or remove. Raises what the store raises, to be tried again."""
@@ -64,10 +64,10 @@ def sweep(runtime: Runtime) -> None:
         host = tables.host_of(runtime)
         rows = {row.image_id: row for row in tables.rows(tx, host)}
         for image_id in sorted(files - rows.keys()):
-            reconcile.mark(tx, tables.KIND, image_id)
+            tables.mark(tx, host, image_id)
         for row in rows.values():
             if row.status == tables.QUEUED:
-                reconcile.mark(tx, tables.KIND, row.image_id)
+                tables.mark(tx, host, row.image_id)
             elif row.copied and row.image_id not in files:
                 tables.drop(tx, host, row.image_id)
 

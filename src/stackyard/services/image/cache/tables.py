@@ -13,9 +13,6 @@ from stackyard.core.db import Moment, Transaction, metadata
 from stackyard.core.runtime import Runtime
 from stackyard.services.keys import HOST_NAME
 
-KIND = "image cache"
-"""The kind of marks for what is to be fetched or removed; their ids are images'."""
-
 QUEUED, CACHED = "queued", "cached"
 
 cache = sa.Table(
@@ -39,7 +36,7 @@ _FIND = sa.select(cache).where(_ONE)
 _LIST = sa.select(cache).where(_HERE).order_by(_c.last_accessed, _c.image_id)
 _INSERT = sa.insert(cache)
 _DELETE = sa.delete(cache).where(_ONE)
-_OF_IMAGE = sa.delete(cache).where(_c.image_id == bindparam("i"))
+_HOSTS = sa.select(_c.host).where(_c.image_id == bindparam("i"))
 _HIT = sa.update(cache).where(_ONE, _c.status == CACHED).values(hits=_c.hits + 1, last_accessed=bindparam("now"))
 _DONE = (
     sa.update(cache)
@@ -54,6 +51,16 @@ _DONE = (
 def host_of(runtime: Runtime) -> str:
     """The name of this host."""
     return runtime[HOST_NAME] if HOST_NAME in runtime else "localhost"  # noqa: SIM401 (it has no get)
+
+
+def kind_of(host: str) -> str:
+    """The kind of marks for what a host, and no other, is to fetch or remove; their ids are images'."""
+    return f"image cache {host}"[:64]
+
+
+def mark(tx: Transaction, host: str, image_id: str) -> None:
+    """Have a host look at its copy of an image."""
+    reconcile.mark(tx, kind_of(host), image_id)
 
 
 def find(tx: Transaction, host: str, image_id: str) -> Any:
@@ -72,7 +79,7 @@ def queue(tx: Transaction, host: str, image_id: str) -> None:
         return
     row = {"image_id": image_id, "host": host, "status": QUEUED, "copied": False, "size": 0, "hits": 0}
     tx.insert_once(_INSERT, row | {"last_accessed": tx.now, "last_modified": tx.now})
-    reconcile.mark(tx, KIND, image_id)
+    mark(tx, host, image_id)
 
 
 def keep(tx: Transaction, host: str, image_id: str, size: int, *, copied: bool) -> None:
@@ -89,10 +96,10 @@ def hit(tx: Transaction, host: str, image_id: str) -> None:
 def drop(tx: Transaction, host: str, image_id: str) -> None:
     """Forget what this host has of an image, and have the file removed."""
     if tx.execute(_DELETE, {"i": image_id, "h": host}).rowcount:
-        reconcile.mark(tx, KIND, image_id)
+        mark(tx, host, image_id)
 
 
 def forget(tx: Transaction, image_id: str) -> None:
     """The image is being deleted: every host forgets it."""
-    if tx.execute(_OF_IMAGE, {"i": image_id}).rowcount:
-        reconcile.mark(tx, KIND, image_id)
+    for row in tx.all(_HOSTS, {"i": image_id}):
+        drop(tx, row.host, image_id)
