@@ -55,9 +55,9 @@ class HashingThreads:
                 threading.Thread(target=self._work, name=f"passwords_{number}", daemon=True).start()
 
     def _work(self) -> None:
-        # Linux keeps niceness by thread: the others of the process are not concerned. Nobody but root may lower it.
+        # Linux keeps niceness by thread: the others of the process are not concerned.
         thread = threading.get_native_id()
-        os.setpriority(os.PRIO_PROCESS, thread, max(NICENESS, os.getpriority(os.PRIO_PROCESS, thread)))
+        os.setpriority(os.PRIO_PROCESS, thread, min(os.getpriority(os.PRIO_PROCESS, thread) + NICENESS, 19))
         while True:
             future, job = self._next()
             if not future.set_running_or_notify_cancel():
