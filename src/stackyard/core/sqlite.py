@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import OperationalError
 
 PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=30000", "cache_size=-1024")
 
@@ -58,7 +59,10 @@ class SqliteConnections:
         """Close those of every thread."""
         with self._lock:
             for connection in self._all:
-                connection.close()
+                # A thread that nobody waits for may be ending its transaction at this moment, which then is not there
+                # to be rolled back any more.
+                with suppress(OperationalError):
+                    connection.close()
             self._all.clear()
         self._slot = _Slot()
 
