@@ -253,6 +253,19 @@ def test_leaving_a_store(images: ImageCloud, remote: RemoteStore, tmp_path: Path
     assert admin.delete(f"/v2/stores/fast/{queued}").status_code == 409
 
 
+def test_locations_are_changed_as_they_are_shown(images: ImageCloud) -> None:
+    image_id = stage(images, b"data")
+    start(images, image_id, stores=["file", "fast"])
+    images.reconciler.reconcile(image_id)
+    assert [place["metadata"]["store"] for place in show(images, image_id)["locations"]] == ["fast", "file"]
+    headers = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
+    remove = [{"op": "remove", "path": "/locations/0"}]
+    changed = images.client("admin").patch(f"/v2/images/{image_id}", json=remove, headers=headers)
+    assert (changed.status_code, changed.json()["stores"]) == (200, "file")
+    assert images.reconciler.reconcile(image_id) == DONE
+    assert download(images, image_id).content == b"data"
+
+
 def test_data_of_no_image_is_found_at_start(images: ImageCloud, remote: RemoteStore, tmp_path: Path) -> None:
     image_id = make(images.client("demo"))["id"]
     put(images, image_id, b"data", headers=OCTETS | {"x-image-meta-store": "archive"})

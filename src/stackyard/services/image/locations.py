@@ -104,8 +104,9 @@ def patch(tx: Transaction, call: Call, image: Mapping[str, Any], change: Any, si
     if row.status not in (("active",) if verb == "remove" else ("active", "queued")):
         raise Conflict(f"It's not allowed to {verb} locations if image status is {row.status}.")
     call.require("delete_image_location" if verb == "remove" else "set_image_location", image)
-    # A queued image has no data; what it may show is a location that was refused.
-    stores, known = stores_of(call.runtime), [] if row.status == "queued" else tables.locations_of(row)
+    stores = stores_of(call.runtime)
+    # In the order that clients see. A queued image has no data; what it may show is a location that was refused.
+    known = [] if row.status == "queued" else stores.by_weight(tables.locations_of(row))
     if verb == "remove":
         _remove(tx, row, known, change.position)
         return

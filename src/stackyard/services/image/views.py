@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,12 +90,16 @@ def image_view(row: Any, shown: Shown) -> dict[str, Any]:
         locations = shown.stores.by_weight(locations)
     if locations:
         view["stores"] = ",".join(dict.fromkeys(location["store"] for location in locations))
-        if shown.direct_url and shown.allowed(row):
-            view["direct_url"] = shown.stores.url(image_id, locations[0])
-    if shown.locations:
-        known = locations if shown.allowed(row) else []
-        view["locations"] = [location_view(shown.stores, image_id, location) for location in known]
+    if shown.locations or shown.direct_url:
+        _add_addresses(view, locations if shown.allowed(row) else [], shown)
     return view
+
+
+def _add_addresses(view: dict[str, Any], locations: Sequence[Mapping[str, Any]], shown: Shown) -> None:
+    if shown.direct_url and locations:
+        view["direct_url"] = shown.stores.url(view["id"], locations[0])
+    if shown.locations:
+        view["locations"] = [location_view(shown.stores, view["id"], location) for location in locations]
 
 
 def member_view(row: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from stackyard.core.config import ConfigError
 from stackyard.core.config_image import Image, StoreSetting, parse_store
@@ -18,6 +18,7 @@ from stackyard.services.keys import STATE_DIR
 
 DIRECT, WEB, COPY, GLANCE = "glance-direct", "web-download", "copy-image", "glance-download"
 
+Place = TypeVar("Place", bound=Mapping[str, Any])
 Location = Mapping[str, Any]
 """Where data lies, as an image's row has it: `store`; `key` in a store that is written to, or `url`; `metadata`."""
 
@@ -61,7 +62,7 @@ class Stores:
         """The stores of files."""
         return [store for store in self.written.values() if isinstance(store, FileStore)]
 
-    def by_weight(self, locations: Iterable[Location]) -> list[Location]:
+    def by_weight(self, locations: Iterable[Place]) -> list[Place]:
         """The locations in the order to use and show them: heaviest store first, else as they were added."""
         return sorted(locations, key=lambda location: -self._weight(location))
 
