@@ -201,7 +201,7 @@ class Settings:
     trust: Trust = Trust()
     oauth1: OAuth1 = OAuth1()
     ldap: Ldap = Ldap()
-    federation: Federation = Federation()
+    federation: Federation = Federation()  # noqa: RUF009  frozen
     hierarchy: Hierarchy = Hierarchy()
     policy: Policy = Policy()
     engine: Engine = Engine()

@@ -100,7 +100,9 @@ class Federation:
         "", "Attribute that names the identity provider, for protocols that do not say: HTTP_OIDC_ISS, MELLON_IDP, ..."
     )
     trusted_dashboard: tuple[str, ...] = setting(
-        (), "Addresses that a browser may be sent to with a token: https://dashboard.example.org/auth/websso/", urls
+        (),
+        "Addresses, https://dashboard.example.org/auth/websso/ say, that a browser may be sent to with a token.",
+        urls,
     )
     sso_callback_template: str = setting(
         "", "HTML file with $host and $token that sends a browser there; empty: a page of our own."
