@@ -17,7 +17,7 @@ _INSTALLED = CLIENTS / "requirements.txt"
 
 
 def install_clients() -> None:
-    """Make the environment unless it is there with all of them; of several processes at once, one does and the others wait.
+    """Make the environment unless it has all of them; of several processes at once, one does and the others wait.
 
     Raises CalledProcessError with pip's output when a package cannot be had.
     """

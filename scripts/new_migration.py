@@ -11,6 +11,7 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.operations.ops import CreateTableOp, MigrationScript
 from alembic.script import ScriptDirectory
 
 from stackyard import app, migrations
@@ -35,11 +36,25 @@ def main() -> None:
             table.info.clear()  # what the code knows of a table beside its columns is nothing to migrate
         with database.begin_schema_change() as connection:
             config.attributes["connection"] = connection
-            made = command.revision(config, message, autogenerate=True, rev_id=f"{number:04}")
+            made = command.revision(
+                config,
+                message,
+                autogenerate=True,
+                rev_id=f"{number:04}",
+                process_revision_directives=_without_notes,
+            )
         database.close()
     print(
         f"wrote {getattr(made, 'path', made)} for the tables of {len(app.SERVICES)} services; set HEAD to {number:04}"
     )
+
+
+def _without_notes(_context: object, _revision: object, directives: list[MigrationScript]) -> None:
+    """Leave out what a table's `info` holds: it is the program's, and no migration's."""
+    for script in directives:
+        for operation in script.upgrade_ops.ops if script.upgrade_ops else ():
+            if isinstance(operation, CreateTableOp):
+                operation.kw.pop("info", None)
 
 
 if __name__ == "__main__":

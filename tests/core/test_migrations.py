@@ -75,3 +75,29 @@ def test_dropping_leaves_what_is_not_ours(database: Database) -> None:
     drop_schema(database)
     with database.engine.connect() as connection:
         assert sa.inspect(connection).get_table_names() == ["somebody_elses"]
+
+
+def test_rows_survive_a_table_that_is_made_anew(database: Database) -> None:
+    upgrade(database, "0001")
+    yes, now = ("1" if database.is_sqlite else "true"), "'2026-01-31 12:00:00+00:00'"
+    rows = {
+        "identity_projects (id, name, domain_id, is_domain, enabled, description, options, extra, created_at)": (
+            f"'default', 'Default', '', {yes}, {yes}, '', '{{}}', '{{}}', {now}"
+        ),
+        "identity_users (id, name, domain_id, enabled, options, extra, created_at)": (
+            f"'u', 'demo', 'default', {yes}, '{{}}', '{{}}', {now}"
+        ),
+        "identity_groups (id, name, domain_id, description, extra, created_at)": (
+            f"'g', 'crew', 'default', '', '{{}}', {now}"
+        ),
+        "identity_group_members (group_id, user_id)": "'g', 'u'",
+    }
+    with database.engine.begin() as connection:
+        for into, values in rows.items():
+            connection.exec_driver_sql(f"INSERT INTO {into} VALUES ({values})")
+    upgrade(database)
+    with database.engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT user_id FROM identity_group_members").scalar() == "u"
+        assert connection.exec_driver_sql("SELECT name FROM identity_users").scalar() == "demo"
+        with pytest.raises(sa.exc.IntegrityError):
+            connection.exec_driver_sql("INSERT INTO identity_group_members (group_id, user_id) VALUES ('g', 'nobody')")

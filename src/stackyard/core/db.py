@@ -266,7 +266,7 @@ class Database:
 
     def begin_schema_change(self) -> AbstractContextManager[Connection]:
         """One transaction for migrations; on both databases a schema changes whole or not at all."""
-        return self._begin(writes=True)
+        return self._begin(writes=True) if self._sqlite is None else self._sqlite.schema_change()
 
     def create_all(self) -> None:
         """Make every declared table (a new state directory; migrations change an old one)."""

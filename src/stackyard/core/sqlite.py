@@ -7,8 +7,9 @@ whether it takes the write lock at once, is said in one place.
 
 from __future__ import annotations
 
+import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -49,6 +50,22 @@ class SqliteConnections:
         finally:
             slot.busy = False
 
+    @contextmanager
+    def schema_change(self) -> Iterator[Connection]:
+        """A transaction in which tables may be made anew under their old names, on a connection of its own.
+
+        Foreign keys are not looked at meanwhile, else the rows that refer to a table would go with its old self; they
+        are checked before the commit ("Making Other Kinds Of Table Schema Changes", sqlite.org/lang_altertable.html).
+        Raises IntegrityError when a row then refers to nothing.
+        """
+        with self._engine.connect() as connection:
+            raw: Any = connection.connection.dbapi_connection
+            raw.execute("PRAGMA foreign_keys=OFF")
+            try:
+                yield from _transact(connection, "BEGIN IMMEDIATE", before_commit=_check_foreign_keys)
+            finally:
+                raw.execute("PRAGMA foreign_keys=ON")
+
     def _connect(self, slot: _Slot) -> Connection:
         connection = slot.connection = self._engine.connect()
         with self._lock:
@@ -67,11 +84,15 @@ class SqliteConnections:
         self._slot = _Slot()
 
 
-def _transact(connection: Connection, begin: str) -> Iterator[Connection]:
+def _transact(
+    connection: Connection, begin: str, before_commit: Callable[[Any], None] | None = None
+) -> Iterator[Connection]:
     raw: Any = connection.connection.dbapi_connection
     raw.execute(begin)
     try:
         yield connection
+        if before_commit is not None:
+            before_commit(raw)
     except BaseException:
         connection.rollback()
         if raw.in_transaction:  # nothing was run through SQLAlchemy, which then has nothing to roll back
@@ -80,6 +101,14 @@ def _transact(connection: Connection, begin: str) -> Iterator[Connection]:
     connection.commit()
     if raw.in_transaction:
         raw.commit()
+
+
+def _check_foreign_keys(raw: Any) -> None:
+    """Each row of the answer is table, rowid, parent table and number of the key."""
+    broken = raw.execute("PRAGMA foreign_key_check").fetchall()
+    if broken:
+        tables = ", ".join(sorted({str(table) for table, *_ in broken}))
+        raise sqlite3.IntegrityError(f"{len(broken)} rows refer to what does not exist, in: {tables}")
 
 
 def _prepare(connection: Any, record: object) -> None:

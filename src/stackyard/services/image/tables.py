@@ -63,7 +63,7 @@ members = sa.Table(
     sa.Column("member_id", sa.String(255), primary_key=True),
     sa.Column("status", sa.String(16), nullable=False),
     # Whether the member may make others members: version 1's idea, of which version 2 knows nothing.
-    sa.Column("can_share", sa.Boolean, nullable=False, server_default=sa.text("false")),
+    sa.Column("can_share", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("created_at", Moment, nullable=False),
     sa.Column("updated_at", Moment, nullable=False),
     sa.Index("ix_image_members_member", "member_id", "status"),
