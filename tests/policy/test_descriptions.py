@@ -32,7 +32,7 @@ from stackyard.services import identity, image
 from stackyard.services.image.patch import RFC
 
 FEW = settings(
-    max_examples=6,
+    max_examples=10,
     deadline=None,
     derandomize=True,
     database=None,
@@ -50,15 +50,43 @@ def as_json(ctx: Any, value: Any) -> bytes:
     return json.dumps(value).encode()
 
 
+IDS = {
+    **{name: name for name in ("domain_id", "project_id", "user_id", "group_id", "role_id", "service_id", "region_id")},
+    **dict.fromkeys(("parent_id", "default_project_id", "tenant_id"), "project_id"),
+    **dict.fromkeys(("trustor_user_id", "trustee_user_id"), "user_id"),
+    "parent_region_id": "region_id",
+    "mapping_id": "mapping_id",
+    "member": "member_id",
+}
+"""Fields of bodies that name a thing, and which: with real ones a request gets past them to what is behind."""
+
+PLACES = {"enum": [HERE, ELSEWHERE, NOTHING]}
+
+
 def described(service: Service) -> Any:
-    """A description whose path parameters are places: the test puts in what is there."""
+    """A description in which what names a thing names a place: the test puts in what is there."""
     found = describe(service)
     for operations in found["paths"].values():
         for operation in operations.values():
             for parameter in operation["parameters"]:
                 if parameter["in"] == "path":
-                    parameter["schema"] = {"enum": [HERE, ELSEWHERE, NOTHING]}
+                    parameter["schema"] = PLACES
+    for component in found["components"]["schemas"].values():
+        properties = component.get("properties", {})
+        properties |= {name: PLACES for name in properties if name in IDS}
     return schemathesis.openapi.from_dict(found)
+
+
+def filled(value: Any, things: dict[str, dict[str, str]]) -> Any:
+    """A body with the things of the places that it names."""
+    if isinstance(value, dict):
+        return {
+            key: things[one].get(IDS[key], NOTHING)
+            if key in IDS and isinstance(one, str) and one in things
+            else filled(one, things)
+            for key, one in value.items()
+        }
+    return [filled(one, things) for one in value] if isinstance(value, list) else value
 
 
 class Asker:
@@ -83,6 +111,7 @@ class Asker:
         for name, value in (case.path_parameters or {}).items():
             if value in (HERE, ELSEWHERE):
                 case.path_parameters[name] = self._world.things[value].get(name, NOTHING)
+        case.body = filled(case.body, self._world.things)
         given = case.as_transport_kwargs(base_url=BASE + case.operation.schema.base_path.rstrip("/"))
         given.pop("cookies", None)
         prepared = Request(**{name: given[name] for name in given if name in _OF_REQUEST}).prepare()
