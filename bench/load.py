@@ -46,6 +46,8 @@ class Load:
         if rate is None or slowest is None or refused:
             reason = refused[0] if refused else (output + errors)[-300:]
             raise RuntimeError(f"wrk on {self.url}: {reason}")
+        if float(rate[1]) == 0:  # nothing was answered in time: it takes longer than that
+            return Measured(0.0, seconds * 1000.0)
         return Measured(float(rate[1]), float(slowest[1]) * _MILLISECONDS[slowest[2]])
 
     @contextmanager
