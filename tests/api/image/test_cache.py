@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.api.image.bytes_source import BytesSource
 from tests.api.image.conftest import ImageCloud
 from tests.api.image.test_images import make
 
@@ -22,20 +23,6 @@ from stackyard.services.image.stores import DataMissing, StoreFault, StoreInfo
 from stackyard.services.image.stores.registry import stores_of
 
 OCTETS = {"Content-Type": "application/octet-stream"}
-
-
-class RemoteSource:
-    """Data of the store below."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self.size: int | None = len(data)
-
-    def read(self, position: int, length: int) -> bytes:
-        return self._data[position : position + length]
-
-    def close(self) -> None:
-        pass
 
 
 class RemoteStore:
@@ -53,13 +40,13 @@ class RemoteStore:
     def commit(self, image_id: str, key: str) -> None:
         pass
 
-    def open(self, image_id: str, key: str) -> RemoteSource:
+    def open(self, image_id: str, key: str) -> BytesSource:
         self.opened += 1
         if self.broken:
             raise StoreFault("The store remote does not answer.")
         if (image_id, key) not in self.data:
             raise DataMissing("It is gone.")
-        return RemoteSource(self.data[image_id, key])
+        return BytesSource(self.data[image_id, key])
 
     def remove(self, image_id: str, key: str) -> None:
         self.data.pop((image_id, key), None)

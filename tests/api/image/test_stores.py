@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.api.image.bytes_source import BytesSource
 from tests.api.image.conftest import ImageCloud
 from tests.api.image.test_data import put
 from tests.api.image.test_images import make
@@ -20,21 +21,6 @@ from stackyard.services.image.stores import DataMissing, Source, StoreFault, Sto
 from stackyard.services.image.stores.registry import Stores, stores_of
 
 OCTETS = {"Content-Type": "application/octet-stream"}
-
-
-class BytesSource:
-    """Bytes that are at hand."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self.size: int | None = len(data)
-
-    def read(self, position: int, length: int) -> bytes:
-        """Part of them."""
-        return self._data[position : position + length]
-
-    def close(self) -> None:
-        """Nothing to close."""
 
 
 class RemoteStore:
