@@ -82,7 +82,6 @@ def test_wrong_endpoint_groups(place: Place) -> None:
     wrong: list[dict[str, Any]] = [
         {"name": ""},
         {"name": "n" * 256},
-        {"name": None},
         {"description": 7},
         {"filters": []},
         {"filters": {"enabled": True}},
@@ -97,6 +96,15 @@ def test_wrong_endpoint_groups(place: Place) -> None:
     for body in ({"name": "g"}, {"filters": good["filters"]}, {**good, "filters": {}}):
         assert place.admin.post(GROUPS, json={"endpoint_group": body}).status_code == 400, body
     assert place.admin.patch(url, json={"endpoint_group": {}}).status_code == 400
+    assert place.admin.post(GROUPS, json={"endpoint_group": {**good, "name": None}}).status_code == 400
+
+
+def test_nulls_leave_the_name_and_filters_of_an_endpoint_group(place: Place) -> None:
+    group = place.group(interface="public")
+    change = {"name": None, "filters": None, "description": "of all"}
+    answer = place.admin.patch(f"{GROUPS}/{group['id']}", json={"endpoint_group": change})
+    assert answer.status_code == 200
+    assert answer.json()["endpoint_group"] == {**group, "description": "of all"}
 
 
 def test_projects_with_endpoints_of_their_own(place: Place) -> None:
