@@ -95,6 +95,8 @@ def is_installed() -> bool:
 
 def _stackyard(*arguments: str, password: str = "") -> None:
     argv, environment = [str(STACKYARD), *arguments], {**os.environ, "STACKYARD_PASSWORD": password}
+    # With this set every start of a checkout compiles all of it anew, which no installation does.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     # A file takes the output: with a pipe the daemon that `up` leaves behind could keep it open.
     with tempfile.TemporaryFile() as log:
         done = subprocess.run(

@@ -79,12 +79,12 @@ def serve(state: StateDirectory, order: LaunchOrder) -> int:
 
 
 def _run(state: StateDirectory, settings: Settings, order: LaunchOrder, main: socket.socket) -> int:
+    gc.disable()  # what start-up makes stays, modules too: looking through it for garbage would only take time
     import uvloop
 
     from stackyard.launch import assemble
 
     started = time.perf_counter()
-    gc.disable()  # what start-up makes stays: looking through it for garbage would only take time
     cloud, seeded = assemble(state, settings, order.passwords)
     cloud.start()
     gc.freeze()
