@@ -134,7 +134,7 @@ class Cloud:
         while not _answers(f"{url}/healthz"):
             if self._second_host.poll() is not None or time.monotonic() > until:
                 raise CloudError(f"the second host does not serve: {(own / 'output').read_text()[-1500:]}")
-            time.sleep(0.05)
+            time.sleep(0.05)  # polls the condition above: nothing tells when another process begins to serve
         return f"{url}/image"
 
     def restart(self, *, secure_hash: bool) -> None:

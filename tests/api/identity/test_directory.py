@@ -192,6 +192,17 @@ def test_the_directory_is_only_read(read: Domain) -> None:
     assert read.sign_in("alice", "alice-secret").status_code == 201
 
 
+def test_a_domain_that_has_no_directory_any_more_keeps_its_users_as_its_own(read: Domain) -> None:
+    alice, staff = read.users()["alice"]["id"], read.groups()["staff"]["id"]
+    admin = read.people.admin
+    assert admin.delete(f"{V3}/domains/{read.id}/config").status_code == 204
+    assert read.sign_in("alice", "alice-secret").status_code == 401
+    assert admin.patch(f"{V3}/users/{alice}", json={"user": {"password": "a-long-secret"}}).status_code == 200
+    assert read.sign_in("alice", "a-long-secret").status_code == 201
+    assert admin.delete(f"{V3}/users/{alice}").status_code == 204
+    assert admin.delete(f"{V3}/groups/{staff}").status_code == 204
+
+
 def test_encrypted_connections(domain: Domain) -> None:
     server = domain.server
     ca = str(server.certificate)

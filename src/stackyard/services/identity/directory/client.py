@@ -225,7 +225,7 @@ class Directory:
             if (value := values.first(attribute))
         }
         if enabled_dns is not None:
-            enabled = _folded(dn) in enabled_dns
+            enabled = folded(dn) in enabled_dns
         else:
             enabled = self._enabled(values.first(settings.user_enabled_attribute))
         project = values.first(settings.user_default_project_id_attribute) or None
@@ -246,7 +246,7 @@ class Directory:
             _Values(entry).all(settings.group_member_attribute)
             for entry in self._search(session, dn, "(objectClass=*)", (settings.group_member_attribute,))
         )
-        return frozenset(_folded(member) for found in members for member in found)
+        return frozenset(folded(member) for found in members for member in found)
 
     # -- groups ---------------------------------------------------------------------------------------------------
 
@@ -264,7 +264,7 @@ class Directory:
             local_id, name = values.first(settings.group_id_attribute), values.first(settings.group_name_attribute)
             if local_id and name:
                 members = values.all(settings.group_member_attribute)
-                kept = members if settings.group_members_are_ids else [_folded(member) for member in members]
+                kept = members if settings.group_members_are_ids else [folded(member) for member in members]
                 description = values.first(settings.group_desc_attribute)
                 yield DirectoryGroup(local_id, str(entry["dn"]), name, description, frozenset(kept))
 
@@ -273,7 +273,7 @@ class Directory:
         if not self.settings.group_ad_nesting:
             return group
         rule = _equals(f"memberOf:{MATCHING_RULE_IN_CHAIN}:", group.dn)
-        members = frozenset(_folded(user.dn) for user in self._read_users(session, rule))
+        members = frozenset(folded(user.dn) for user in self._read_users(session, rule))
         return DirectoryGroup(group.local_id, group.dn, group.name, group.description, members)
 
 
@@ -305,10 +305,6 @@ def _text(attribute: str, value: bytes) -> str:
 
 def folded(dn: str) -> str:
     """A DN as two spellings of the same one compare: case and the space around separators do not count."""
-    return _folded(dn)
-
-
-def _folded(dn: str) -> str:
     from ldap3.core.exceptions import LDAPInvalidDnError
     from ldap3.utils.dn import parse_dn
 

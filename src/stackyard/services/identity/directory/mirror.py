@@ -16,7 +16,6 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from stackyard.core.db import Transaction, metadata
-from stackyard.core.errors import Forbidden
 from stackyard.services.identity import generation
 from stackyard.services.identity.directory.client import DirectoryGroup, DirectoryUser, folded
 from stackyard.services.identity.users import removal
@@ -77,16 +76,6 @@ def public_id(domain_id: str, kind: str, local_id: str) -> str:
 def entry_of(tx: Transaction, resource_id: str) -> sa.Row[Any] | None:
     """Where a user or group is in its directory; None for one of our own."""
     return tx.first(_BY_ID, {"id": resource_id})
-
-
-def refuse_change(tx: Transaction, resource_id: str) -> None:
-    """Raise Forbidden for a user or group of a directory."""
-    row = entry_of(tx, resource_id)
-    if row is not None:
-        raise Forbidden(
-            f"You are not authorized to perform the requested action: the {row.kind} is in an LDAP directory, which is "
-            "only read here. Change it there."
-        )
 
 
 def find_changes(

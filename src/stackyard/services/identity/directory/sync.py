@@ -44,16 +44,27 @@ def configured(tx: Transaction, domain_id: str) -> None:
     mark(tx, domain_id)
 
 
+def refuse_change(tx: Transaction, resource_id: str) -> None:
+    """Raise Forbidden for a user or group of a directory, as long as its domain has one: after that they are ours."""
+    row = mirror.entry_of(tx, resource_id)
+    if row is not None:
+        _refuse_while_configured(tx, row.domain_id, row.kind, "Change it there.")
+
+
 def refuse_new(tx: Transaction, domain_id: str, kind: str) -> None:
     """Raise Forbidden where new users and groups come from a directory."""
+    _refuse_while_configured(tx, domain_id, kind, "Make it there.")
+
+
+def _refuse_while_configured(tx: Transaction, domain_id: str, kind: str, remedy: str) -> None:
     try:
-        found = settings_of(tx, domain_id)
-    except DirectoryConfigError as error:
-        raise Forbidden(f"The {kind}s of this domain come from an LDAP directory: {error}") from None
-    if found is not None:
+        configured_so = settings_of(tx, domain_id) is not None
+    except DirectoryConfigError:
+        configured_so = True
+    if configured_so:
         raise Forbidden(
             f"You are not authorized to perform the requested action: the {kind}s of this domain come from an LDAP "
-            "directory, which is only read here. Make it there."
+            f"directory, which is only read here. {remedy}"
         )
 
 

@@ -38,7 +38,6 @@ BY_NAME = sa.select(projects).where(
     projects.c.domain_id == bindparam("domain_id"), projects.c.name == bindparam("name")
 )
 INSERT = sa.insert(projects)
-CHILDREN = sa.select(projects).where(projects.c.parent_id == bindparam("id")).order_by(projects.c.name)
 DELETE = sa.delete(projects).where(projects.c.id == bindparam("id"))
 TAGS = sa.select(tags.c.name).where(tags.c.project_id == bindparam("id")).order_by(tags.c.name)
 TAGS_OF = (

@@ -15,7 +15,7 @@ from stackyard.core.errors import BadRequest, Conflict, NotFound
 from stackyard.core.ids import new_hex
 from stackyard.core.paging import Filter, Listing, Scope
 from stackyard.services.identity import attributes
-from stackyard.services.identity.directory import mirror, sync
+from stackyard.services.identity.directory import sync
 from stackyard.services.identity.federation import users as federated
 from stackyard.services.identity.listing import collection, in_callers_domain, texts
 from stackyard.services.identity.targets import default_domain, the
@@ -109,7 +109,7 @@ def _check_name_free(tx: Transaction, domain_id: str, name: str) -> None:
 def update(tx: Transaction, call: Call) -> dict[str, Any]:
     """Change a group."""
     row = the(call, "group")
-    mirror.refuse_change(tx, row.id)
+    sync.refuse_change(tx, row.id)
     asked, extra = attributes.changes(call.body, GroupChange, "group", row.id)
     if asked.domain_id is not UNSET and asked.domain_id != row.domain_id:
         raise BadRequest("Cannot change Domain ID")
@@ -125,14 +125,14 @@ def update(tx: Transaction, call: Call) -> dict[str, Any]:
 def delete(tx: Transaction, call: Call) -> None:
     """Delete a group; its members lose the roles they had by it."""
     group_id = the(call, "group").id
-    mirror.refuse_change(tx, group_id)
+    sync.refuse_change(tx, group_id)
     removal.remove_group(tx, group_id)
 
 
 def add_user(tx: Transaction, call: Call) -> None:
     """Put a user into a group; again changes nothing."""
     keys = _keys(call)
-    mirror.refuse_change(tx, keys["group_id"])
+    sync.refuse_change(tx, keys["group_id"])
     if tx.first(_MEMBER, keys) is None:
         tx.execute(_JOIN, keys)
 
@@ -151,7 +151,7 @@ def _no_member(keys: dict[str, str]) -> NotFound:
 def remove_user(tx: Transaction, call: Call) -> None:
     """Take a user out of a group."""
     keys = _keys(call)
-    mirror.refuse_change(tx, keys["group_id"])
+    sync.refuse_change(tx, keys["group_id"])
     if tx.execute(_LEAVE, keys).rowcount == 0:
         raise _no_member(keys)
 

@@ -16,7 +16,7 @@ from stackyard.core.ids import new_hex
 from stackyard.core.paging import Filter, Listing
 from stackyard.services.identity import attributes, changes, passwords
 from stackyard.services.identity.assignments import reach
-from stackyard.services.identity.directory import mirror, sync
+from stackyard.services.identity.directory import sync
 from stackyard.services.identity.federation import users as federated
 from stackyard.services.identity.listing import collection, in_callers_domain, switch, texts
 from stackyard.services.identity.projects import tables as project_tables
@@ -149,7 +149,7 @@ def _update(
     tx: Transaction, call: Call, asked: UserChange, extra: dict[str, Any], hashed: str | None
 ) -> dict[str, Any]:
     row = _read(tx, call.path["user_id"])
-    mirror.refuse_change(tx, row.id)
+    sync.refuse_change(tx, row.id)
     name = row.name if asked.name is UNSET else asked.name.strip()
     if name != row.name and row.namespace == tables.LOCAL:
         _check_name_free(tx, row.domain_id, name)
@@ -181,7 +181,7 @@ def _update(
 def delete(tx: Transaction, call: Call) -> None:
     """Delete a user."""
     user_id = the(call, "user").id
-    mirror.refuse_change(tx, user_id)
+    sync.refuse_change(tx, user_id)
     removal.remove_user(tx, user_id)
 
 

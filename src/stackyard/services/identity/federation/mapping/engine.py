@@ -33,7 +33,6 @@ _EMPTY_LIST = re.compile(r"[ \t]*\[\s*\]\s*")
 _ITEM = re.compile(r"""\s*('(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*")\s*(,\s*\]|,|\])""")
 _JSON = "JSON:"
 _TESTS = ("any_one_of", "not_any_of")
-_CONDITIONS = (*_TESTS, "blacklist", "whitelist")
 
 
 class MappingError(ValueError):
