@@ -1,0 +1,34 @@
+"""The network service's rows.
+
+What a list shows of a resource (a port's addresses and groups, a network's subnets, tags) stands as JSON in its own
+row, so that a list is one query; the tables beside it (`ip_allocations`, `port_security_groups`, `tags`) hold the same
+facts where they must be unique or searched. Both are written by the same functions, in the same transaction.
+"""
+
+from __future__ import annotations
+
+from stackyard.services.network.tables.networks import networks
+from stackyard.services.network.tables.ports import port_security_groups, ports
+from stackyard.services.network.tables.routers import floating_ips, router_ports, routers
+from stackyard.services.network.tables.security_groups import (
+    default_security_groups,
+    security_group_rules,
+    security_groups,
+)
+from stackyard.services.network.tables.subnets import ip_allocations, subnets
+from stackyard.services.network.tables.tags import resource_tags
+
+__all__ = [
+    "default_security_groups",
+    "floating_ips",
+    "ip_allocations",
+    "networks",
+    "port_security_groups",
+    "ports",
+    "resource_tags",
+    "router_ports",
+    "routers",
+    "security_group_rules",
+    "security_groups",
+    "subnets",
+]

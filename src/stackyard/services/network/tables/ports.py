@@ -1,0 +1,42 @@
+"""Ports."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from stackyard.core.db import metadata
+from stackyard.services.network.tables.columns import belongs_to, id_column, standard_columns
+
+ports = sa.Table(
+    "ports",
+    metadata,
+    id_column(),
+    *standard_columns(),
+    belongs_to("network_id", "networks", index=False),
+    sa.Column("admin_state_up", sa.Boolean, nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("status_reason", sa.Text, nullable=False),
+    sa.Column("mac_address", sa.String(32), nullable=False),
+    sa.Column("device_id", sa.String(255), nullable=False, index=True),
+    sa.Column("device_owner", sa.String(255), nullable=False),
+    sa.Column("port_security_enabled", sa.Boolean, nullable=False),
+    sa.Column("dns_name", sa.String(255), nullable=False),
+    sa.Column("fixed_ips", sa.JSON, nullable=False),
+    sa.Column("security_group_ids", sa.JSON, nullable=False),
+    sa.Column("allowed_address_pairs", sa.JSON, nullable=False),
+    sa.Column("counted", sa.Boolean, nullable=False),
+    sa.Column("binding_host", sa.String(255), nullable=False, index=True),
+    sa.Column("binding_vnic_type", sa.String(64), nullable=False),
+    sa.Column("binding_profile", sa.JSON, nullable=False),
+    sa.Column("netns", sa.String(255), nullable=True),
+    sa.Column("device", sa.String(15), nullable=True),
+    sa.UniqueConstraint("network_id", "mac_address"),
+)
+"""`counted`: whether it counts against its project's quota. `netns` and `device`: where it is wired, None: nowhere."""
+
+port_security_groups = sa.Table(
+    "port_security_groups",
+    metadata,
+    sa.Column("security_group_id", sa.String(36), sa.ForeignKey("security_groups.id"), primary_key=True),
+    sa.Column("port_id", sa.String(36), sa.ForeignKey("ports.id", ondelete="CASCADE"), primary_key=True, index=True),
+)
