@@ -299,10 +299,10 @@ BAD_NETWORKS: dict[str, dict[str, object]] = {
 FLOATING = FloatingIPSpec(id=new_id(), floating_ip="198.18.9.9", fixed_ip="10.1.0.5")
 BAD_ROUTERS: dict[str, dict[str, object]] = {
     "floating without gateway": {"floating_ips": (FLOATING,)},
-    "floating twice": {"gateway": GATEWAY, "floating_ips": (FLOATING, FLOATING)},
-    "floating six": {"gateway": GATEWAY, "floating_ips": (msgspec.structs.replace(FLOATING, fixed_ip="fd01::5"),)},
+    "floating twice": {"gateways": (GATEWAY,), "floating_ips": (FLOATING, FLOATING)},
+    "floating six": {"gateways": (GATEWAY,), "floating_ips": (msgspec.structs.replace(FLOATING, fixed_ip="fd01::5"),)},
     "route": {"routes": (Route(destination="nowhere", next_hop="10.1.0.3"),)},
-    "next hop": {"gateway": msgspec.structs.replace(GATEWAY, next_hops=("up",))},
+    "next hop": {"gateways": (msgspec.structs.replace(GATEWAY, next_hops=("up",)),)},
     "id": {"id": "a/b"},
 }
 

@@ -267,7 +267,7 @@ class Lab:
             leg = RouterGateway(
                 port_id=new_id(), network_id=external.id, mac=new_mac(), addresses=addresses, next_hops=hops
             )
-        spec = RouterSpec(id=new_id(), interfaces=interfaces, gateway=leg, **options)
+        spec = RouterSpec(id=new_id(), interfaces=interfaces, gateways=(leg,) if leg is not None else (), **options)
         self.driver.apply_router(spec)
         return spec
 

@@ -255,7 +255,7 @@ GATEWAY = RouterGateway(
 
 def router(*floating: tuple[str, str], snat: bool = True) -> RouterSpec:
     items = tuple(FloatingIPSpec(id=one, floating_ip=one, fixed_ip=two) for one, two in floating)
-    return RouterSpec(id="r", gateway=msgspec.structs.replace(GATEWAY, snat=snat), floating_ips=items)
+    return RouterSpec(id="r", gateways=(msgspec.structs.replace(GATEWAY, snat=snat),), floating_ips=items)
 
 
 def test_a_floating_ip_changes_elements_only() -> None:

@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from stackyard.host.specs import NetworkObservation, NetworkSpec, PortSpec, RouterSpec, SecurityGroupSpec
+from stackyard.host.specs import (
+    AddressGroupSpec,
+    NetworkObservation,
+    NetworkSpec,
+    PortSpec,
+    RouterSpec,
+    SecurityGroupSpec,
+)
 
 
 class NetworkDriver(Protocol):
@@ -45,6 +52,14 @@ class NetworkDriver(Protocol):
 
     def remove_security_group(self, group_id: str) -> None:
         """Remove it; ports still naming it get nothing from it."""
+        ...
+
+    def apply_address_group(self, spec: AddressGroupSpec) -> None:
+        """The addresses that rules of security groups name together."""
+        ...
+
+    def remove_address_group(self, group_id: str) -> None:
+        """Remove it; rules still naming it match nothing."""
         ...
 
     def apply_router(self, spec: RouterSpec) -> None:

@@ -14,6 +14,7 @@ from stackyard.host.errors import SpecError
 from stackyard.host.network import names
 from stackyard.host.specs import (
     Address,
+    AddressGroupSpec,
     AddressPair,
     HostRecord,
     NetworkSpec,
@@ -212,6 +213,12 @@ def check_security_group(spec: SecurityGroupSpec) -> None:
         check_rule(rule)
     for text in spec.members:
         address(text)
+
+
+def check_address_group(spec: AddressGroupSpec) -> None:
+    names.check_id(spec.id)
+    for text in spec.addresses:
+        network(text)
 
 
 def check_router(spec: RouterSpec) -> None:

@@ -5,11 +5,18 @@ from __future__ import annotations
 import threading
 
 from stackyard.host.network import checks
-from stackyard.host.specs import NetworkObservation, NetworkSpec, PortSpec, RouterSpec, SecurityGroupSpec
+from stackyard.host.specs import (
+    AddressGroupSpec,
+    NetworkObservation,
+    NetworkSpec,
+    PortSpec,
+    RouterSpec,
+    SecurityGroupSpec,
+)
 
 
 class MemoryNetworkDriver:
-    """Remembers specs. `networks`, `ports`, `security_groups`, `routers` hold them by id; `calls` is what was called.
+    """Remembers specs. `networks`, `ports`, `security_groups`, ... hold them by id; `calls` is what was called.
 
     `fail_next` makes the next call of a method fail; `lose` makes a resource look broken until it is applied again.
     """
@@ -18,6 +25,7 @@ class MemoryNetworkDriver:
         self.networks: dict[str, NetworkSpec] = {}
         self.ports: dict[str, PortSpec] = {}
         self.security_groups: dict[str, SecurityGroupSpec] = {}
+        self.address_groups: dict[str, AddressGroupSpec] = {}
         self.routers: dict[str, RouterSpec] = {}
         self.calls: list[tuple[str, str]] = []
         self.started = False
@@ -95,6 +103,21 @@ class MemoryNetworkDriver:
             self.security_groups.pop(group_id, None)
             self._lost.pop(group_id, None)
 
+    def apply_address_group(self, spec: AddressGroupSpec) -> None:
+        """See NetworkDriver."""
+        checks.check_address_group(spec)
+        with self._lock:
+            self._called("apply_address_group", spec.id)
+            self.address_groups[spec.id] = spec
+            self._lost.pop(spec.id, None)
+
+    def remove_address_group(self, group_id: str) -> None:
+        """See NetworkDriver."""
+        with self._lock:
+            self._called("remove_address_group", group_id)
+            self.address_groups.pop(group_id, None)
+            self._lost.pop(group_id, None)
+
     def apply_router(self, spec: RouterSpec) -> None:
         """See NetworkDriver."""
         checks.check_router(spec)
@@ -123,6 +146,7 @@ class MemoryNetworkDriver:
                 ports=frozenset(self.ports.keys() - problems.keys()),
                 routers=frozenset(self.routers.keys() - problems.keys()),
                 security_groups=frozenset(self.security_groups.keys() - problems.keys()),
+                address_groups=frozenset(self.address_groups.keys() - problems.keys()),
                 problems=problems,
             )
 
@@ -130,6 +154,8 @@ class MemoryNetworkDriver:
         """See NetworkDriver."""
         with self._lock:
             self._called("purge")
-            for table in (self.networks, self.ports, self.security_groups, self.routers, self._lost):
+            for table in (
+                self.networks, self.ports, self.security_groups, self.address_groups, self.routers, self._lost,
+            ):  # fmt: skip
                 table.clear()
             self.started = False

@@ -157,7 +157,7 @@ def router_spec(
         id=router.id,
         admin_up=router.admin_state_up,
         interfaces=tuple(_leg(port, by_id) for port in legs),
-        gateway=outside,
+        gateways=(outside,) if outside is not None else (),
         floating_ips=tuple(_floating(item) for item in floating if gateway is not None),
         routes=routes(router.routes),
     )

@@ -25,4 +25,6 @@ networks = sa.Table(
     sa.Column("physical_network", sa.String(64), nullable=True),
     sa.Column("segmentation_id", sa.Integer, nullable=True),
     sa.Column("subnet_ids", sa.JSON, nullable=False),
+    sa.Column("availability_zone_hints", sa.JSON, nullable=False, server_default="[]"),
+    sa.Column("qos_policy_id", sa.String(36), nullable=True, index=True),
 )

@@ -28,11 +28,18 @@ ports = sa.Table(
     sa.Column("binding_host", sa.String(255), nullable=False, index=True),
     sa.Column("binding_vnic_type", sa.String(64), nullable=False),
     sa.Column("binding_profile", sa.JSON, nullable=False),
+    sa.Column("extra_dhcp_opts", sa.JSON, nullable=False, server_default="[]"),
+    sa.Column("dns_domain", sa.String(255), nullable=False, server_default=""),
+    sa.Column("qos_policy_id", sa.String(36), nullable=True, index=True),
+    sa.Column("data_plane_status", sa.String(16), nullable=True),
+    sa.Column("propagate_uplink_status", sa.Boolean, nullable=False, server_default=sa.true()),
+    sa.Column("wire", sa.String(8), nullable=False, server_default="veth"),
     sa.Column("netns", sa.String(255), nullable=True),
     sa.Column("device", sa.String(15), nullable=True),
     sa.UniqueConstraint("network_id", "mac_address"),
 )
-"""`counted`: whether it counts against its project's quota. `netns` and `device`: where it is wired, None: nowhere."""
+"""`counted`: whether it counts against its project's quota. `netns` and `device`: where it is wired, None: nowhere; a
+tap is in the fabric's namespace, and its `netns` is empty. `wire`: veth, tap or vlan, as in the host's PortSpec."""
 
 port_security_groups = sa.Table(
     "port_security_groups",

@@ -20,6 +20,12 @@ routers = sa.Table(
     sa.Column("gateway_ips", sa.JSON, nullable=False),
     sa.Column("enable_snat", sa.Boolean, nullable=False),
     sa.Column("routes", sa.JSON, nullable=False),
+    sa.Column("host", sa.String(255), nullable=False, server_default="", index=True),
+    sa.Column("ha", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("distributed", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("availability_zone_hints", sa.JSON, nullable=False, server_default="[]"),
+    sa.Column("flavor_id", sa.String(36), nullable=True),
+    sa.Column("gateway_qos_policy_id", sa.String(36), nullable=True, index=True),
 )
 
 router_ports = sa.Table(
@@ -44,5 +50,6 @@ floating_ips = sa.Table(
     sa.Column("status", sa.String(16), nullable=False),
     sa.Column("dns_name", sa.String(255), nullable=False),
     sa.Column("dns_domain", sa.String(255), nullable=False),
+    sa.Column("qos_policy_id", sa.String(36), nullable=True, index=True),
     sa.UniqueConstraint("port_id", "fixed_ip_address"),
 )

@@ -37,4 +37,5 @@ security_group_rules = sa.Table(
     sa.Column("remote_ip_prefix", sa.String(64), nullable=True),
     sa.Column("normalized_cidr", sa.String(64), nullable=True),
     belongs_to("remote_group_id", "security_groups", nullable=True),
+    sa.Column("remote_address_group_id", sa.String(36), nullable=True, index=True),
 )

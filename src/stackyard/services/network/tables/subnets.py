@@ -22,6 +22,10 @@ subnets = sa.Table(
     sa.Column("allocation_pools", sa.JSON, nullable=False),
     sa.Column("dns_nameservers", sa.JSON, nullable=False),
     sa.Column("host_routes", sa.JSON, nullable=False),
+    sa.Column("service_types", sa.JSON, nullable=False, server_default="[]"),
+    sa.Column("dns_publish_fixed_ip", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("subnetpool_id", sa.String(36), nullable=True, index=True),
+    sa.Column("segment_id", sa.String(36), nullable=True, index=True),
 )
 
 ip_allocations = sa.Table(
