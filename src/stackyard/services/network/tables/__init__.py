@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from stackyard.services.network.tables.networks import networks
 from stackyard.services.network.tables.ports import port_security_groups, ports
+from stackyard.services.network.tables.qos import qos_default_policies, qos_policies, qos_rules
 from stackyard.services.network.tables.routers import floating_ips, router_ports, routers
 from stackyard.services.network.tables.security_groups import (
     default_security_groups,
@@ -25,6 +26,9 @@ __all__ = [
     "networks",
     "port_security_groups",
     "ports",
+    "qos_default_policies",
+    "qos_policies",
+    "qos_rules",
     "resource_tags",
     "router_ports",
     "routers",
