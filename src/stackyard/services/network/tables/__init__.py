@@ -7,8 +7,9 @@ facts where they must be unique or searched. Both are written by the same functi
 
 from __future__ import annotations
 
+from stackyard.services.network.tables.agents import agent_settings
 from stackyard.services.network.tables.networks import networks
-from stackyard.services.network.tables.ports import port_security_groups, ports
+from stackyard.services.network.tables.ports import port_bindings, port_security_groups, ports
 from stackyard.services.network.tables.qos import qos_default_policies, qos_policies, qos_rules
 from stackyard.services.network.tables.routers import floating_ips, router_ports, routers
 from stackyard.services.network.tables.security_groups import (
@@ -16,14 +17,20 @@ from stackyard.services.network.tables.security_groups import (
     security_group_rules,
     security_groups,
 )
+from stackyard.services.network.tables.segments import network_segment_ranges, network_segments
 from stackyard.services.network.tables.subnets import ip_allocations, subnets
 from stackyard.services.network.tables.tags import resource_tags
+from stackyard.services.network.tables.trunks import trunk_subports, trunks
 
 __all__ = [
+    "agent_settings",
     "default_security_groups",
     "floating_ips",
     "ip_allocations",
+    "network_segment_ranges",
+    "network_segments",
     "networks",
+    "port_bindings",
     "port_security_groups",
     "ports",
     "qos_default_policies",
@@ -35,4 +42,6 @@ __all__ = [
     "security_group_rules",
     "security_groups",
     "subnets",
+    "trunk_subports",
+    "trunks",
 ]

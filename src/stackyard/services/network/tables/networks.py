@@ -27,4 +27,8 @@ networks = sa.Table(
     sa.Column("subnet_ids", sa.JSON, nullable=False),
     sa.Column("availability_zone_hints", sa.JSON, nullable=False, server_default="[]"),
     sa.Column("qos_policy_id", sa.String(36), nullable=True, index=True),
+    sa.Column("vlan_transparent", sa.Boolean, nullable=True),
+    sa.Column("dhcp_agent", sa.Boolean, nullable=False, server_default=sa.true()),
 )
+"""`network_type`, `physical_network` and `segmentation_id` are those of its first segment; `network_segments` has all.
+`dhcp_agent`: whether an agent serves DHCP on it, as an administrator may refuse it."""

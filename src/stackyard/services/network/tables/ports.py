@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from stackyard.core.db import metadata
+from stackyard.core.db import Moment, metadata
 from stackyard.services.network.tables.columns import belongs_to, id_column, standard_columns
 
 ports = sa.Table(
@@ -33,12 +33,19 @@ ports = sa.Table(
     sa.Column("qos_policy_id", sa.String(36), nullable=True, index=True),
     sa.Column("data_plane_status", sa.String(16), nullable=True),
     sa.Column("propagate_uplink_status", sa.Boolean, nullable=False, server_default=sa.true()),
+    sa.Column("vif_type", sa.String(32), nullable=False, server_default="unbound"),
+    sa.Column("numa_affinity_policy", sa.String(16), nullable=True),
+    sa.Column("device_profile", sa.String(255), nullable=True),
+    sa.Column("hints", sa.JSON(none_as_null=True), nullable=True),
+    sa.Column("hardware_offload_type", sa.String(32), nullable=True),
+    sa.Column("trusted", sa.Boolean, nullable=True),
     sa.Column("wire", sa.String(8), nullable=False, server_default="veth"),
     sa.Column("netns", sa.String(255), nullable=True),
     sa.Column("device", sa.String(15), nullable=True),
     sa.UniqueConstraint("network_id", "mac_address"),
 )
-"""`counted`: whether it counts against its project's quota. `netns` and `device`: where it is wired, None: nowhere; a
+"""`counted`: whether it counts against its project's quota. `vif_type`: what the API says of how it is plugged while it
+is wired nowhere. `netns` and `device`: where it is wired, None: nowhere; a
 tap is in the fabric's namespace, and its `netns` is empty. `wire`: veth, tap or vlan, as in the host's PortSpec."""
 
 port_security_groups = sa.Table(
@@ -47,3 +54,15 @@ port_security_groups = sa.Table(
     sa.Column("security_group_id", sa.String(36), sa.ForeignKey("security_groups.id"), primary_key=True),
     sa.Column("port_id", sa.String(36), sa.ForeignKey("ports.id", ondelete="CASCADE"), primary_key=True, index=True),
 )
+
+port_bindings = sa.Table(
+    "port_bindings",
+    metadata,
+    sa.Column("port_id", sa.String(36), sa.ForeignKey("ports.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("host", sa.String(255), primary_key=True),
+    sa.Column("vnic_type", sa.String(64), nullable=False),
+    sa.Column("profile", sa.JSON, nullable=False),
+    sa.Column("vif_type", sa.String(32), nullable=False),
+    sa.Column("created_at", Moment, nullable=False),
+)
+"""The inactive bindings, by which a machine that moves prepares its next host; the active one is in the port's row."""
