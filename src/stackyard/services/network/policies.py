@@ -7,92 +7,75 @@ port is on, and at what kind of device a port belongs to (`network_device`, `com
 from __future__ import annotations
 
 from stackyard.core.policy import Rule
-
-_ADMIN = "role:admin"
-_SERVICE = "role:service"
-_MEMBER = "(role:member and project_id:%(project_id)s)"
-_READER = "(role:reader and project_id:%(project_id)s)"
-_NET_MEMBER = "(role:member and project_id:%(network:project_id)s)"
-_NET_READER = "(role:reader and project_id:%(network:project_id)s)"
-_NET_MANAGER = "(role:manager and project_id:%(network:project_id)s)"
-_MANAGER = "(role:manager and project_id:%(project_id)s)"
-_GROUP_MEMBER = "(role:member and project_id:%(security_group:project_id)s)"
-_GROUP_READER = "(role:reader and project_id:%(security_group:project_id)s)"
-_SHARED = "True:%(shared)s"
-_EXTERNAL = "True:%(external)s"
-_NETWORK_DEVICE = "True:%(network_device)s"
-_COMPUTE_DEVICE = "True:%(compute_device)s"
-
-
-def _any(*checks: str) -> str:
-    return " or ".join(checks)
-
-
-_OWN = _any(_ADMIN, _MEMBER)
-_SEE_OWN = _any(_ADMIN, _READER)
-_ON_NETWORK = _any(_ADMIN, _SERVICE, _NET_MEMBER)
-
-
-def _rules(check: str, *names: str, about: str) -> tuple[Rule, ...]:
-    """Several rules of one default."""
-    return tuple(Rule(name, check, about) for name in names)
-
-
-def _attributes(check: str, noun: str, verbs: str, *attributes: str) -> tuple[Rule, ...]:
-    """`create_network:shared` and the like: setting or seeing single attributes."""
-    return tuple(
-        Rule(f"{verb}_{noun}:{attribute}", check, f"The attribute {attribute} of a {noun}: {verb} it.")
-        for verb in verbs.split()
-        for attribute in attributes
-    )
-
+from stackyard.services.network.checks import (
+    ADMIN,
+    COMPUTE_DEVICE,
+    EXTERNAL,
+    GROUP_MEMBER,
+    GROUP_READER,
+    MANAGER,
+    MEMBER,
+    NET_MANAGER,
+    NET_MEMBER,
+    NET_READER,
+    NETWORK_DEVICE,
+    ON_NETWORK,
+    OWN,
+    READER,
+    SEE_OWN,
+    SERVICE,
+    SHARED,
+    any_of,
+    attributes,
+    rules,
+)
 
 _PROVIDER = ("provider:network_type", "provider:physical_network", "provider:segmentation_id")
 _ADDRESSES = ("fixed_ips:ip_address", "mac_address", "port_security_enabled")
 _PAIRS = ("allowed_address_pairs", "allowed_address_pairs:mac_address", "allowed_address_pairs:ip_address")
 
 _NETWORKS = (
-    *_rules(_OWN, "create_network", "update_network", "delete_network", about="Make, change and delete a network."),
-    Rule("get_network", _any(_ADMIN, _READER, _SERVICE, _SHARED, _EXTERNAL), "See a network."),
-    *_attributes(_ADMIN, "network", "create update", "shared", "router:external", "is_default", "segments", *_PROVIDER),
-    *_attributes(_ADMIN, "network", "get", "segments", *_PROVIDER),
-    *_attributes(_OWN, "network", "create update", "port_security_enabled", "tags"),
-    *_attributes(_OWN, "network", "delete", "tags"),
-    *_attributes(_any(_ADMIN, _READER, _SHARED, _EXTERNAL), "network", "get", "tags"),
+    *rules(OWN, "create_network", "update_network", "delete_network", about="Make, change and delete a network."),
+    Rule("get_network", any_of(ADMIN, READER, SERVICE, SHARED, EXTERNAL), "See a network."),
+    *attributes(ADMIN, "network", "create update", "shared", "router:external", "is_default", "segments", *_PROVIDER),
+    *attributes(ADMIN, "network", "get", "segments", *_PROVIDER),
+    *attributes(OWN, "network", "create update", "port_security_enabled", "tags"),
+    *attributes(OWN, "network", "delete", "tags"),
+    *attributes(any_of(ADMIN, READER, SHARED, EXTERNAL), "network", "get", "tags"),
 )
 
-_SUBNET_OWN = _any(_ADMIN, _MEMBER, _NET_MEMBER)
+_SUBNET_OWN = any_of(ADMIN, MEMBER, NET_MEMBER)
 _SUBNETS = (
-    Rule("create_subnet", _any(_ADMIN, _NET_MEMBER), "Make a subnet on a network."),
-    Rule("get_subnet", _any(_ADMIN, _READER, _NET_READER, _SERVICE, _SHARED, _EXTERNAL), "See a subnet."),
-    *_rules(_SUBNET_OWN, "update_subnet", "delete_subnet", about="Change and delete a subnet."),
-    *_attributes(_ADMIN, "subnet", "create update", "segment_id", "service_types"),
-    *_attributes(_ADMIN, "subnet", "get", "segment_id"),
-    *_attributes(_SUBNET_OWN, "subnet", "create update delete", "tags"),
-    *_attributes(_any(_ADMIN, _READER, _NET_READER, _SHARED, _EXTERNAL), "subnet", "get", "tags"),
+    Rule("create_subnet", any_of(ADMIN, NET_MEMBER), "Make a subnet on a network."),
+    Rule("get_subnet", any_of(ADMIN, READER, NET_READER, SERVICE, SHARED, EXTERNAL), "See a subnet."),
+    *rules(_SUBNET_OWN, "update_subnet", "delete_subnet", about="Change and delete a subnet."),
+    *attributes(ADMIN, "subnet", "create update", "segment_id", "service_types"),
+    *attributes(ADMIN, "subnet", "get", "segment_id"),
+    *attributes(_SUBNET_OWN, "subnet", "create update delete", "tags"),
+    *attributes(any_of(ADMIN, READER, NET_READER, SHARED, EXTERNAL), "subnet", "get", "tags"),
 )
 
 _PORTS = (
-    Rule("create_port", _any(_ON_NETWORK, f"(role:member and {_SHARED})"), "Make a port on a network."),
-    Rule("get_port", _any(_ADMIN, _SERVICE, _NET_READER, _READER), "See a port."),
-    Rule("update_port", _any(_ADMIN, _SERVICE, _MEMBER), "Change a port."),
+    Rule("create_port", any_of(ON_NETWORK, f"(role:member and {SHARED})"), "Make a port on a network."),
+    Rule("get_port", any_of(ADMIN, SERVICE, NET_READER, READER), "See a port."),
+    Rule("update_port", any_of(ADMIN, SERVICE, MEMBER), "Change a port."),
     Rule(
         "delete_port",
-        _any(_ADMIN, _SERVICE, f"(not {_COMPUTE_DEVICE} and ({_NET_MEMBER} or {_MEMBER}))"),
+        any_of(ADMIN, SERVICE, f"(not {COMPUTE_DEVICE} and ({NET_MEMBER} or {MEMBER}))"),
         "Delete a port.",
     ),
-    *_attributes(_any(_ADMIN, _SERVICE, _MEMBER), "port", "create update", "device_id", "binding:vnic_type"),
-    *_attributes(_any(f"not {_NETWORK_DEVICE}", _ON_NETWORK), "port", "create update", "device_owner"),
-    *_attributes(_ON_NETWORK, "port", "create", *_ADDRESSES),
-    *_attributes(_ON_NETWORK, "port", "update", "fixed_ips", "fixed_ips:ip_address", "port_security_enabled"),
-    *_attributes(_any(_ADMIN, _SERVICE, _NET_MANAGER), "port", "update", "mac_address"),
-    *_attributes(_any(_ON_NETWORK, _SHARED), "port", "create", "fixed_ips", "fixed_ips:subnet_id"),
-    *_attributes(_any(_ON_NETWORK, _SHARED), "port", "update", "fixed_ips:subnet_id"),
-    *_attributes(_any(_ADMIN, _SERVICE, _NET_MEMBER), "port", "create update", *_PAIRS),
-    *_attributes(_any(_ADMIN, _SERVICE), "port", "create update", "binding:host_id"),
-    *_attributes(_any(_ADMIN, _SERVICE), "port", "create update", "binding:profile"),
-    *_attributes(
-        _any(_ADMIN, _SERVICE),
+    *attributes(any_of(ADMIN, SERVICE, MEMBER), "port", "create update", "device_id", "binding:vnic_type"),
+    *attributes(any_of(f"not {NETWORK_DEVICE}", ON_NETWORK), "port", "create update", "device_owner"),
+    *attributes(ON_NETWORK, "port", "create", *_ADDRESSES),
+    *attributes(ON_NETWORK, "port", "update", "fixed_ips", "fixed_ips:ip_address", "port_security_enabled"),
+    *attributes(any_of(ADMIN, SERVICE, NET_MANAGER), "port", "update", "mac_address"),
+    *attributes(any_of(ON_NETWORK, SHARED), "port", "create", "fixed_ips", "fixed_ips:subnet_id"),
+    *attributes(any_of(ON_NETWORK, SHARED), "port", "update", "fixed_ips:subnet_id"),
+    *attributes(any_of(ADMIN, SERVICE, NET_MEMBER), "port", "create update", *_PAIRS),
+    *attributes(any_of(ADMIN, SERVICE), "port", "create update", "binding:host_id"),
+    *attributes(any_of(ADMIN, SERVICE), "port", "create update", "binding:profile"),
+    *attributes(
+        any_of(ADMIN, SERVICE),
         "port",
         "get",
         "binding:vif_type",
@@ -100,15 +83,15 @@ _PORTS = (
         "binding:host_id",
         "binding:profile",
     ),
-    *_attributes(_any(_ADMIN, _MEMBER), "port", "create update", "tags"),
-    *_attributes(_any(_ADMIN, _MEMBER, _NET_MEMBER), "port", "delete", "tags"),
-    *_attributes(_any(_ADMIN, _READER, _NET_READER), "port", "get", "tags"),
+    *attributes(any_of(ADMIN, MEMBER), "port", "create update", "tags"),
+    *attributes(any_of(ADMIN, MEMBER, NET_MEMBER), "port", "delete", "tags"),
+    *attributes(any_of(ADMIN, READER, NET_READER), "port", "get", "tags"),
 )
 
 _GATEWAY = "external_gateway_info"
 _ROUTERS = (
-    *_rules(
-        _OWN,
+    *rules(
+        OWN,
         "create_router",
         "update_router",
         "delete_router",
@@ -118,55 +101,55 @@ _ROUTERS = (
         "remove_extraroutes",
         about="Make, change and delete a router, its interfaces and routes.",
     ),
-    Rule("get_router", _SEE_OWN, "See a router."),
-    *_attributes(_ADMIN, "router", "create update get", "distributed", "ha"),
-    *_attributes(_OWN, "router", "create update", _GATEWAY, f"{_GATEWAY}:network_id"),
-    *_attributes(_ADMIN, "router", "create update", f"{_GATEWAY}:enable_snat", f"{_GATEWAY}:external_fixed_ips"),
-    *_attributes(_OWN, "router", "create update delete", "tags"),
-    *_attributes(_SEE_OWN, "router", "get", "tags"),
+    Rule("get_router", SEE_OWN, "See a router."),
+    *attributes(ADMIN, "router", "create update get", "distributed", "ha"),
+    *attributes(OWN, "router", "create update", _GATEWAY, f"{_GATEWAY}:network_id"),
+    *attributes(ADMIN, "router", "create update", f"{_GATEWAY}:enable_snat", f"{_GATEWAY}:external_fixed_ips"),
+    *attributes(OWN, "router", "create update delete", "tags"),
+    *attributes(SEE_OWN, "router", "get", "tags"),
 )
 
 _FLOATING_IPS = (
-    *_rules(
-        _OWN,
+    *rules(
+        OWN,
         "create_floatingip",
         "update_floatingip",
         "delete_floatingip",
         about="Make, change and delete a floating IP.",
     ),
-    Rule("get_floatingip", _SEE_OWN, "See a floating IP."),
-    *_attributes(_any(_ADMIN, _MANAGER), "floatingip", "create", "floating_ip_address"),
-    *_attributes(_OWN, "floatingip", "create update delete", "tags"),
-    *_attributes(_SEE_OWN, "floatingip", "get", "tags"),
+    Rule("get_floatingip", SEE_OWN, "See a floating IP."),
+    *attributes(any_of(ADMIN, MANAGER), "floatingip", "create", "floating_ip_address"),
+    *attributes(OWN, "floatingip", "create update delete", "tags"),
+    *attributes(SEE_OWN, "floatingip", "get", "tags"),
 )
 
 _SECURITY_GROUPS = (
-    *_rules(
-        _OWN,
+    *rules(
+        OWN,
         "create_security_group",
         "update_security_group",
         "delete_security_group",
         about="Make, change and delete a security group.",
     ),
-    Rule("get_security_group", _SEE_OWN, "See a security group."),
-    *_attributes(_OWN, "security_group", "create update delete", "tags"),
-    *_attributes(_SEE_OWN, "security_group", "get", "tags"),
-    *_rules(
-        _any(_ADMIN, _GROUP_MEMBER),
+    Rule("get_security_group", SEE_OWN, "See a security group."),
+    *attributes(OWN, "security_group", "create update delete", "tags"),
+    *attributes(SEE_OWN, "security_group", "get", "tags"),
+    *rules(
+        any_of(ADMIN, GROUP_MEMBER),
         "create_security_group_rule",
         "delete_security_group_rule",
         about="Make and delete a rule of a security group.",
     ),
-    Rule("get_security_group_rule", _any(_ADMIN, _GROUP_READER), "See a rule of a security group."),
+    Rule("get_security_group_rule", any_of(ADMIN, GROUP_READER), "See a rule of a security group."),
 )
 
 _OTHERS = (
-    Rule("get_quota", _any(_ADMIN, _MANAGER), "See a project's quotas."),
-    *_rules(_ADMIN, "update_quota", "delete_quota", about="Change a project's quotas."),
-    Rule("get_agent", _ADMIN, "See the agents."),
+    Rule("get_quota", any_of(ADMIN, MANAGER), "See a project's quotas."),
+    *rules(ADMIN, "update_quota", "delete_quota", about="Change a project's quotas."),
+    Rule("get_agent", ADMIN, "See the agents."),
     Rule("get_availability_zone", "role:reader", "See the availability zones."),
     Rule("get_service_provider", "role:reader", "See the service providers."),
-    Rule("get_network_ip_availability", _any(_ADMIN, _SERVICE), "See how many addresses networks have left."),
+    Rule("get_network_ip_availability", any_of(ADMIN, SERVICE), "See how many addresses networks have left."),
     Rule("get_network_api", "@", "See the API's resources and extensions.", ()),
 )
 
