@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import statistics
 from collections.abc import Iterator
+from typing import Any
 
+from bench import many_ports
 from bench.client import Client
 from bench.container_calls import container_body, own_network, remove
 from bench.context import Context
@@ -36,9 +38,10 @@ TOKEN = Read("token validation", "identity", "/auth/tokens")
 PROJECTS = Read("projects list", "identity", "/projects", "projects")
 USERS = Read("user list of 20", "identity", "/users", "users", 20)
 NETWORKS = Read("network list of 20", "network", "/networks", "networks", 20)
+PORTS = Read("port list of 1000", "network", "/ports?name=bench-listed", "ports", 1000)
 CONTAINERS = Read("container list of 20", "container", "/containers", "containers", 20)
 IMAGES = Read("image list of 10", "image", "/images", "images", 10)
-READS = (TOKEN, PROJECTS, USERS, NETWORKS, CONTAINERS, IMAGES)
+READS = (TOKEN, PROJECTS, USERS, PORTS, NETWORKS, CONTAINERS, IMAGES)
 
 
 def names(read: Read) -> list[str]:
@@ -92,7 +95,12 @@ def _check(client: Client, read: Read) -> None:
 def _fill(client: Client, read: Read) -> None:
     if read.key is None or read.count is None:
         return
+    if read is PORTS:
+        many_ports.fill(client, "bench-listed", read.count)
+        return
     have = client.get(read.url(client))[read.key]
+    if read is NETWORKS:
+        have = _without_surplus(client, read.url(client), have, read.count)
     for number in range(len(have), read.count):
         if read is USERS:
             client.post(read.url(client), {"user": {"name": f"bench{number}"}})
@@ -100,6 +108,15 @@ def _fill(client: Client, read: Read) -> None:
             client.post(read.url(client), {"network": {"name": f"bench{number}"}})
         else:
             client.post(read.url(client), {"name": f"bench{number}", "disk_format": "raw", "container_format": "bare"})
+
+
+def _without_surplus(client: Client, url: str, have: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:
+    """At most `count` networks: the peers keep what an earlier run made."""
+    ours = [entry for entry in have if entry["name"].startswith("bench")]
+    for entry in ours[: max(0, len(have) - count)]:
+        client.delete(f"{url}/{entry['id']}")
+        have.remove(entry)
+    return have
 
 
 def _fill_containers(context: Context) -> list[str]:

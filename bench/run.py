@@ -20,7 +20,7 @@ from typing import Any
 if __package__ in {None, ""}:
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import containers, creates, reads, sign_ins, startup, transfers
+from bench import containers, creates, many_ports, reads, sign_ins, startup, transfers
 from bench.context import Context
 from bench.rows import Goal, Row, store, table
 
@@ -46,6 +46,7 @@ def groups() -> list[tuple[list[tuple[str, str, Goal]], Measure]]:
     listed.append(([(sign_ins.FLOODED, "ms", sign_ins.FLOODED_GOAL)], sign_ins.flooded))
     listed.append(([(creates.NETWORK, "ms", latency)], creates.network))
     listed.append(([(creates.PORT, "ms", latency)], creates.port))
+    listed.append(([(many_ports.BULK, "s", many_ports.GOAL)], many_ports.bulk))
     listed.append(([(containers.ONE, "ms", containers.GOAL)], containers.one))
     listed.append(([(containers.MANY, "s", containers.GOAL)], containers.many))
     return listed

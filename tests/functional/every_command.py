@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from tests.functional.real_cloud import Done, RealCloud
@@ -12,12 +12,16 @@ ADMIN = "stackyard-admin"
 
 
 class EveryCommand:
-    """The commands of some of the client's groups (its entry points), by default as the administrator."""
+    """The commands of some of the client's groups (its entry points), by default as the administrator.
 
-    def __init__(self, cloud: RealCloud, *groups: str) -> None:
+    Of a group that several files of tests share, each names those that it answers for (`mine`).
+    """
+
+    def __init__(self, cloud: RealCloud, *groups: str, mine: Callable[[str], bool] = lambda name: True) -> None:
         self.cloud = cloud
         listed = json.loads(cloud.openstack("command", "list", "-f", "json"))
-        self.listed = {name for entry in listed if entry["Command Group"] in groups for name in _names(entry)}
+        self._known = {name for entry in listed if entry["Command Group"] in groups for name in _names(entry)}
+        self.listed = {name for name in self._known if mine(name)}
         self.tried: set[str] = set()
 
     def __call__(self, *words: str, cloud: str = ADMIN) -> str:
@@ -42,7 +46,7 @@ class EveryCommand:
     def _note(self, words: Iterable[str]) -> None:
         """The longest of the listed names that the words begin with, options before them left out."""
         text = " ".join(words) + " "
-        named = [name for name in self.listed if text.startswith(f"{name} ") or f" {name} " in text]
+        named = [name for name in self._known if text.startswith(f"{name} ") or f" {name} " in text]
         assert named, f"the client has no such command: {text}"
         self.tried.add(max(named, key=len))
 
