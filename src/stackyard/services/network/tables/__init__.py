@@ -8,6 +8,7 @@ facts where they must be unique or searched. Both are written by the same functi
 from __future__ import annotations
 
 from stackyard.services.network.tables.agents import agent_settings
+from stackyard.services.network.tables.metering import metering_label_rules, metering_labels
 from stackyard.services.network.tables.networks import networks
 from stackyard.services.network.tables.ports import port_bindings, port_security_groups, ports
 from stackyard.services.network.tables.qos import qos_default_policies, qos_policies, qos_rules
@@ -18,15 +19,20 @@ from stackyard.services.network.tables.security_groups import (
     security_groups,
 )
 from stackyard.services.network.tables.segments import network_segment_ranges, network_segments
+from stackyard.services.network.tables.subnetpools import address_scopes, auto_allocated_topologies, subnetpools
 from stackyard.services.network.tables.subnets import ip_allocations, subnets
 from stackyard.services.network.tables.tags import resource_tags
 from stackyard.services.network.tables.trunks import trunk_subports, trunks
 
 __all__ = [
+    "address_scopes",
     "agent_settings",
+    "auto_allocated_topologies",
     "default_security_groups",
     "floating_ips",
     "ip_allocations",
+    "metering_label_rules",
+    "metering_labels",
     "network_segment_ranges",
     "network_segments",
     "networks",
@@ -41,6 +47,7 @@ __all__ = [
     "routers",
     "security_group_rules",
     "security_groups",
+    "subnetpools",
     "subnets",
     "trunk_subports",
     "trunks",
