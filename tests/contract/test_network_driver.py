@@ -18,6 +18,7 @@ from stackyard.host.network.kernel import KernelNetworkDriver
 from stackyard.host.network.memory import MemoryNetworkDriver
 from stackyard.host.specs import (
     Address,
+    AddressGroupSpec,
     AddressPair,
     FloatingIPSpec,
     HostRecord,
@@ -212,6 +213,26 @@ def test_a_removed_group_that_a_port_names_gives_it_nothing_and_may_come_back(be
     assert driver.observe().security_groups == {watcher.id}
     driver.apply_security_group(first)
     assert driver.observe().security_groups == {first.id, watcher.id}
+
+
+def test_an_address_group_may_be_named_first_change_and_go(bench: Bench) -> None:
+    driver = bench.driver
+    offices = AddressGroupSpec(id=new_id(), addresses=("192.0.2.0/24", "192.0.2.7", "2001:db8::/32", "10.0.0.0/9"))
+    naming = group(msgspec.structs.replace(RULE, remote_cidr=None, remote_address_group=offices.id))
+    driver.apply_security_group(naming)
+    assert driver.observe().address_groups == frozenset()
+    for addresses in (offices.addresses, ("192.0.2.0/25", "10.128.0.0/9"), ("0.0.0.0/0", "::/0"), ()):
+        changed = msgspec.structs.replace(offices, addresses=addresses)
+        driver.apply_address_group(changed)
+        driver.apply_address_group(changed)
+        assert driver.observe().address_groups == {offices.id}
+        assert not driver.observe().problems
+    driver.remove_address_group(offices.id)
+    driver.remove_address_group(offices.id)
+    assert driver.observe().address_groups == frozenset()
+    assert driver.observe().security_groups == {naming.id}
+    with pytest.raises(SpecError):
+        driver.apply_address_group(msgspec.structs.replace(offices, addresses=("10.0.0.0/24 } ; flush ruleset",)))
 
 
 def test_purge_removes_everything_and_the_driver_may_start_again(bench: Bench) -> None:

@@ -19,6 +19,7 @@ from stackyard.host.network.conntrack import Connection
 from stackyard.host.network.host_side import table_chains
 from stackyard.host.specs import (
     Address,
+    AddressGroupSpec,
     AddressPair,
     FloatingIPSpec,
     NetworkSpec,
@@ -167,7 +168,6 @@ def test_a_group_shrinks_by_a_rule_or_a_member_less() -> None:
 
 
 CONNECTION = Connection(4, 1, 6, "10.0.0.5", "10.0.0.6", 40000, 80)
-NOBODY: frozenset[str] = frozenset()
 
 
 @pytest.mark.parametrize(
@@ -183,19 +183,23 @@ NOBODY: frozenset[str] = frozenset()
         ({"remote_cidr": "10.0.0.4/30"}, True),
         ({"remote_group": "friends"}, True),
         ({"remote_group": "strangers"}, False),
+        ({"remote_address_group": "offices"}, True),
+        ({"remote_address_group": "elsewhere"}, False),
     ],
 )
 def test_a_rule_allows_what_it_says(options: dict[str, object], expected: bool) -> None:
     rule = msgspec.structs.replace(INGRESS, **options)
-    members = {"friends": frozenset({"10.0.0.5"})}
-    assert security_groups.allows(rule, CONNECTION, lambda key: members.get(key, NOBODY)) is expected
+    friends = SecurityGroupSpec(id="friends", members=("10.0.0.5",))
+    offices = AddressGroupSpec(id="offices", addresses=("192.0.2.0/24", "10.0.0.4/31", "fd00::/8"))
+    remotes = security_groups.Remotes({"friends": friends}, {"offices": offices})
+    assert security_groups.allows(rule, CONNECTION, remotes) is expected
 
 
 @pytest.mark.parametrize(("kind", "code", "expected"), [(8, 0, True), (8, None, True), (0, None, False), (8, 1, False)])
 def test_icmp_rules_compare_type_and_code(kind: int, code: int | None, expected: bool) -> None:
     rule = msgspec.structs.replace(INGRESS, protocol="icmp", port_min=kind, port_max=code)
     echo = Connection(4, 1, 1, "10.0.0.5", "10.0.0.6", icmp_type=8, icmp_code=0)
-    assert security_groups.allows(rule, echo, lambda _: NOBODY) is expected
+    assert security_groups.allows(rule, echo, security_groups.Remotes({})) is expected
 
 
 @given(

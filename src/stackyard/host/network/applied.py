@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from stackyard.host.network import checks
-from stackyard.host.specs import NetworkSpec, PortSpec, RouterSpec, SecurityGroupSpec
+from stackyard.host.specs import AddressGroupSpec, NetworkSpec, PortSpec, RouterSpec, SecurityGroupSpec
 
 
 @dataclass
@@ -15,12 +15,13 @@ class Applied:
     networks: dict[str, NetworkSpec] = field(default_factory=dict)
     ports: dict[str, PortSpec] = field(default_factory=dict)
     groups: dict[str, SecurityGroupSpec] = field(default_factory=dict)
+    address_groups: dict[str, AddressGroupSpec] = field(default_factory=dict)
     routers: dict[str, RouterSpec] = field(default_factory=dict)
     prints: dict[str, tuple[int, int, int] | None] = field(default_factory=dict)
 
     def clear(self) -> None:
         """Forget everything."""
-        for table in (self.networks, self.ports, self.groups, self.routers, self.prints):
+        for table in (self.networks, self.ports, self.groups, self.address_groups, self.routers, self.prints):
             table.clear()
 
     def routers_on(self, network_id: str) -> list[RouterSpec]:
@@ -39,6 +40,15 @@ class Applied:
         """Ports whose groups have rules that name the group as remote."""
         looking = {
             group.id for group in self.groups.values() if any(rule.remote_group == group_id for rule in group.rules)
+        }
+        return [port for port in self.ports.values() if looking.intersection(port.security_groups)]
+
+    def ports_admitting(self, address_group_id: str) -> list[PortSpec]:
+        """Ports whose groups have rules that name the address group."""
+        looking = {
+            group.id
+            for group in self.groups.values()
+            if any(rule.remote_address_group == address_group_id for rule in group.rules)
         }
         return [port for port in self.ports.values() if looking.intersection(port.security_groups)]
 

@@ -199,12 +199,14 @@ def check_rule(rule: SecurityRule) -> None:
         _check_number(rule.port_max, 65535, "a port")
         if rule.port_min is not None and rule.port_max is not None and rule.port_min > rule.port_max:
             raise SpecError(f"ports {rule.port_min}-{rule.port_max}: the range is upside down")
-    if rule.remote_cidr is not None and rule.remote_group is not None:
-        raise SpecError("a rule names a remote CIDR or a remote group, not both")
+    remotes = (rule.remote_cidr, rule.remote_group, rule.remote_address_group)
+    if sum(remote is not None for remote in remotes) > 1:
+        raise SpecError("a rule names a remote CIDR, a remote group or a remote address group, only one of them")
     if rule.remote_cidr is not None and network(rule.remote_cidr).version != rule.ethertype:
         raise SpecError(f"{rule.remote_cidr} is not of ethertype IPv{rule.ethertype}")
-    if rule.remote_group is not None:
-        names.check_id(rule.remote_group)
+    for group_id in (rule.remote_group, rule.remote_address_group):
+        if group_id is not None:
+            names.check_id(group_id)
 
 
 def check_security_group(spec: SecurityGroupSpec) -> None:

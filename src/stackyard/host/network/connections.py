@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from stackyard.host.network.applied import Applied, port_addresses
 from stackyard.host.network.conntrack import Connection, end_connections
 from stackyard.host.network.fabric import Fabric
-from stackyard.host.network.security_groups import allows, members_by_version
+from stackyard.host.network.security_groups import Remotes, allows
 from stackyard.host.specs import PortSpec, SecurityGroupSpec
 
 _DHCP_PORTS = frozenset({67, 68, 546, 547})
@@ -21,8 +21,9 @@ def shrank(spec: SecurityGroupSpec, before: SecurityGroupSpec | None) -> bool:
     return bool(set(before.rules) - set(spec.rules)) or bool(set(before.members) - set(spec.members))
 
 
-def permitted(connection: Connection, port: PortSpec, applied: Applied) -> bool:
+def permitted(connection: Connection, port: PortSpec, applied: Applied, remotes: Remotes | None = None) -> bool:
     """Whether the port's groups, as applied, let the connection begin. True as well while a group is unknown."""
+    remotes = remotes or Remotes(applied.groups, applied.address_groups)
     if connection.protocol == _UDP and connection.destination_port in _DHCP_PORTS:
         return True
     if any(group not in applied.groups for group in port.security_groups):
@@ -35,12 +36,8 @@ def permitted(connection: Connection, port: PortSpec, applied: Applied) -> bool:
     ]
     rules = [rule for group in port.security_groups for rule in applied.groups[group].rules]
 
-    def members_of(group_id: str) -> frozenset[str]:
-        group = applied.groups.get(group_id)
-        return frozenset().union(*members_by_version(group).values()) if group else frozenset()
-
     return all(
-        any(rule.direction == direction and allows(rule, connection, members_of) for rule in rules)
+        any(rule.direction == direction and allows(rule, connection, remotes) for rule in rules)
         for direction in directions
     )
 
@@ -55,10 +52,12 @@ def end_forbidden(fabric: Fabric, applied: Applied, ports: Iterable[PortSpec]) -
     if not by_key:
         return 0
 
+    remotes = Remotes(applied.groups, applied.address_groups)
+
     def forbidden(connection: Connection) -> bool:
         ends = {connection.source, connection.destination}
         found = (by_key.get((connection.zone, address)) for address in ends)
-        return any(port is not None and not permitted(connection, port, applied) for port in found)
+        return any(port is not None and not permitted(connection, port, applied, remotes) for port in found)
 
     zones = {zone for zone, _ in by_key}
     return end_connections(forbidden, zones.pop() if len(zones) == 1 else None)

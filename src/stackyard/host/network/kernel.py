@@ -14,14 +14,21 @@ from typing import TypeVar
 import msgspec
 
 from stackyard.host.errors import HostError
-from stackyard.host.network import bridges, checks, connections, ports, security_groups, survey
+from stackyard.host.network import address_groups, bridges, checks, connections, ports, security_groups, survey
 from stackyard.host.network.applied import Applied, port_addresses
 from stackyard.host.network.fabric import Fabric
 from stackyard.host.network.host_side import HostSide
 from stackyard.host.network.nft import NftError
 from stackyard.host.network.routers import Routers
 from stackyard.host.network.servers import Servers
-from stackyard.host.specs import NetworkObservation, NetworkSpec, PortSpec, RouterSpec, SecurityGroupSpec
+from stackyard.host.specs import (
+    AddressGroupSpec,
+    NetworkObservation,
+    NetworkSpec,
+    PortSpec,
+    RouterSpec,
+    SecurityGroupSpec,
+)
 
 _T = TypeVar("_T")
 
@@ -197,6 +204,37 @@ class KernelNetworkDriver:
         except NftError as error:
             if "busy" not in str(error).lower():
                 raise
+
+    # ------------------------------------------------------------------------------------------------ address groups
+
+    def apply_address_group(self, spec: AddressGroupSpec) -> None:
+        """See NetworkDriver. Rules look the addresses up, so they stay as they are."""
+        checks.check_address_group(spec)
+        self._do(f"apply address group {spec.id}", lambda: self._apply_address_group(spec))
+
+    def _apply_address_group(self, spec: AddressGroupSpec) -> None:
+        applied = self._applied
+        before = applied.address_groups.get(spec.id)
+        if before == spec:
+            return
+        applied.address_groups.pop(spec.id, None)
+        text = address_groups.apply_text(spec, before)
+        if text:
+            self._fabric.nft.run(text)
+        applied.address_groups[spec.id] = spec
+        if before is None or set(before.addresses) - set(spec.addresses):
+            connections.end_forbidden(self._fabric, applied, applied.ports_admitting(spec.id))
+
+    def remove_address_group(self, group_id: str) -> None:
+        """See NetworkDriver."""
+        self._do(f"remove address group {group_id}", lambda: self._remove_address_group(group_id))
+
+    def _remove_address_group(self, group_id: str) -> None:
+        self._fabric.nft.run(address_groups.clear_text(group_id))
+        for text in address_groups.delete_texts(group_id):
+            self._delete_unless_named(text)
+        self._applied.address_groups.pop(group_id, None)
+        connections.end_forbidden(self._fabric, self._applied, self._applied.ports_admitting(group_id))
 
     # ------------------------------------------------------------------------------------------------ routers
 

@@ -70,6 +70,10 @@ def _element_key(element: Any) -> str:
         element = element[0]
     if isinstance(element, dict) and "elem" in element:
         element = element["elem"]["val"]
+    if isinstance(element, dict) and "prefix" in element:
+        return f"{element['prefix']['addr']}/{element['prefix']['len']}"
+    if isinstance(element, dict) and "range" in element:
+        return "-".join(map(str, element["range"]))
     return str(element)
 
 

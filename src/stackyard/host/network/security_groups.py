@@ -7,18 +7,41 @@ Pure. A group is two chains (egress, ingress) that ports' chains jump to, and tw
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from stackyard.host.network import checks
+from stackyard.host.network import address_groups, checks
 from stackyard.host.network.conntrack import Connection
 from stackyard.host.network.filter import TABLE, group_chain, member_set
 from stackyard.host.network.nft import Chain
-from stackyard.host.specs import SecurityGroupSpec, SecurityRule
+from stackyard.host.specs import AddressGroupSpec, SecurityGroupSpec, SecurityRule
 
 DIRECTIONS = ("egress", "ingress")
 
-MembersOf = Callable[[str], frozenset[str]]
-"""Gives the addresses of a group's members."""
+
+@dataclass
+class Remotes:
+    """Who is meant by rules that name groups: each group is read once, however many connections ask."""
+
+    groups: Mapping[str, SecurityGroupSpec]
+    address_groups: Mapping[str, AddressGroupSpec] = field(default_factory=dict)
+    _members: dict[str, frozenset[str]] = field(default_factory=dict)
+    _networks: dict[str, tuple[checks.IPNetwork, ...]] = field(default_factory=dict)
+
+    def has_member(self, group_id: str, address: str) -> bool:
+        """Whether the address is one of the security group's members; of an unknown group none is."""
+        if group_id not in self._members:
+            spec = self.groups.get(group_id)
+            self._members[group_id] = frozenset().union(*members_by_version(spec).values()) if spec else frozenset()
+        return address in self._members[group_id]
+
+    def has_address(self, address_group_id: str, address: str) -> bool:
+        """Whether the address lies in the address group; in an unknown one none does."""
+        if address_group_id not in self._networks:
+            spec = self.address_groups.get(address_group_id)
+            self._networks[address_group_id] = tuple(map(checks.network, spec.addresses)) if spec else ()
+        found = checks.address(address)
+        return any(found in network for network in self._networks[address_group_id])
 
 
 def rule_text(rule: SecurityRule) -> str:
@@ -28,6 +51,8 @@ def rule_text(rule: SecurityRule) -> str:
     words = [f"ether type {family}"]
     if rule.remote_group is not None:
         words.append(f"{field} {side} @{member_set(rule.remote_group, rule.ethertype)}")
+    elif rule.remote_address_group is not None:
+        words.append(f"{field} {side} @{address_groups.address_set(rule.remote_address_group, rule.ethertype)}")
     elif rule.remote_cidr is not None:
         remote = checks.network(rule.remote_cidr)
         if remote.prefixlen:
@@ -106,6 +131,8 @@ def apply_text(spec: SecurityGroupSpec, before: SecurityGroupSpec | None) -> str
     if changed:
         remotes = {rule.remote_group for rule in spec.rules if rule.remote_group is not None}
         lines += [_declare_sets(group) for group in sorted(remotes)]
+        named = {rule.remote_address_group for rule in spec.rules if rule.remote_address_group is not None}
+        lines += [address_groups.declare_text(group) for group in sorted(named)]
         lines += [chain.text(TABLE) for chain in changed]
     return "".join(lines)
 
@@ -124,9 +151,9 @@ def delete_texts(group_id: str) -> tuple[str, ...]:
     return (*chains, *sets)
 
 
-def allows(rule: SecurityRule, connection: Connection, members_of: MembersOf) -> bool:
+def allows(rule: SecurityRule, connection: Connection, remotes: Remotes) -> bool:
     """Whether the rule lets the connection's first packet pass."""
-    if rule.ethertype != connection.version or not _remote_matches(rule, connection, members_of):
+    if rule.ethertype != connection.version or not _remote_matches(rule, connection, remotes):
         return False
     number = checks.protocol(rule)
     if number is None:
@@ -141,8 +168,10 @@ def allows(rule: SecurityRule, connection: Connection, members_of: MembersOf) ->
     return low <= connection.destination_port <= high
 
 
-def _remote_matches(rule: SecurityRule, connection: Connection, members_of: MembersOf) -> bool:
+def _remote_matches(rule: SecurityRule, connection: Connection, remotes: Remotes) -> bool:
     remote = connection.source if rule.direction == "ingress" else connection.destination
     if rule.remote_group is not None:
-        return remote in members_of(rule.remote_group)
+        return remotes.has_member(rule.remote_group, remote)
+    if rule.remote_address_group is not None:
+        return remotes.has_address(rule.remote_address_group, remote)
     return rule.remote_cidr is None or ipaddress.ip_address(remote) in checks.network(rule.remote_cidr)

@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from stackyard.host.network import bridges, checks, daemons, names, netns, ports, routers, security_groups
+from stackyard.host.network import (
+    address_groups,
+    bridges,
+    checks,
+    daemons,
+    names,
+    netns,
+    ports,
+    routers,
+    security_groups,
+)
 from stackyard.host.network import filter as rules
 from stackyard.host.network.applied import Applied
 from stackyard.host.network.fabric import Fabric, Link
@@ -68,6 +78,7 @@ def observe(parts: Parts) -> NetworkObservation:
         ports=view.ids("port") - problems.keys(),
         routers=frozenset(routers_found) - problems.keys(),
         security_groups=_group_ids(view) - problems.keys(),
+        address_groups=address_groups.ids(view.filters) - problems.keys(),
         problems=problems,
     )
 
@@ -77,8 +88,8 @@ def _observe_fabric(parts: Parts) -> tuple[_View, dict[str, str]]:
     if not _base_holds(view):
         parts.fabric.restore_base()
         view = _look(parts.fabric)
-    problems = _network_problems(parts, view) | _port_problems(parts, view) | _group_problems(parts, view)
-    return view, problems
+    problems = _network_problems(parts, view) | _port_problems(parts, view)
+    return view, problems | _group_problems(parts, view) | _address_group_problems(parts, view)
 
 
 def _look(fabric: Fabric) -> _View:
@@ -129,6 +140,15 @@ def _group_problems(parts: Parts, view: _View) -> dict[str, str]:
         if not chains_hold or not members_hold:
             found[spec.id] = "its rules were changed" if not chains_hold else "its members were changed"
             parts.applied.groups.pop(spec.id)
+    return found
+
+
+def _address_group_problems(parts: Parts, view: _View) -> dict[str, str]:
+    found = {}
+    for spec in list(parts.applied.address_groups.values()):
+        if not address_groups.is_whole(view.filters, spec):
+            found[spec.id] = "its addresses were changed"
+            parts.applied.address_groups.pop(spec.id)
     return found
 
 
