@@ -13,7 +13,17 @@ from dataclasses import Field, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from stackyard.core.config_checks import at_least, between, cidr, one_of, ports, setting
+from stackyard.core.config_checks import (
+    at_least,
+    between,
+    cidr,
+    named_interfaces,
+    number_range,
+    one_of,
+    ports,
+    setting,
+    vlan_ranges,
+)
 from stackyard.core.config_federation import Federation
 from stackyard.core.config_identity import Password, Token
 from stackyard.core.config_image import Image
@@ -135,6 +145,19 @@ class Network:
     mtu: int = setting(1500, "MTU of new networks in bytes.", between(1280, 65535))
     dns_domain: str = setting("openstacklocal", "Domain of the names that a network's DNS answers.")
     host_ports: tuple[int, ...] = setting((), "TCP ports of this machine that tenants may reach.", ports)
+    availability_zone: str = setting("nova", "The availability zone that networks and routers are in.")
+    tenant_network_type: str = setting(
+        "vxlan", "What networks are made of when nobody says: vxlan, vlan or local.", one_of("vxlan", "vlan", "local")
+    )
+    vni_range: str = setting("1:16777215", "First and last VXLAN number of tenants' networks.", number_range(2**24 - 1))
+    physical_networks: tuple[str, ...] = setting(
+        (),
+        "Physical networks of this machine and the interfaces they are on, each as name:interface.",
+        named_interfaces,
+    )
+    vlan_ranges: tuple[str, ...] = setting(
+        (), "VLANs that networks may have without an administrator naming one, each as name:first:last.", vlan_ranges
+    )
 
 
 @dataclass(frozen=True, slots=True)

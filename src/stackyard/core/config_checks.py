@@ -56,6 +56,31 @@ def cidr(version: int) -> Check:
     return check
 
 
+def number_range(highest: int) -> Check:
+    """Two numbers from 1 to `highest` with a colon between them, the first not above the second."""
+
+    def check(value: str) -> str | None:
+        match = re.fullmatch(r"([0-9]{1,9}):([0-9]{1,9})", value)
+        fits = match is not None and 1 <= int(match[1]) <= int(match[2]) <= highest
+        return None if fits else f"two numbers from 1 to {highest} as first:last"
+
+    return check
+
+
+def named_interfaces(value: tuple[str, ...]) -> str | None:
+    """A list of name:interface, each name once."""
+    fits = all(re.fullmatch(r"[A-Za-z0-9_.-]{1,64}:[^\s/:]{1,15}", item) for item in value)
+    names = {item.partition(":")[0] for item in value}
+    return None if fits and len(names) == len(value) else "a list of name:interface, each name once"
+
+
+def vlan_ranges(value: tuple[str, ...]) -> str | None:
+    """A list of name:first:last with VLANs from 1 to 4094."""
+    in_range = number_range(4094)
+    fits = all(item.count(":") == 2 and in_range(item.partition(":")[2]) is None for item in value)
+    return None if fits else "a list of name:first:last with VLANs from 1 to 4094"
+
+
 def setting(default: Any, help_text: str, check: Check | None = None, *, secret: bool = False) -> Any:
     """Declare one setting. A secret one is left out of every repr, list and error message."""
     return field(default=default, repr=not secret, metadata={"help": help_text, "check": check, "secret": secret})
