@@ -6,26 +6,24 @@ STACKYARD_CHAOS_ROUNDS=N makes more or fewer rounds (each kills once while creat
 
 from __future__ import annotations
 
-import concurrent.futures
 import io
 import os
 import random
 import secrets
 import tarfile
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.chaos.world import Client, Gone, World, eventually
+from tests.chaos.interruption import difference, interrupted
+from tests.chaos.world import Client, World, eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.docker, pytest.mark.timeout(300)]
 
 SEED = int(os.environ.get("STACKYARD_CHAOS_SEED") or secrets.randbelow(2**32))
 ROUNDS = int(os.environ.get("STACKYARD_CHAOS_ROUNDS", "10"))
 COUNT = 20
-WORKERS = 4
 CREATING_SECONDS = 4.0  # about what twenty containers take, so that kills fall before, within and after the work
 DELETING_SECONDS = 4.0
 CONTAINERS = "/container/v1/containers"
@@ -70,7 +68,7 @@ def test_nothing_is_lost_or_left_over(world: World, network: str, number: int) -
     print(f"seed {SEED}, round {number}: killed {moments[0]:.3f} s into creating, {moments[1]:.3f} s into deleting")
     before = traces(world)
 
-    accepted = interrupted(world, moments[0], lambda client, name: create(client, network, name))
+    accepted = interrupted(world, moments[0], lambda client, name: create(client, network, name), COUNT)
     client = world.client()
     existing = set(listed(client))
     assert accepted <= existing, f"accepted and lost: {sorted(accepted - existing)}"
@@ -79,7 +77,7 @@ def test_nothing_is_lost_or_left_over(world: World, network: str, number: int) -
 
     targets = sorted(existing)
     client.close()
-    deleted = interrupted(world, moments[1], lambda client, name: delete_nth(client, targets, name))
+    deleted = interrupted(world, moments[1], lambda client, name: delete_nth(client, targets, name), COUNT)
     client = world.client()
     eventually(lambda: ", ".join(deleted & set(listed(client))), seconds=90, what="accepted deletes to be done")
     for container in listed(client):
@@ -87,35 +85,6 @@ def test_nothing_is_lost_or_left_over(world: World, network: str, number: int) -
     eventually(lambda: ", ".join(listed(client)), seconds=90, what="all containers to be gone")
     client.close()
     eventually(lambda: difference(before, traces(world)), seconds=30, what="no trace to be left")
-
-
-def interrupted(world: World, moment: float, act: Callable[[Client, int], str | None]) -> set[str]:
-    """Does `act` for each of the twenty over a few connections, kills the cloud meanwhile and brings it up again.
-
-    Returns what the cloud had accepted.
-    """
-    clients = [world.client() for _ in range(WORKERS)]
-    accepted: set[str] = set()
-
-    def some(share: int) -> None:
-        try:
-            for number in range(share, COUNT, WORKERS):
-                done = act(clients[share], number)
-                if done:
-                    accepted.add(done)
-        except Gone:
-            return  # killed before it answered: done or not done, both are right
-
-    with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
-        shares = [pool.submit(some, share) for share in range(WORKERS)]
-        threading.Event().wait(moment)
-        world.kill()
-        for share in shares:
-            share.result()
-    for client in clients:
-        client.close()
-    world.up()
-    return accepted
 
 
 def body(network: str, name: str) -> dict[str, Any]:
@@ -196,13 +165,3 @@ def traces(world: World) -> dict[str, list[str]]:
 def files_of_containers(world: World) -> list[Path]:
     directory = world.state_dir / "containers"
     return list(directory.iterdir()) if directory.is_dir() else []
-
-
-def difference(before: dict[str, list[str]], after: dict[str, list[str]]) -> str:
-    """Where the two differ, in words; empty when they are equal."""
-    found = []
-    for key, value in before.items():
-        if value != after[key]:
-            more, less = set(after[key]) - set(value), set(value) - set(after[key])
-            found.append(f"{key}: left over {sorted(more)[:5]}, missing {sorted(less)[:5]}")
-    return "; ".join(found)[:3000]

@@ -52,6 +52,12 @@ class World:
         """`stackyard up`; returns when the cloud answers."""
         self._stackyard("up", "--port", str(PORT), "--config", str(self.config))
 
+    def doctor(self) -> str:
+        """What `stackyard doctor` complains of: where kernel or engine differ from the database."""
+        argv = ["nsenter", f"--net={self.namespace}", str(STACKYARD), "doctor", "--state-dir", str(self.state_dir)]
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+        return "" if done.returncode == 0 else done.stdout[-2000:] + done.stderr[-2000:]
+
     def kill(self) -> None:
         """`kill -9` of the cloud's process (not of its engine); returns when it is gone."""
         pid = int((self.state_dir / "stackyard.pid").read_text().split()[0])
