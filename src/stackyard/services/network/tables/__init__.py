@@ -8,10 +8,14 @@ facts where they must be unique or searched. Both are written by the same functi
 from __future__ import annotations
 
 from stackyard.services.network.tables.agents import agent_settings
+from stackyard.services.network.tables.flavors import flavor_profiles, network_flavors, service_profiles
+from stackyard.services.network.tables.local_ips import local_ip_associations, local_ips
 from stackyard.services.network.tables.metering import metering_label_rules, metering_labels
 from stackyard.services.network.tables.networks import networks
+from stackyard.services.network.tables.port_forwardings import port_forwardings
 from stackyard.services.network.tables.ports import port_bindings, port_security_groups, ports
 from stackyard.services.network.tables.qos import qos_default_policies, qos_policies, qos_rules
+from stackyard.services.network.tables.router_services import conntrack_helpers, ndp_proxies
 from stackyard.services.network.tables.routers import floating_ips, router_ports, routers
 from stackyard.services.network.tables.security_groups import (
     default_security_groups,
@@ -28,15 +32,22 @@ __all__ = [
     "address_scopes",
     "agent_settings",
     "auto_allocated_topologies",
+    "conntrack_helpers",
     "default_security_groups",
+    "flavor_profiles",
     "floating_ips",
     "ip_allocations",
+    "local_ip_associations",
+    "local_ips",
     "metering_label_rules",
     "metering_labels",
+    "ndp_proxies",
+    "network_flavors",
     "network_segment_ranges",
     "network_segments",
     "networks",
     "port_bindings",
+    "port_forwardings",
     "port_security_groups",
     "ports",
     "qos_default_policies",
@@ -47,6 +58,7 @@ __all__ = [
     "routers",
     "security_group_rules",
     "security_groups",
+    "service_profiles",
     "subnetpools",
     "subnets",
     "trunk_subports",

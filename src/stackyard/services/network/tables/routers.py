@@ -26,7 +26,15 @@ routers = sa.Table(
     sa.Column("availability_zone_hints", sa.JSON, nullable=False, server_default="[]"),
     sa.Column("flavor_id", sa.String(36), nullable=True),
     sa.Column("gateway_qos_policy_id", sa.String(36), nullable=True, index=True),
+    sa.Column("extra_gateways", sa.JSON, nullable=False, server_default="[]"),
+    sa.Column("enable_default_route_ecmp", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("enable_ndp_proxy", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("conntrack_helpers", sa.JSON, nullable=False, server_default="[]"),
 )
+"""The columns named `gateway` are of the first gateway; `extra_gateways` has the others, in order.
+
+`conntrack_helpers` repeats what the table of that name holds, for lists.
+"""
 
 router_ports = sa.Table(
     "router_ports",
@@ -51,5 +59,7 @@ floating_ips = sa.Table(
     sa.Column("dns_name", sa.String(255), nullable=False),
     sa.Column("dns_domain", sa.String(255), nullable=False),
     sa.Column("qos_policy_id", sa.String(36), nullable=True, index=True),
+    sa.Column("port_forwardings", sa.JSON, nullable=False, server_default="[]"),
     sa.UniqueConstraint("port_id", "fixed_ip_address"),
 )
+"""`port_forwardings` repeats what the table of that name holds, for lists."""
