@@ -33,9 +33,9 @@ def not_found(what: str, resource_id: str) -> NotFound:
     return NotFound(f"{words.get(what, what)} {resource_id} {ending}.", kind=f"{what}NotFound")
 
 
-def invalid(message: str) -> BadRequest:
-    """An operation's input that breaks a rule of the service (Neutron's InvalidInput)."""
-    return BadRequest(f"Invalid input for operation: {message}", kind="InvalidInput")
+def invalid(message: str, kind: str = "InvalidInput") -> BadRequest:
+    """An operation's input that breaks a rule of the service (Neutron's InvalidInput, or a kind of it)."""
+    return BadRequest(f"Invalid input for operation: {message}", kind=kind)
 
 
 def conflict(kind: str, message: str) -> Conflict:

@@ -261,6 +261,32 @@ def _tag_filters(table: sa.Table) -> dict[str, Filter]:
     }
 
 
+LONGEST_TAG = 255
+MOST_TAGS = 50
+_TAG = sa.insert(resource_tags)
+
+
+def read_tags(given: Iterable[object]) -> list[str]:
+    """Tags out of a body, each once; raises InvalidField."""
+    found: dict[str, None] = {}
+    for index, tag in enumerate(given):
+        if not isinstance(tag, str) or not tag or len(tag) > LONGEST_TAG:
+            raise InvalidField(f"tags[{index}]", f"'{tag}' is not a text of 1 to {LONGEST_TAG} characters.")
+        if "," in tag:
+            raise InvalidField(f"tags[{index}]", f"'{tag}' has a comma, which separates tags in filters.")
+        found[tag] = None
+    if len(found) > MOST_TAGS:
+        raise InvalidField("tags", f"a resource has at most {MOST_TAGS} tags.")
+    return list(found)
+
+
+def store_tags(tx: Transaction, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Make the tags of new rows (their `id` and `tags`) known to filters."""
+    pairs = [{"resource_id": row["id"], "tag": tag} for row in rows for tag in row["tags"]]
+    if pairs:
+        tx.execute(_TAG, pairs)
+
+
 _FORGET_TAGS = sa.delete(resource_tags).where(resource_tags.c.resource_id == bindparam("id"))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,7 +10,7 @@ import sqlalchemy as sa
 
 from stackyard.core.call import Call, Reply
 from stackyard.core.db import Transaction
-from stackyard.core.errors import BadRequest, InvalidField, NotFound
+from stackyard.core.errors import BadRequest, NotFound
 from stackyard.core.routes import Operation, Route
 from stackyard.services.network import networks, resources, tables
 from stackyard.services.network.floatingips import operations as floatingips
@@ -19,11 +18,6 @@ from stackyard.services.network.ports import operations as ports
 from stackyard.services.network.routers import operations as routers
 from stackyard.services.network.security_groups import operations as groups
 from stackyard.services.network.subnets import operations as subnets
-from stackyard.services.network.tables import resource_tags
-
-_LONGEST = 255
-_MOST = 50
-_INSERT = sa.insert(resource_tags)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +59,12 @@ def replace(table: sa.Table, tx: Transaction, call: Call) -> dict[str, Any]:
     given = call.body.get("tags")
     if not isinstance(given, list):
         raise BadRequest("Invalid tags body: expected an object with the key 'tags' and a list.", kind="InvalidInput")
-    return {"tags": _write(tx, table, call.target, _read(given))}
+    return {"tags": _write(tx, table, call.target, resources.read_tags(given))}
 
 
 def add(table: sa.Table, tx: Transaction, call: Call) -> Reply:
     """PUT .../tags/{tag}."""
-    _write(tx, table, call.target, _read([*call.target.tags, call.path["tag"]]))
+    _write(tx, table, call.target, resources.read_tags([*call.target.tags, call.path["tag"]]))
     return Reply(status=201)
 
 
@@ -85,26 +79,12 @@ def clear(table: sa.Table, tx: Transaction, call: Call) -> None:
     _write(tx, table, call.target, [])
 
 
-def _read(given: Iterable[object]) -> list[str]:
-    found: dict[str, None] = {}
-    for index, tag in enumerate(given):
-        if not isinstance(tag, str) or not tag or len(tag) > _LONGEST:
-            raise InvalidField(f"tags[{index}]", f"'{tag}' is not a text of 1 to {_LONGEST} characters.")
-        if "," in tag:
-            raise InvalidField(f"tags[{index}]", f"'{tag}' has a comma, which separates tags in filters.")
-        found[tag] = None
-    if len(found) > _MOST:
-        raise InvalidField("tags", f"a resource has at most {_MOST} tags.")
-    return list(found)
-
-
 def _write(tx: Transaction, table: sa.Table, row: Any, tags: list[str]) -> list[str]:
     if tags != row.tags:
         # The row is changed first, so that of two transactions that change its tags one is run again.
         resources.touch(tx, table, row.id, tags=tags)
         resources.forget_tags(tx, row.id)
-        if tags:
-            tx.execute(_INSERT, [{"resource_id": row.id, "tag": tag} for tag in tags])
+        resources.store_tags(tx, [{"id": row.id, "tags": tags}])
     return tags
 
 
