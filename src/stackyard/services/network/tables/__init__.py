@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from stackyard.services.network.tables.agents import agent_settings
 from stackyard.services.network.tables.flavors import flavor_profiles, network_flavors, service_profiles
+from stackyard.services.network.tables.hosts import network_hosts
 from stackyard.services.network.tables.local_ips import local_ip_associations, local_ips
 from stackyard.services.network.tables.metering import metering_label_rules, metering_labels
 from stackyard.services.network.tables.networks import networks
@@ -23,6 +24,7 @@ from stackyard.services.network.tables.security_groups import (
     security_groups,
 )
 from stackyard.services.network.tables.segments import network_segment_ranges, network_segments
+from stackyard.services.network.tables.sharing import network_rbacs
 from stackyard.services.network.tables.subnetpools import address_scopes, auto_allocated_topologies, subnetpools
 from stackyard.services.network.tables.subnets import ip_allocations, subnets
 from stackyard.services.network.tables.tags import resource_tags
@@ -43,6 +45,8 @@ __all__ = [
     "metering_labels",
     "ndp_proxies",
     "network_flavors",
+    "network_hosts",
+    "network_rbacs",
     "network_segment_ranges",
     "network_segments",
     "networks",

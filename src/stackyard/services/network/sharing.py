@@ -1,0 +1,149 @@
+"""Who else may see and use what a project owns: the one place that reads and writes RBAC policies' rows.
+
+What a list shows is found by its clauses, so that it stays one query. Of a network, the columns `shared` (with all
+projects) and `external` (for any project) say the same as the rows here; they are written here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+
+from stackyard.core.db import Transaction
+from stackyard.core.errors import OverQuota
+from stackyard.core.ids import new_uuid
+from stackyard.core.quota import UNLIMITED, Quotas
+from stackyard.services.network.tables import network_rbacs, networks
+
+ALL = "*"
+SHARED = "access_as_shared"
+EXTERNAL = "access_as_external"
+
+ACTIONS: dict[str, tuple[str, ...]] = {
+    "address_group": (SHARED,),
+    "address_scope": (SHARED,),
+    "network": (SHARED, EXTERNAL),
+    "qos_policy": (SHARED,),
+    "security_group": (SHARED,),
+    "subnetpool": (SHARED,),
+}
+"""What can be shared, and for what."""
+
+_RESOURCE = "network.rbac_policy"
+_COUNTS = Quotas({_RESOURCE: UNLIMITED})
+"""Counts only: whoever shares by a policy has asked for its quota before."""
+
+_INSERT = sa.insert(network_rbacs)
+_WITH = sa.or_(network_rbacs.c.target_project == ALL, network_rbacs.c.target_project == bindparam("caller"))
+_ONE = sa.and_(network_rbacs.c.object_type == bindparam("type"), network_rbacs.c.object_id == bindparam("object"))
+_FIND = sa.select(network_rbacs.c.id).where(_ONE, network_rbacs.c.action == bindparam("action")).limit(1)
+_IS_SHARED = _FIND.where(_WITH)
+_WITH_ALL = _FIND.where(network_rbacs.c.target_project == ALL)
+_OF_OBJECT = sa.select(network_rbacs).where(_ONE)
+_DELETE = sa.delete(network_rbacs).where(network_rbacs.c.id == bindparam("id"))
+_SET_SHARED = sa.update(networks).where(networks.c.id == bindparam("object")).values(shared=bindparam("value"))
+_SET_EXTERNAL = sa.update(networks).where(networks.c.id == bindparam("object")).values(external=bindparam("value"))
+
+
+def visible(object_type: str, table: sa.Table, column: str = "id") -> sa.ColumnElement[bool]:
+    """Rows that are shared with everyone or with the project in bindparam("caller"), for whatever use.
+
+    `column` of the table holds the id of what is shared: that of the row itself, or of what it belongs to.
+    """
+    shared = sa.select(network_rbacs.c.object_id).where(network_rbacs.c.object_type == object_type, _WITH)
+    return table.c[column].in_(shared)
+
+
+def shared_label(object_type: str, table: sa.Table) -> sa.Label[bool]:
+    """A column `shared_with_caller` for selects: whether the row is shared with bindparam("caller") or everyone."""
+    found = sa.exists().where(
+        network_rbacs.c.object_id == table.c.id,
+        network_rbacs.c.object_type == object_type,
+        network_rbacs.c.action == SHARED,
+        _WITH,
+    )
+    return found.label("shared_with_caller")
+
+
+def is_shared(tx: Transaction, object_type: str, object_id: str, project_id: str | None, action: str = SHARED) -> bool:
+    """Whether something is shared with a project, by name or as one of all."""
+    values = {"type": object_type, "object": object_id, "action": action, "caller": project_id}
+    return tx.scalar(_IS_SHARED, values) is not None
+
+
+def is_visible(tx: Transaction, object_type: str, object_id: str, project_id: str | None) -> bool:
+    """Whether something is shared with a project for any use at all."""
+    return any(is_shared(tx, object_type, object_id, project_id, action) for action in ACTIONS[object_type])
+
+
+def share_with_all(
+    tx: Transaction, object_type: str, object_id: str, owner_project: str, on: bool, *, action: str = SHARED
+) -> None:
+    """Share with every project, or no longer: what `shared` (or `router:external`) in a body does.
+
+    Whether somebody depends on it is for the caller to have looked. A network that is made internal is so for all.
+    """
+    if on:
+        values = {"type": object_type, "object": object_id, "action": action}
+        if tx.scalar(_WITH_ALL, values) is None:
+            insert(tx, owner_project, object_type, object_id, action, ALL)
+        return
+    for row in of_object(tx, object_type, object_id):
+        if row.action == action and (row.target_project == ALL or action == EXTERNAL):
+            remove(tx, row)
+
+
+def insert(
+    tx: Transaction, owner_project: str, object_type: str, object_id: str, action: str, target_project: str
+) -> str:
+    """Write a policy and return its id; raises IntegrityError when there is one already."""
+    row = {
+        "id": new_uuid(),
+        "project_id": owner_project,
+        "object_type": object_type,
+        "object_id": object_id,
+        "action": action,
+        "target_project": target_project,
+    }
+    tx.execute(_INSERT, row)
+    _count(tx, owner_project, 1)
+    settle_network(tx, object_type, object_id)
+    return row["id"]
+
+
+def remove(tx: Transaction, row: Any) -> None:
+    """Delete a policy's row."""
+    tx.execute(_DELETE, {"id": row.id})
+    _count(tx, row.project_id, -1)
+    settle_network(tx, row.object_type, row.object_id)
+
+
+def settle_network(tx: Transaction, object_type: str, object_id: str) -> None:
+    """Have a network's columns say what its policies say."""
+    if object_type == "network":
+        rows = of_object(tx, object_type, object_id)
+        shared = any(row.action == SHARED and row.target_project == ALL for row in rows)
+        tx.execute(_SET_SHARED, {"object": object_id, "value": shared})
+        tx.execute(_SET_EXTERNAL, {"object": object_id, "value": any(row.action == EXTERNAL for row in rows)})
+
+
+def of_object(tx: Transaction, object_type: str, object_id: str) -> list[Any]:
+    """All policies on something."""
+    return list(tx.all(_OF_OBJECT, {"type": object_type, "object": object_id}))
+
+
+def forget(tx: Transaction, object_type: str, object_id: str) -> None:
+    """Drop the policies on what is being deleted."""
+    for row in of_object(tx, object_type, object_id):
+        tx.execute(_DELETE, {"id": row.id})
+        _count(tx, row.project_id, -1)
+
+
+def _count(tx: Transaction, project_id: str, amount: int) -> None:
+    """Count policies for the quota, also those that `shared: true` makes, which no limit refuses."""
+    try:
+        _COUNTS.reserve(tx, project_id, {_RESOURCE: amount})
+    except OverQuota:
+        return
