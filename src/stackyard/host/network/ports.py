@@ -16,6 +16,9 @@ from stackyard.host.network.fabric import Fabric, Link, Pair
 from stackyard.host.network.names import Alias
 from stackyard.host.specs import PortSpec
 
+OFFERED = "offered"
+"""The kind of port whose inner end another program takes from where we put it."""
+
 
 def _alias(fabric: Fabric, spec: PortSpec) -> Alias:
     return Alias(fabric.cloud, "port", spec.id, spec.network_id)
@@ -63,7 +66,12 @@ def _pair(fabric: Fabric, spec: PortSpec, descriptor: int) -> Pair:
 
 
 def _wired_there(fabric: Fabric, link: Link, spec: PortSpec, descriptor: int) -> bool:
-    """Whether the device's other end is in this very namespace, under the name asked for."""
+    """Whether the device's other end is in this very namespace, under the name asked for.
+
+    One that is offered may have been moved on: it exists as long as its pair does, wherever it is.
+    """
+    if spec.kind == OFFERED:
+        return True
     answer = fabric.ip.get_netnsid(fd=descriptor)
     number = answer["nsid"] if isinstance(answer, dict) else answer
     if number < 0 or number != link.namespace:
@@ -86,6 +94,8 @@ def _configure(
 ) -> None:
     """Both ends up, with addresses and routes inside. The filter is in force already."""
     fabric.settle(link, _alias(fabric, spec), up=spec.admin_up)
+    if spec.kind == OFFERED:
+        return
     has_gateway6 = any(":" in gateway for gateway in spec.gateways)
     with fabric.inside(descriptor) as ip:
         index = socket.if_nametoindex(spec.device)

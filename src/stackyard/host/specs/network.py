@@ -145,9 +145,11 @@ class PortSpec(Spec, frozen=True):
 
     veth: a pair from the network's bridge into the namespace `netns` (a path), where it is `device`. tap: a tap device
     on the bridge, in the fabric's namespace, for a machine to open; `netns`, `device`, addresses and routes say
-    nothing, as a machine configures itself. vlan: the frames that the port `parent` exchanges tagged with `vlan_id`
-    (a trunk's subport). `gateways` are default routes, `routes` further ones. With `port_security` false neither
-    anti-spoofing nor security groups apply. `admin_up` false means that nothing passes.
+    nothing, as a machine configures itself. offered: like veth, but another program (Docker) moves the inner end on
+    from `netns` and configures it, so that it is neither configured here nor looked for there again. vlan: the frames
+    that the port `parent` exchanges tagged with `vlan_id` (a trunk's subport). `gateways` are default routes, `routes`
+    further ones. With `port_security` false neither anti-spoofing nor security groups apply. `admin_up` false means
+    that nothing passes.
     """
 
     id: str

@@ -76,7 +76,7 @@ _BIND = (
     .where(ports.c.id == bindparam("key"))
     .values(
         netns=bindparam("netns_"), device=bindparam("device_"), binding_host=bindparam("host_"),
-        status=bindparam("status_"), status_reason="", updated_at=bindparam("now_"),
+        wire=bindparam("wire_"), status=bindparam("status_"), status_reason="", updated_at=bindparam("now_"),
         revision_number=ports.c.revision_number + 1,
     )
 )  # fmt: skip
@@ -244,15 +244,17 @@ def ports_of_device(tx: Transaction, device_id: str) -> Sequence[Any]:
     return tx.all(_OF_DEVICE, {"device": device_id})
 
 
-def bind_port(tx: Transaction, port_id: str, *, netns: str, device: str, host: str) -> None:
+def bind_port(tx: Transaction, port_id: str, *, netns: str, device: str, host: str, wire: str = "") -> None:
     """Say where a port is to be: as `device` in the network namespace at the path `netns` on `host`.
 
+    `wire` is a kind of the host's PortSpec; without one the port's stays as it is, which is veth at first.
     `wire_now` makes it so; when nobody calls that, a reconciler does some seconds later.
     """
     row = _port(tx, port_id)
-    if (row.netns, row.device, row.binding_host) == (netns, device, host):
+    if (row.netns, row.device, row.binding_host, row.wire) == (netns, device, host, wire or row.wire):
         return
     values = {"key": port_id, "netns_": netns, "device_": device, "host_": host, "status_": "BUILD", "now_": tx.now}
+    values["wire_"] = wire or row.wire
     tx.execute(_BIND, values)
     timeline.record(tx, marks.PORT, port_id, "bound", f"{device} on {host}")
     marks.port(tx, port_id, delay=marks.LATER)
@@ -264,6 +266,7 @@ def unbind_port(tx: Transaction, port_id: str) -> None:
     if row is None or row.netns is None:
         return
     values = {"key": port_id, "netns_": None, "device_": None, "host_": "", "status_": "DOWN", "now_": tx.now}
+    values["wire_"] = "veth" if row.wire == "offered" else row.wire
     tx.execute(_BIND, values)
     timeline.record(tx, marks.PORT, port_id, "unbound")
     marks.port(tx, port_id)

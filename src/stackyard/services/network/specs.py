@@ -99,6 +99,7 @@ def port_spec(port: Any, network: Any, subnets: Sequence[Any]) -> PortSpec:
         network_id=port.network_id,
         mac=port.mac_address,
         netns=port.netns,
+        kind=port.wire,
         device=port.device or "eth0",
         mtu=network.mtu,
         addresses=addresses(port.fixed_ips, by_id),
