@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from stackyard.core.config_checks import (
+    address,
     at_least,
     between,
     cidr,
@@ -22,6 +23,7 @@ from stackyard.core.config_checks import (
     one_of,
     ports,
     setting,
+    short_name,
     vlan_ranges,
 )
 from stackyard.core.config_federation import Federation
@@ -49,6 +51,7 @@ class Server:
     )
     public_url: str = setting("", "URL that clients reach the cloud by, for the catalog; empty: from host and port.")
     region: str = setting("RegionOne", "Name of the region in the catalog.")
+    host_name: str = setting("", "Name of this host among the cloud's hosts; empty: the machine's own.", short_name)
     state_dir: str = setting("", "Directory of all state; empty: /var/lib/stackyard as root, else the XDG state home.")
 
 
@@ -142,7 +145,14 @@ class Network:
     public_cidr: str = setting("172.24.4.0/24", "The public network's IPv4 subnet: floating IPs.", cidr(4))
     private_cidr: str = setting("10.0.0.0/24", "The private network's IPv4 subnet.", cidr(4))
     private_cidr_v6: str = setting("fd53:7461:636b::/64", "The private network's IPv6 subnet.", cidr(6))
-    mtu: int = setting(1500, "MTU of new networks in bytes.", between(1280, 65535))
+    mtu: int = setting(
+        1500,
+        "MTU of new networks in bytes; with tunnels, of the network between the hosts, of which they take a part.",
+        between(1280, 65535),
+    )
+    tunnel_address: str = setting(
+        "", "Address of this host by which the others reach it: tenants' networks then span hosts.", address
+    )
     dns_domain: str = setting("openstacklocal", "Domain of the names that a network's DNS answers.")
     host_ports: tuple[int, ...] = setting((), "TCP ports of this machine that tenants may reach.", ports)
     availability_zone: str = setting("nova", "The availability zone that networks and routers are in.")
@@ -154,6 +164,10 @@ class Network:
         (),
         "Physical networks of this machine and the interfaces they are on, each as name:interface.",
         named_interfaces,
+    )
+    take_used_interfaces: bool = setting(
+        default=False,
+        help_text="Give a flat network its interface also when the host itself has addresses there, and loses them.",
     )
     vlan_ranges: tuple[str, ...] = setting(
         (), "VLANs that networks may have without an administrator naming one, each as name:first:last.", vlan_ranges

@@ -40,6 +40,22 @@ def ports(value: tuple[int, ...]) -> str | None:
     return None if all(1 <= port <= 65535 for port in value) else "a list of ports between 1 and 65535"
 
 
+def address(value: str) -> str | None:
+    """An IP address of either version, or nothing."""
+    import ipaddress
+
+    try:
+        found = ipaddress.ip_address(value) if value else None
+    except ValueError:
+        return "an IP address such as 192.0.2.10"
+    return "an address that other hosts reach" if found and (found.is_loopback or found.is_unspecified) else None
+
+
+def short_name(value: str) -> str | None:
+    """A host's name as it stands in rows, or nothing."""
+    return None if re.fullmatch(r"[A-Za-z0-9_.-]{0,253}", value) else "letters, digits, '_', '.', '-', at most 253"
+
+
 def cidr(version: int) -> Check:
     """A network of this IP version in CIDR notation, no host bits set."""
 
