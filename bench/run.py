@@ -20,7 +20,7 @@ from typing import Any
 if __package__ in {None, ""}:
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import containers, creates, many_ports, reads, sign_ins, startup, transfers
+from bench import containers, creates, many_ports, reads, sign_ins, startup, throughput, transfers
 from bench.context import Context
 from bench.rows import Goal, Row, store, table
 
@@ -49,6 +49,7 @@ def groups() -> list[tuple[list[tuple[str, str, Goal]], Measure]]:
     listed.append(([(many_ports.BULK, "s", many_ports.GOAL)], many_ports.bulk))
     listed.append(([(containers.ONE, "ms", containers.GOAL)], containers.one))
     listed.append(([(containers.MANY, "s", containers.GOAL)], containers.many))
+    listed.append(([(throughput.ONE_HOST, "Gbit/s", throughput.GOAL)], throughput.one_host))
     return listed
 
 
