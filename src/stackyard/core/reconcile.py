@@ -11,6 +11,7 @@ A mark made while a worker is at it is not lost: the row's `mark` number tells t
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import queue
 import random
@@ -25,7 +26,7 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
-from stackyard.core import timeline
+from stackyard.core import notify, timeline
 from stackyard.core.db import Database, Transaction, metadata
 from stackyard.core.ids import new_request_id
 from stackyard.core.log import request_id_var
@@ -86,7 +87,22 @@ _FREE_ALL = sa.update(work).where(_SERVED).values(owner=None)
 _WAITING = sa.select(work).where(work.c.resource_id == bindparam("r"))
 _DEPTH = sa.select(work.c.kind, sa.func.count().label("marks")).group_by(work.c.kind)
 
-_wakers: dict[int, Callable[[], None]] = {}
+_engines: dict[int, ReconcileEngine] = {}
+"""By database: the engine of this process on it."""
+
+_LONGEST_HOST = 40
+
+
+def kind_on(kind: str, host: str) -> str:
+    """The kind of marks for what only one host can do; `kind_of` is the way back."""
+    if len(host) > _LONGEST_HOST:
+        host = hashlib.blake2s(host.encode(), digest_size=_LONGEST_HOST // 2).hexdigest()
+    return f"{kind}@{host}"
+
+
+def kind_of(kind: str) -> str:
+    """A kind without its host."""
+    return kind.partition("@")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +150,11 @@ def mark(tx: Transaction, kind: str, resource_id: str, *, delay: float = 0) -> N
     if tx.execute(_REMARK, {"k": kind, "r": resource_id, "due": due}).rowcount == 0:
         row = {"kind": kind, "resource_id": resource_id, "mark": 1, "due_at": due, "deadline_at": None}
         tx.insert_once(_INSERT, row | {"owner": None, "lease_until": 0.0, "attempts": 0, "last_error": ""})
-    tx.after_commit(_wakers.get(id(tx.database), _nobody))
-
-
-def _nobody() -> None:
-    """No engine runs on this database: the mark waits for one."""
+    engine = _engines.get(id(tx.database))
+    if engine is not None and engine.serves(kind):
+        tx.after_commit(engine.wake)
+    else:
+        notify.tell(tx, kind)
 
 
 def waiting(tx: Transaction, resource_id: str) -> list[Mapping[Any, Any]]:
@@ -148,7 +164,11 @@ def waiting(tx: Transaction, resource_id: str) -> list[Mapping[Any, Any]]:
 
 def depth(tx: Transaction) -> dict[str, int]:
     """How many marks wait, by kind."""
-    return {row._mapping["kind"]: row._mapping["marks"] for row in tx.all(_DEPTH)}
+    found: dict[str, int] = {}
+    for row in tx.all(_DEPTH):
+        kind = kind_of(row._mapping["kind"])
+        found[kind] = found.get(kind, 0) + int(row._mapping["marks"])
+    return found
 
 
 def pause(attempts: int, draw: float) -> float:
@@ -170,8 +190,8 @@ class ReconcileEngine:
     """Worker threads over the queue of one database, and the timers of periodic work.
 
     It takes marks of the kinds that it has reconcilers for, and no others: what only one host can do has a kind of that
-    host's own. Any number of processes may run one on the same PostgreSQL; on SQLite there is one for a kind, which
-    frees at start what a killed predecessor held.
+    host's own (`kind_on`). Any number of processes may run one on the same PostgreSQL, and wake each other; what only
+    this process can do, which on SQLite is all, it frees at start of what a killed predecessor held.
     """
 
     def __init__(self, database: Database, reconcilers: list[Reconciler], *, workers: int = 8) -> None:
@@ -188,6 +208,15 @@ class ReconcileEngine:
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._periodic: list[tuple[str, float, Callable[[], object]]] = []
+        self._listener = None if database.is_sqlite else notify.Listener(database, self._told)
+
+    def serves(self, kind: str) -> bool:
+        """Whether this engine does work of a kind."""
+        return kind in self.reconcilers
+
+    def _told(self, kind: str) -> None:
+        if not kind or kind in self.reconcilers:
+            self._wake.set()
 
     def every(self, name: str, seconds: float, action: Callable[[], object]) -> None:
         """Call `action` every `seconds` in a thread of its own, failures logged; before `start`."""
@@ -195,9 +224,11 @@ class ReconcileEngine:
 
     def start(self) -> None:
         """Begin."""
-        if self.database.is_sqlite:
-            self.database.write("reconcile.free", _free_all, self._kinds)
-        _wakers[id(self.database)] = self._wake.set
+        own = [kind for kind in self._kinds if self.database.is_sqlite or "@" in kind]
+        self.database.write("reconcile.free", _free_all, own)
+        _engines[id(self.database)] = self
+        if self._listener is not None:
+            self._spawn("listen", self._listener.run)
         self._spawn("claims", self._claim_loop)
         self._spawn("leases", self._renew_loop)
         for index in range(self._count):
@@ -213,13 +244,15 @@ class ReconcileEngine:
     def stop(self, timeout: float = 10) -> None:
         """Take no more, wait for what runs."""
         self._stopping.set()
+        if self._listener is not None:
+            self._listener.stop()
         self._wake.set()
         for _ in range(self._count):
             self._tasks.put(None)
         until = time.monotonic() + timeout
         for thread in self._threads:
             thread.join(max(0.0, until - time.monotonic()))
-        _wakers.pop(id(self.database), None)
+        _engines.pop(id(self.database), None)
 
     def wake(self) -> None:
         """Look for work now (another process has written a mark)."""
@@ -288,7 +321,7 @@ class ReconcileEngine:
         request_id_var.set(new_request_id())
         outcome = self._attempt(task)
         if self.observe is not None:
-            self.observe(task.kind, outcome, time.perf_counter() - started)
+            self.observe(kind_of(task.kind), outcome, time.perf_counter() - started)
 
     def _attempt(self, task: _Task) -> str:
         reconciler = self.reconcilers[task.kind]
@@ -322,14 +355,16 @@ class ReconcileEngine:
         due = min(now + pause(attempts, random.random()), task.deadline_at)  # noqa: S311
 
         def later(tx: Transaction) -> None:
-            timeline.record(tx, task.kind, task.resource_id, "attempt failed", text)
+            timeline.record(tx, kind_of(task.kind), task.resource_id, "attempt failed", text)
             _later(tx, key | {"due": due, "a": attempts, "e": text})
 
         self.database.write("reconcile.failed", later)
         return "error"
 
     def _expire(self, reconciler: Reconciler, task: _Task, reason: str) -> None:
-        self.database.write("reconcile.give-up", timeline.record, task.kind, task.resource_id, "gave up", reason)
+        self.database.write(
+            "reconcile.give-up", timeline.record, kind_of(task.kind), task.resource_id, "gave up", reason
+        )
         reconciler.expire(task.resource_id, reason)
 
     def _periodic_loop(self, name: str, seconds: float, action: Callable[[], object]) -> None:
