@@ -14,7 +14,7 @@ from stackyard.core.caller import Caller
 from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest, Conflict, Forbidden, NotFound
 from stackyard.core.runtime import Runtime
-from stackyard.services.network import default_groups, marks, resources, seen, wiring
+from stackyard.services.network import default_groups, marks, resources, seen, sharing, wiring
 from stackyard.services.network.addresses import read_mac
 from stackyard.services.network.bootstrap import bootstrap
 from stackyard.services.network.faults import not_found
@@ -57,18 +57,20 @@ class PortRequest(msgspec.Struct, frozen=True, kw_only=True):
     device_owner: str = ""
 
 
-_BY_NAME = sa.select(networks).where(networks.c.name == bindparam("name"))
 _OWN_NETWORKS = (
     sa.select(networks)
     .where(networks.c.project_id == bindparam("project"), sa.not_(networks.c.external))
     .order_by(networks.c.created_at)
 )
-_SHARED_NETWORKS = (
-    sa.select(networks).where(networks.c.shared, sa.not_(networks.c.external)).order_by(networks.c.created_at)
+_SHARED_NETWORKS = seen.NETWORKS.where(seen.NETWORK_SHARED, sa.not_(networks.c.external)).order_by(
+    networks.c.created_at
 )
 _GROUP = sa.select(security_groups).where(
     sa.or_(security_groups.c.id == bindparam("key"), security_groups.c.name == bindparam("key")),
     security_groups.c.project_id == bindparam("project"),
+)
+_SHARED_GROUP = sa.select(security_groups).where(
+    security_groups.c.id == bindparam("key"), sharing.visible("security_group", security_groups)
 )
 _ANY_GROUP = sa.select(security_groups).where(security_groups.c.id == bindparam("key"))
 _BIND = (
@@ -91,11 +93,7 @@ def find_network(tx: Transaction, caller: Caller, name_or_id: str) -> Any:
     try:
         return seen.network(tx, caller, name_or_id)
     except NotFound:
-        named = [
-            row
-            for row in tx.all(_BY_NAME, {"name": name_or_id})
-            if row.project_id == caller.project_id or row.shared or row.external or caller.is_admin
-        ]
+        named = seen.networks_named(tx, caller, name_or_id)
     own = [row for row in named if row.project_id == caller.project_id]
     best = own or named
     if len(best) > 1:
@@ -114,7 +112,7 @@ def default_network(tx: Transaction, caller: Caller) -> Any:
     Raises NotFound when there is none, Conflict when there are several.
     """
     for statement in (_OWN_NETWORKS, _SHARED_NETWORKS):
-        found = tx.all(statement, {"project": caller.project_id})
+        found = tx.all(statement, {"project": caller.project_id, "caller": caller.project_id})
         if len(found) > 1:
             raise Conflict(
                 f"Project {caller.project_id} can use {len(found)} networks; name the one to use.",
@@ -126,8 +124,13 @@ def default_network(tx: Transaction, caller: Caller) -> Any:
 
 
 def find_security_group(tx: Transaction, caller: Caller, name_or_id: str) -> Any:
-    """One of the caller's security groups, by id or name; raises SecurityGroupNotFound, Conflict."""
+    """One of the caller's security groups, by id or name, or one shared with him, by id.
+
+    Raises SecurityGroupNotFound, Conflict.
+    """
     found = tx.all(_GROUP, {"key": name_or_id, "project": caller.project_id})
+    if not found:
+        found = tx.all(_SHARED_GROUP, {"key": name_or_id, "caller": caller.project_id})
     if not found and caller.is_admin:
         found = tx.all(_ANY_GROUP, {"key": name_or_id})
     exact = [row for row in found if row.id == name_or_id] or found

@@ -16,23 +16,37 @@ from sqlalchemy.engine import Row
 from stackyard.core.caller import Caller
 from stackyard.core.db import Transaction
 from stackyard.core.paging import EVERYTHING, Scope
+from stackyard.services.network import sharing
 from stackyard.services.network.faults import not_found
 from stackyard.services.network.tables import networks, ports, subnets
 
-OPEN_NETWORK = sa.or_(networks.c.shared, networks.c.external)
-_OWN_NETWORK = sa.or_(networks.c.project_id == bindparam("caller"), OPEN_NETWORK)
+NETWORK_SHARED = sa.or_(networks.c.shared, sharing.shared("network", networks))
+"""Whether a network is shared with bindparam("caller"), the only thing about it that depends on who asks."""
+
+NETWORKS = sa.select(*(column for column in networks.c if column.name != "shared"), NETWORK_SHARED.label("shared"))
+"""Networks as bindparam("caller") sees them."""
+
+_OWN_NETWORK = sa.or_(networks.c.project_id == bindparam("caller"), sharing.visible("network", networks))
 _NETWORKS_OF = sa.select(networks.c.id).where(networks.c.project_id == bindparam("caller"))
-_OPEN_NETWORKS = sa.select(networks.c.id).where(OPEN_NETWORK)
 _OWN_SUBNET = sa.or_(
     subnets.c.project_id == bindparam("caller"),
     subnets.c.network_id.in_(_NETWORKS_OF),
-    subnets.c.network_id.in_(_OPEN_NETWORKS),
+    sharing.visible("network", subnets, "network_id"),
 )
 _OWN_PORT = sa.or_(ports.c.project_id == bindparam("caller"), ports.c.network_id.in_(_NETWORKS_OF))
 
-_NETWORK = sa.select(networks).where(networks.c.id == bindparam("id"))
+_IS_OPEN = sharing.visible("network", networks).label("open_to_caller")
+_NETWORK = NETWORKS.add_columns(_IS_OPEN).where(networks.c.id == bindparam("id"))
+_NAMED = NETWORKS.add_columns(_IS_OPEN).where(networks.c.name == bindparam("name"))
+_ANY_NETWORK = sa.select(networks).where(networks.c.id == bindparam("id"))
 _SUBNET = (
-    sa.select(subnets, networks.c.project_id.label("network_owner"), networks.c.shared, networks.c.external)
+    sa.select(
+        subnets,
+        networks.c.project_id.label("network_owner"),
+        NETWORK_SHARED.label("shared"),
+        networks.c.external,
+        _IS_OPEN,
+    )
     .join(networks, networks.c.id == subnets.c.network_id)
     .where(subnets.c.id == bindparam("id"))
 )
@@ -41,7 +55,7 @@ _PORT = (
         ports,
         networks.c.project_id.label("network_owner"),
         networks.c.dns_domain.label("network_domain"),
-        networks.c.shared,
+        NETWORK_SHARED.label("shared"),
     )
     .join(networks, networks.c.id == ports.c.network_id)
     .where(ports.c.id == bindparam("id"))
@@ -53,28 +67,47 @@ _SCOPES = {"network": _OWN_NETWORK, "subnet": _OWN_SUBNET, "port": _OWN_PORT}
 def scope(caller: Caller, what: str) -> Scope:
     """What of networks, subnets or ports a list shows to the caller."""
     if caller.is_admin:
-        return EVERYTHING
+        return everything(caller)
     return Scope(what, _SCOPES[what], {"caller": caller.project_id})
+
+
+def own_or_shared(caller: Caller, object_type: str, table: sa.Table) -> Scope:
+    """What belongs to the caller's project or is shared with it; for an administrator, all."""
+    if caller.is_admin:
+        return everything(caller)
+    where = sa.or_(table.c.project_id == bindparam("caller"), sharing.visible(object_type, table))
+    return Scope("own or shared", where, {"caller": caller.project_id})
+
+
+def everything(caller: Caller) -> Scope:
+    """All rows, for selects that show them as the caller sees them."""
+    return Scope(EVERYTHING.name, None, {"caller": caller.project_id})
 
 
 def own(caller: Caller, table: sa.Table) -> Scope:
     """What belongs to the caller's project; for an administrator, all."""
     if caller.is_admin:
-        return EVERYTHING
+        return everything(caller)
     return Scope("own", table.c.project_id == bindparam("caller"), {"caller": caller.project_id})
 
 
 def network(tx: Transaction, caller: Caller, network_id: str) -> Row[Any]:
     """A network that the caller may see; raises NetworkNotFound."""
-    row = tx.first(_NETWORK, {"id": network_id})
-    if row is None or not (caller.is_admin or row.project_id == caller.project_id or row.shared or row.external):
+    row = tx.first(_NETWORK, {"id": network_id, "caller": caller.project_id})
+    if row is None or not (caller.is_admin or row.project_id == caller.project_id or row.open_to_caller):
         raise not_found("Network", network_id)
     return row
 
 
+def networks_named(tx: Transaction, caller: Caller, name: str) -> list[Row[Any]]:
+    """The networks of a name that the caller may see."""
+    found = tx.all(_NAMED, {"name": name, "caller": caller.project_id})
+    return [row for row in found if caller.is_admin or row.project_id == caller.project_id or row.open_to_caller]
+
+
 def any_network(tx: Transaction, network_id: str) -> Row[Any]:
     """A network, whoever asks; raises NetworkNotFound."""
-    row = tx.first(_NETWORK, {"id": network_id})
+    row = tx.first(_ANY_NETWORK, {"id": network_id})
     if row is None:
         raise not_found("Network", network_id)
     return row
@@ -110,9 +143,9 @@ class Found(dict[str, Any]):
 
 def subnet(tx: Transaction, caller: Caller, subnet_id: str) -> Found:
     """A subnet that the caller may see; raises SubnetNotFound."""
-    row = tx.first(_SUBNET, {"id": subnet_id})
+    row = tx.first(_SUBNET, {"id": subnet_id, "caller": caller.project_id})
     if row is None or not (
-        caller.is_admin or caller.project_id in (row.project_id, row.network_owner) or row.shared or row.external
+        caller.is_admin or caller.project_id in (row.project_id, row.network_owner) or row.open_to_caller
     ):
         raise not_found("Subnet", subnet_id)
     return Found(row._mapping, **{"network:project_id": row.network_owner})
@@ -120,7 +153,7 @@ def subnet(tx: Transaction, caller: Caller, subnet_id: str) -> Found:
 
 def port(tx: Transaction, caller: Caller, port_id: str) -> Found:
     """A port that the caller may see; raises PortNotFound."""
-    row = tx.first(_PORT, {"id": port_id})
+    row = tx.first(_PORT, {"id": port_id, "caller": caller.project_id})
     if row is None or not (caller.is_admin or caller.project_id in (row.project_id, row.network_owner)):
         raise not_found("Port", port_id)
     return Found(row._mapping, **port_facts(row.device_owner), **{"network:project_id": row.network_owner})

@@ -6,6 +6,7 @@ projects) and `external` (for any project) say the same as the rows here; they a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -52,19 +53,23 @@ def visible(object_type: str, table: sa.Table, column: str = "id") -> sa.ColumnE
 
     `column` of the table holds the id of what is shared: that of the row itself, or of what it belongs to.
     """
-    shared = sa.select(network_rbacs.c.object_id).where(network_rbacs.c.object_type == object_type, _WITH)
-    return table.c[column].in_(shared)
+    found = sa.select(network_rbacs.c.object_id).where(network_rbacs.c.object_type == object_type, _WITH)
+    return table.c[column].in_(found)
 
 
 def shared_label(object_type: str, table: sa.Table) -> sa.Label[bool]:
     """A column `shared_with_caller` for selects: whether the row is shared with bindparam("caller") or everyone."""
-    found = sa.exists().where(
+    return shared(object_type, table).label("shared_with_caller")
+
+
+def shared(object_type: str, table: sa.Table) -> sa.ColumnElement[bool]:
+    """The same as a clause, for filters."""
+    return sa.exists().where(
         network_rbacs.c.object_id == table.c.id,
         network_rbacs.c.object_type == object_type,
         network_rbacs.c.action == SHARED,
         _WITH,
     )
-    return found.label("shared_with_caller")
 
 
 def is_shared(tx: Transaction, object_type: str, object_id: str, project_id: str | None, action: str = SHARED) -> bool:
@@ -93,6 +98,13 @@ def share_with_all(
     for row in of_object(tx, object_type, object_id):
         if row.action == action and (row.target_project == ALL or action == EXTERNAL):
             remove(tx, row)
+
+
+def share_network(tx: Transaction, network_id: str, owner_project: str, columns: Mapping[str, Any]) -> None:
+    """What `shared` and `external` mean, where they are among the columns that are being written for a network."""
+    for column, action in (("shared", SHARED), ("external", EXTERNAL)):
+        if column in columns:
+            share_with_all(tx, "network", network_id, owner_project, columns[column], action=action)
 
 
 def insert(

@@ -14,6 +14,7 @@ from sqlalchemy import bindparam
 from stackyard.core.body import Body
 from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest, InvalidField
+from stackyard.services.network import sharing
 from stackyard.services.network.addresses import read_mac, read_network
 from stackyard.services.network.faults import conflict, invalid, not_found
 from stackyard.services.network.resources import Flag, Text
@@ -26,7 +27,7 @@ _MOST_PAIRS = 10
 VNIC_TYPES = ("normal", "direct", "macvtap", "baremetal", "direct-physical", "virtio-forwarder", "smart-nic", "vdpa",
               "accelerator-direct", "accelerator-direct-physical", "remote-managed")  # fmt: skip
 
-_GROUPS = sa.select(security_groups.c.id, security_groups.c.project_id).where(
+_GROUPS = sa.select(security_groups.c.id, security_groups.c.project_id, security_groups.c.stateful).where(
     security_groups.c.id.in_(bindparam("ids", expanding=True))
 )
 
@@ -107,14 +108,27 @@ def read_vnic_type(text: str) -> str:
 
 
 def read_groups(tx: Transaction, given: Sequence[str], projects: frozenset[str | None] | None) -> list[str]:
-    """Ids of security groups, each once; `projects` may use them (None: any). Raises SecurityGroupNotFound."""
+    """Ids of security groups, each once, that belong to `projects` (None: any) or are shared with one of them.
+
+    Raises SecurityGroupNotFound, and SecurityGroupConflict for stateful and stateless ones together.
+    """
     wanted = list(dict.fromkeys(given))
     if not wanted:
         return []
-    found = {row.id: row.project_id for row in tx.all(_GROUPS, {"ids": wanted})}
+    found = {row.id: row for row in tx.all(_GROUPS, {"ids": wanted})}
     for group_id in wanted:
-        if group_id not in found or (projects is not None and found[group_id] not in projects):
+        if group_id not in found or not (
+            projects is None
+            or found[group_id].project_id in projects
+            or any(sharing.is_shared(tx, "security_group", group_id, project) for project in projects)
+        ):
             raise not_found("SecurityGroup", group_id)
+    if len({row.stateful for row in found.values()}) > 1:
+        raise conflict(
+            "SecurityGroupConflict",
+            "Error Cannot apply both stateful and stateless security groups on the same port at the same time while "
+            "attempting the operation.",
+        )
     return wanted
 
 
