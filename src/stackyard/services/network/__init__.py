@@ -13,6 +13,7 @@ from stackyard.services.network.floatingips import operations as floatingips
 from stackyard.services.network.policies import POLICIES
 from stackyard.services.network.ports import operations as ports
 from stackyard.services.network.ports.bodies import PortFields
+from stackyard.services.network.qos import routes as qos
 from stackyard.services.network.routers import operations as routers
 from stackyard.services.network.routers.bodies import InterfaceBody, RouteList, RouterFields
 from stackyard.services.network.security_groups import operations as groups
@@ -100,6 +101,7 @@ ROUTES = (
     Route("GET", "/v2.0/network-ip-availabilities", host_views.list_availabilities, _LIST),
     Route("GET", "/v2.0/network-ip-availabilities/{network_id}", host_views.show_availability,
           "get_network_ip_availability"),
+    *qos.ROUTES,
     *tags.routes(),
 )  # fmt: skip
 

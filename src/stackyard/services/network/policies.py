@@ -29,6 +29,7 @@ from stackyard.services.network.checks import (
     attributes,
     rules,
 )
+from stackyard.services.network.qos import routes as qos
 
 _PROVIDER = ("provider:network_type", "provider:physical_network", "provider:segmentation_id")
 _ADDRESSES = ("fixed_ips:ip_address", "mac_address", "port_security_enabled")
@@ -161,4 +162,5 @@ POLICIES: tuple[Rule, ...] = (
     *_FLOATING_IPS,
     *_SECURITY_GROUPS,
     *_OTHERS,
+    *qos.POLICIES,
 )

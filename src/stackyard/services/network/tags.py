@@ -15,6 +15,7 @@ from stackyard.core.routes import Operation, Route
 from stackyard.services.network import networks, resources, tables
 from stackyard.services.network.floatingips import operations as floatingips
 from stackyard.services.network.ports import operations as ports
+from stackyard.services.network.qos import operations as qos
 from stackyard.services.network.routers import operations as routers
 from stackyard.services.network.security_groups import operations as groups
 from stackyard.services.network.subnets import operations as subnets
@@ -38,6 +39,8 @@ KINDS = (
     Tagged("router", "routers", "router_id", tables.routers, routers.load),
     Tagged("floatingip", "floatingips", "floatingip_id", tables.floating_ips, floatingips.load),
     Tagged("security_group", "security-groups", "security_group_id", tables.security_groups, groups.load),
+    Tagged("policy", "qos/policies", "policy_id", tables.qos_policies, qos.load),
+    Tagged("policy", "policies", "policy_id", tables.qos_policies, qos.load),
 )
 
 

@@ -12,7 +12,7 @@ from stackyard.core.caller import Caller
 from stackyard.core.db import Transaction
 from stackyard.core.errors import NotFound
 from stackyard.host.specs import BandwidthLimit, PacketRateLimit, Qos
-from stackyard.services.network import owners
+from stackyard.services.network import owners, sharing
 from stackyard.services.network.tables import qos_default_policies, qos_policies
 
 _POLICY = sa.select(qos_policies).where(qos_policies.c.id == bindparam("id"))
@@ -28,7 +28,7 @@ def not_found(policy_id: str) -> NotFound:
 
 
 def usable(tx: Transaction, caller: Caller, policy_id: str) -> None:
-    """Check that the caller may put a policy on something: his own, or one shared with him; raises QosPolicyNotFound."""
+    """Check that a policy is the caller's own or shared with him, so that he may use it; raises QosPolicyNotFound."""
     row = tx.first(_POLICY, {"id": policy_id})
     if row is None or not sees(tx, caller, row):
         raise not_found(policy_id)
@@ -38,9 +38,7 @@ def sees(tx: Transaction, caller: Caller, row: Any) -> bool:
     """Whether a policy is the caller's own or shared with him."""
     if caller.is_admin or row.project_id == caller.project_id:
         return True
-    from stackyard.services.network import sharing
-
-    return sharing.is_shared(tx, "qos_policy", row.id, caller.project_id or "")
+    return sharing.is_shared(tx, "qos_policy", row.id, caller.project_id)
 
 
 def default_policy(tx: Transaction, project_id: str) -> str | None:
