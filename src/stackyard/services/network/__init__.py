@@ -7,9 +7,11 @@ host's network driver make it so, from the specs that `specs` builds out of rows
 from __future__ import annotations
 
 from stackyard.core.routes import PUBLIC, Route, Service
-from stackyard.services.network import extensions, host_views, networks, quotas, tags
+from stackyard.services.network import extensions, host_views, quotas, tags
 from stackyard.services.network.faults import fault
 from stackyard.services.network.floatingips import operations as floatingips
+from stackyard.services.network.networks import operations as networks
+from stackyard.services.network.networks.bodies import NetworkFields
 from stackyard.services.network.policies import POLICIES
 from stackyard.services.network.ports import operations as ports
 from stackyard.services.network.ports.bodies import PortFields
@@ -18,6 +20,8 @@ from stackyard.services.network.routers import operations as routers
 from stackyard.services.network.routers.bodies import InterfaceBody, RouteList, RouterFields
 from stackyard.services.network.security_groups import operations as groups
 from stackyard.services.network.security_groups.bodies import GroupFields
+from stackyard.services.network.segments import operations as segments
+from stackyard.services.network.segments import ranges as segment_ranges
 from stackyard.services.network.subnets import operations as subnets
 from stackyard.services.network.subnets.bodies import SubnetFields
 
@@ -42,7 +46,7 @@ ROUTES = (
     Route("GET", "/v2.0/networks", networks.list_, _LIST),
     Route("POST", "/v2.0/networks", networks.create, "create_network", body=dict, status=201),
     Route("GET", _NETWORK, networks.show, "get_network", target=networks.load),
-    Route("PUT", _NETWORK, networks.update, "update_network", target=networks.load, body=networks.NetworkFields,
+    Route("PUT", _NETWORK, networks.update, "update_network", target=networks.load, body=NetworkFields,
           envelope="network"),
     Route("DELETE", _NETWORK, networks.delete, "delete_network", target=networks.load, status=204),
     Route("GET", "/v2.0/subnets", subnets.list_, _LIST),
@@ -102,6 +106,8 @@ ROUTES = (
     Route("GET", "/v2.0/network-ip-availabilities/{network_id}", host_views.show_availability,
           "get_network_ip_availability"),
     *qos.ROUTES,
+    *segments.ROUTES,
+    *segment_ranges.ROUTES,
     *tags.routes(),
 )  # fmt: skip
 

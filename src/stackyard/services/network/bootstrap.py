@@ -12,9 +12,11 @@ from stackyard.core.db import Transaction
 from stackyard.core.runtime import Runtime
 from stackyard.services.identity import api as identity
 from stackyard.services.network import default_groups, seen
-from stackyard.services.network import networks as nets
+from stackyard.services.network.networks import rows as network_rows
+from stackyard.services.network.networks.bodies import NewNetwork
 from stackyard.services.network.routers import rows as router_rows
 from stackyard.services.network.routers.bodies import GatewayInfo, NewRouter
+from stackyard.services.network.segments import ranges
 from stackyard.services.network.subnets import rows as subnet_rows
 from stackyard.services.network.subnets.bodies import NewSubnet
 from stackyard.services.network.tables import networks, subnets
@@ -31,6 +33,7 @@ _SUBNET = sa.select(subnets).where(subnets.c.id == bindparam("id"))
 
 def bootstrap(tx: Transaction, runtime: Runtime) -> None:
     """Make what is not there yet."""
+    ranges.refresh_defaults(tx, runtime.settings.network)
     admin = identity.find_project_by_name(tx, "admin")
     demo = identity.find_project_by_name(tx, "demo")
     if admin is not None:
@@ -46,15 +49,15 @@ def _find(tx: Transaction, name: str, project_id: str) -> str | None:
     return found
 
 
-def _network(tx: Transaction, runtime: Runtime, project_id: str, body: nets.NewNetwork) -> Any:
-    return seen.any_network(tx, nets.insert(tx, runtime, project_id, body)["id"])
+def _network(tx: Transaction, runtime: Runtime, project_id: str, body: NewNetwork) -> Any:
+    return seen.any_network(tx, network_rows.insert(tx, runtime, project_id, body)["id"])
 
 
 def _public(tx: Transaction, runtime: Runtime, project_id: str) -> Any:
     known = _find(tx, PUBLIC, project_id)
     if known is not None:
         return seen.any_network(tx, known)
-    network = _network(tx, runtime, project_id, nets.NewNetwork(name=PUBLIC, external=True, is_default=True))
+    network = _network(tx, runtime, project_id, NewNetwork(name=PUBLIC, external=True, is_default=True))
     subnet = NewSubnet(
         network_id=network.id, name="public-subnet", ip_version=4, cidr=runtime.settings.network.public_cidr,
         enable_dhcp=False,
@@ -67,7 +70,7 @@ def _private(tx: Transaction, runtime: Runtime, project_id: str, public: Any) ->
     if _find(tx, PRIVATE, project_id) is not None:
         return
     settings = runtime.settings.network
-    network = _network(tx, runtime, project_id, nets.NewNetwork(name=PRIVATE))
+    network = _network(tx, runtime, project_id, NewNetwork(name=PRIVATE))
     v4 = NewSubnet(network_id=network.id, name="private-subnet", ip_version=4, cidr=settings.private_cidr)
     slaac = "slaac" if ipaddress.ip_network(settings.private_cidr_v6).prefixlen == 64 else "dhcpv6-stateful"
     v6 = NewSubnet(

@@ -12,7 +12,15 @@ _UPDATED = "2026-01-01T00:00:00-00:00"
 
 EXTENSIONS: dict[str, tuple[str, str]] = {
     "allowed-address-pairs": ("Allowed Address Pairs", "Provides allowed address pairs"),
-    "availability_zone": ("Availability Zone", "The availability zones: there are none."),
+    "availability_zone": ("Availability Zone", "The availability zones of hosts."),
+    "availability_zone_filter": ("Availability Zone Filter Extension", "Finds availability zones by their attributes"),
+    "l2_adjacency": ("L2 Adjacency", "Says whether all ports of a network reach each other without a router."),
+    "multi-provider": ("Multi Provider Network", "Networks of several segments"),
+    "network-segment-range": ("Neutron Network Segment Range", "Ranges that networks get their numbers from"),
+    "network_availability_zone": ("Network Availability Zone", "Availability zone hints of networks"),
+    "segment": ("Segment", "Segments extension."),
+    "standard-attr-segment": ("Standard Attribute Extension for segments", "Standard attributes of segments"),
+    "vlan-transparent": ("Vlantransparent", "Provides Vlan Transparent Networks"),
     "binding": ("Port Binding", "Expose port bindings of a virtual port to external application"),
     "dns-integration": ("DNS Integration", "Names of ports, answered by the network's DNS."),
     "ext-gw-mode": ("Neutron L3 Configurable external gateway mode", "Router gateways with and without SNAT"),
@@ -48,6 +56,7 @@ EXTENSIONS: dict[str, tuple[str, str]] = {
 """Alias -> name and description, of what is served and nothing else."""
 
 _COLLECTIONS = ("networks", "subnets", "ports", "routers", "floatingips", "security-groups", "security-group-rules",
+                "segments", "network_segment_ranges",
                 "quotas", "agents", "availability_zones", "service-providers", "network-ip-availabilities",
                 "extensions")  # fmt: skip
 

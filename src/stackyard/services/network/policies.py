@@ -30,6 +30,8 @@ from stackyard.services.network.checks import (
     rules,
 )
 from stackyard.services.network.qos import routes as qos
+from stackyard.services.network.segments import operations as segments
+from stackyard.services.network.segments import ranges as segment_ranges
 
 _PROVIDER = ("provider:network_type", "provider:physical_network", "provider:segmentation_id")
 _ADDRESSES = ("fixed_ips:ip_address", "mac_address", "port_security_enabled")
@@ -162,5 +164,7 @@ POLICIES: tuple[Rule, ...] = (
     *_FLOATING_IPS,
     *_SECURITY_GROUPS,
     *_OTHERS,
+    *segments.POLICIES,
+    *segment_ranges.POLICIES,
     *qos.POLICIES,
 )

@@ -12,8 +12,9 @@ from stackyard.core.call import Call, Reply
 from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest, NotFound
 from stackyard.core.routes import Operation, Route
-from stackyard.services.network import networks, resources, tables
+from stackyard.services.network import resources, tables
 from stackyard.services.network.floatingips import operations as floatingips
+from stackyard.services.network.networks import operations as networks
 from stackyard.services.network.ports import operations as ports
 from stackyard.services.network.qos import operations as qos
 from stackyard.services.network.routers import operations as routers

@@ -16,6 +16,7 @@ from stackyard.core.db import Transaction, TryAgain
 from stackyard.core.errors import ServiceUnavailable
 from stackyard.core.ids import new_uuid
 from stackyard.core.runtime import Runtime
+from stackyard.services.network import hosts
 from stackyard.services.network.allocation import first_gap
 from stackyard.services.network.faults import conflict, invalid
 from stackyard.services.network.tables import network_segment_ranges as ranges
@@ -69,12 +70,13 @@ class Segment:
         return f"{VXLAN}:{self.segmentation_id}" if self.network_type == VXLAN else None
 
 
-def physical_networks(settings: config.Network) -> frozenset[str]:
-    """The names of the physical networks that hosts know."""
-    return frozenset(item.partition(":")[0] for item in settings.physical_networks)
+def physical_networks(tx: Transaction, settings: config.Network) -> frozenset[str]:
+    """The names of the physical networks that any host is on."""
+    known = {name for host in hosts.rows(tx) for name in host.physical_networks}
+    return frozenset(known | set(hosts.physical_networks(settings)))
 
 
-def check(settings: config.Network, wish: Segment) -> None:
+def check(tx: Transaction, settings: config.Network, wish: Segment) -> None:
     """Raise InvalidInput for a segment that cannot be, in Neutron's words."""
     kind = wish.network_type
     if kind is None:
@@ -91,7 +93,7 @@ def check(settings: config.Network, wish: Segment) -> None:
         raise invalid("physical_network required for flat provider network.")
     if kind == VLAN and wish.segmentation_id is not None and not wish.physical_network:
         raise invalid("segmentation_id requires physical_network for VLAN provider network.")
-    if wish.physical_network and wish.physical_network not in physical_networks(settings):
+    if wish.physical_network and wish.physical_network not in physical_networks(tx, settings):
         raise invalid(f"physical_network '{wish.physical_network}' unknown for {kind} provider network.")
     if wish.segmentation_id is not None and not 1 <= wish.segmentation_id <= LARGEST[kind]:
         raise invalid(f"segmentation_id out of range (1 through {LARGEST[kind]}).")
@@ -106,7 +108,7 @@ def reserve(tx: Transaction, runtime: Runtime, project_id: str, wish: Segment | 
     if wish is None:
         wish = Segment(settings.tenant_network_type)
     else:
-        check(settings, wish)
+        check(tx, settings, wish)
     if wish.network_type in LARGEST and wish.segmentation_id is None:
         return _draw(tx, wish, project_id)
     refuse_taken(tx, wish)
@@ -153,13 +155,15 @@ def _draw(tx: Transaction, wish: Segment, project_id: str) -> Segment:
     )
 
 
-def store(tx: Transaction, network_id: str, given: Sequence[Segment], *, first_index: int = 0) -> list[dict[str, Any]]:
-    """Write segments of a network."""
-    rows = [
+def store(
+    tx: Transaction, network_id: str, given: Sequence[Segment], *, first_index: int = 0, **texts: str
+) -> list[dict[str, Any]]:
+    """Write segments of a network; `texts` are their name and description."""
+    rows: list[dict[str, Any]] = [
         {
             "id": new_uuid(),
-            "name": "",
-            "description": "",
+            "name": texts.get("name", ""),
+            "description": texts.get("description", ""),
             "tags": [],
             "revision_number": 1,
             "created_at": tx.now,
