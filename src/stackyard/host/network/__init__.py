@@ -70,6 +70,13 @@ class NetworkDriver(Protocol):
         """Remove it; gone is fine."""
         ...
 
+    def entrance(self, network_id: str) -> str | None:
+        """Path of a namespace of this host with an address on the network, from which its ports can be reached.
+
+        None when there is none: the network has no server, or is not here.
+        """
+        ...
+
     def observe(self) -> NetworkObservation:
         """Look at the kernel (not at memory) and say what of ours is there and whole."""
         ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from stackyard.host.network import checks
+from stackyard.host.network import checks, router_checks
 from stackyard.host.specs import (
     AddressGroupSpec,
     NetworkObservation,
@@ -73,6 +73,12 @@ class MemoryNetworkDriver:
             self.networks.pop(network_id, None)
             self._lost.pop(network_id, None)
 
+    def entrance(self, network_id: str) -> str | None:
+        """See NetworkDriver."""
+        with self._lock:
+            spec = self.networks.get(network_id)
+            return "/proc/self/ns/net" if spec is not None and spec.service_port is not None else None
+
     def apply_port(self, spec: PortSpec) -> None:
         """See NetworkDriver."""
         checks.check_port(spec)
@@ -120,7 +126,7 @@ class MemoryNetworkDriver:
 
     def apply_router(self, spec: RouterSpec) -> None:
         """See NetworkDriver."""
-        checks.check_router(spec)
+        router_checks.check_router(spec)
         with self._lock:
             self._called("apply_router", spec.id)
             self.routers[spec.id] = spec

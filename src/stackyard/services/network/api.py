@@ -14,11 +14,13 @@ from stackyard.core.caller import Caller
 from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest, Conflict, Forbidden, NotFound
 from stackyard.core.runtime import Runtime
+from stackyard.services import keys
 from stackyard.services.network import default_groups, marks, resources, seen, sharing, wiring
-from stackyard.services.network.addresses import read_mac
+from stackyard.services.network.addresses import interface_address, read_mac
 from stackyard.services.network.bootstrap import bootstrap
 from stackyard.services.network.faults import not_found
 from stackyard.services.network.floating import disassociate_port
+from stackyard.services.network.inward import Inward
 from stackyard.services.network.ports import choice, rows
 from stackyard.services.network.ports.bodies import read_dns_name, read_groups
 from stackyard.services.network.ports.views import view
@@ -32,10 +34,11 @@ from stackyard.services.network.workloads import (
 )
 
 __all__ = [
-    "PortRequest", "bind_port", "bootstrap", "claim_port", "create_port", "create_security_group", "default_network",
-    "delete_port", "delete_security_group", "dns_domain", "dns_servers", "ensure_default_group", "find_network",
-    "find_port", "find_security_group", "find_security_groups", "oldest_network", "port_view", "ports_of_device",
-    "rename_port", "set_security_groups", "unbind_port", "wire_now",
+    "Inward", "PortRequest", "bind_port", "bootstrap", "claim_port", "create_port", "create_security_group",
+    "default_network", "delete_port", "delete_security_group", "dns_domain", "dns_servers", "ensure_default_group",
+    "entrance", "find_network", "find_port", "find_security_group", "find_security_groups", "interface_address",
+    "oldest_network", "port_view", "ports_of_device", "rename_port", "rewire_now", "set_security_groups",
+    "unbind_port", "wire_now",
 ]  # fmt: skip
 
 
@@ -282,6 +285,18 @@ def wire_now(runtime: Runtime, port_ids: Sequence[str]) -> None:
     Not to be called in a transaction. Raises HostError (try again), SpecError.
     """
     wiring.wire(runtime, port_ids)
+
+
+def rewire_now(runtime: Runtime, port_ids: Sequence[str]) -> None:
+    """The same, with new wires: what was there before of these is removed first."""
+    for port_id in port_ids:
+        runtime[keys.NETWORK_DRIVER].remove_port(port_id)
+    wiring.wire(runtime, port_ids)
+
+
+def entrance(runtime: Runtime, network_id: str) -> str | None:
+    """The path of a namespace on this host that has an address on the network; None when it has no such."""
+    return runtime[keys.NETWORK_DRIVER].entrance(network_id)
 
 
 def dns_servers(tx: Transaction, network_ids: Sequence[str]) -> list[str]:
