@@ -265,15 +265,19 @@ def router(*floating: tuple[str, str], snat: bool = True) -> RouterSpec:
 def test_a_floating_ip_changes_elements_only() -> None:
     text = router_rules.change_text(router(("198.18.0.9", "10.0.0.9")), router(("198.18.0.8", "10.0.0.9")))
     assert "rule" not in text
-    assert text.index("delete element") < text.index("add element")
-    assert "floating_out { 10.0.0.9 : 198.18.0.8 }" in text
-    assert "floating_in { 198.18.0.9 : 10.0.0.9 }" in text
+    lines = text.splitlines()
+    assert lines.index("delete element inet stackyard floating_out { 10.0.0.9 }") < lines.index(
+        "add element inet stackyard floating_out { 10.0.0.9 : 198.18.0.9 }"
+    )
+    assert "delete element inet stackyard floating_in { 198.18.0.8 }" in lines
+    assert "add element inet stackyard floating_in { 198.18.0.9 : 10.0.0.9 }" in lines
 
 
 def test_a_router_hides_tenants_only_when_asked_to() -> None:
     hiding = "".join(chain.text("t") for chain in router_rules.chains(router()))
     open_ = "".join(chain.text("t") for chain in router_rules.chains(router(snat=False)))
-    assert f'meta mark 1 oifname "{names.inner_gateway("g")}" meta nfproto ipv4 snat ip to 198.18.0.5' in hiding
+    device = names.inner_gateway("g")
+    assert f'meta mark & 1 == 1 oifname "{device}" meta nfproto ipv4 snat ip to 198.18.0.5' in hiding
     assert "ct state new ct status & dnat != dnat drop" in hiding
     assert "oifname" in open_
     assert "nfproto ipv4 snat ip to 198.18.0.5" in open_  # hairpin still needs it

@@ -29,7 +29,8 @@ class Applied:
         return [
             router
             for router in self.routers.values()
-            if any(leg.network_id == network_id for leg in (*router.interfaces, router.gateway) if leg is not None)
+            if any(leg.network_id == network_id for leg in router.interfaces)
+            or any(leg.network_id == network_id for leg in router.gateways)
         ]
 
     def ports_of_group(self, group_id: str) -> list[PortSpec]:

@@ -20,7 +20,6 @@ from stackyard.host.specs import (
     NetworkSpec,
     PortSpec,
     Route,
-    RouterSpec,
     SecurityGroupSpec,
     SecurityRule,
     SubnetSpec,
@@ -221,30 +220,3 @@ def check_address_group(spec: AddressGroupSpec) -> None:
     names.check_id(spec.id)
     for text in spec.addresses:
         network(text)
-
-
-def check_router(spec: RouterSpec) -> None:
-    names.check_id(spec.id)
-    legs = [*spec.interfaces, *((spec.gateway,) if spec.gateway else ())]
-    for leg in legs:
-        names.check_id(leg.port_id)
-        names.check_id(leg.network_id)
-        mac(leg.mac)
-        for item in leg.addresses:
-            check_address(item)
-    for interface in spec.interfaces:
-        for subnet in interface.subnets:
-            check_subnet(subnet)
-    for text in spec.gateway.next_hops if spec.gateway else ():
-        address(text)
-    for route in spec.routes:
-        check_route(route)
-    if spec.floating_ips and spec.gateway is None:
-        raise SpecError(f"router {spec.id} has floating IPs but no gateway")
-    for item in spec.floating_ips:
-        if address(item.floating_ip).version != 4 or address(item.fixed_ip).version != 4:
-            raise SpecError(f"floating IP {item.floating_ip} for {item.fixed_ip}: both must be IPv4")
-    for side in ("floating_ip", "fixed_ip"):
-        seen = [getattr(item, side) for item in spec.floating_ips]
-        if len(set(seen)) != len(seen):
-            raise SpecError(f"router {spec.id}: an address is used by two floating IPs")

@@ -18,13 +18,16 @@ _CT_NEW, _CT_GET, _CT_DELETE = 0x100, 0x101, 0x102
 _REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300
 _ERROR, _DONE = 2, 3
 _ENOENT = 2
-_TUPLE_ORIGINAL, _TUPLE_REPLY, _ZONE = 1, 2, 18
+_TUPLE_ORIGINAL, _TUPLE_REPLY, _MASTER, _ZONE = 1, 2, 14, 18
 _TYPE_MASK = 0x3FFF
 
 
 @dataclass(frozen=True)
 class Connection:
-    """One tracked connection, by its first packet. Ports are 0, and ICMP type and code -1, where there are none."""
+    """One tracked connection, by its first packet. Ports are 0, and ICMP type and code -1, where there are none.
+
+    `related`: another connection announced it, as FTP's control connection does its data.
+    """
 
     version: int
     zone: int
@@ -37,10 +40,13 @@ class Connection:
     icmp_code: int = -1
     reply_source: str = ""
     reply_destination: str = ""
+    reply_source_port: int = 0
+    related: bool = False
     key: bytes = b""
 
 
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
+def attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Kinds and values of netlink attributes in a row."""
     offset = 0
     while offset + 4 <= len(data):
         length, kind = struct.unpack_from("=HH", data, offset)
@@ -56,7 +62,7 @@ def _attribute(kind: int, payload: bytes) -> bytes:
 
 def _tuple_addresses(data: bytes) -> tuple[str, str]:
     source = destination = ""
-    for kind, value in _attributes(dict(_attributes(data)).get(1, b"")):
+    for kind, value in attributes(dict(attributes(data)).get(1, b"")):
         family = socket.AF_INET if kind in (1, 2) else socket.AF_INET6
         text = socket.inet_ntop(family, value)
         if kind in (1, 3):
@@ -75,11 +81,13 @@ def _number(fields: dict[int, bytes], *kinds: int, default: int) -> int:
 
 def parse(message: bytes) -> Connection:
     """Read one message of a dump, from its nfgenmsg on."""
-    fields = dict(_attributes(message[4:]))
+    fields = dict(attributes(message[4:]))
     original = fields[_TUPLE_ORIGINAL]
     source, destination = _tuple_addresses(original)
-    reply_source, reply_destination = _tuple_addresses(fields.get(_TUPLE_REPLY, b""))
-    layer4 = dict(_attributes(dict(_attributes(original)).get(2, b"")))
+    reply = fields.get(_TUPLE_REPLY, b"")
+    reply_source, reply_destination = _tuple_addresses(reply)
+    reply_layer4 = dict(attributes(dict(attributes(reply)).get(2, b"")))
+    layer4 = dict(attributes(dict(attributes(original)).get(2, b"")))
     return Connection(
         version=4 if message[0] == socket.AF_INET else 6,
         zone=_number(fields, _ZONE, default=0),
@@ -92,6 +100,8 @@ def parse(message: bytes) -> Connection:
         icmp_code=_number(layer4, 6, 9, default=-1),
         reply_source=reply_source,
         reply_destination=reply_destination,
+        reply_source_port=_number(reply_layer4, 2, default=0),
+        related=_MASTER in fields,
         key=original,
     )
 

@@ -14,7 +14,18 @@ from typing import TypeVar
 import msgspec
 
 from stackyard.host.errors import HostError
-from stackyard.host.network import address_groups, bridges, checks, connections, ports, security_groups, survey
+from stackyard.host.network import (
+    address_groups,
+    bridges,
+    checks,
+    connections,
+    names,
+    netns,
+    ports,
+    router_checks,
+    security_groups,
+    survey,
+)
 from stackyard.host.network.applied import Applied, port_addresses
 from stackyard.host.network.fabric import Fabric
 from stackyard.host.network.host_side import HostSide
@@ -122,6 +133,11 @@ class KernelNetworkDriver:
         self._applied.networks.pop(network_id, None)
         self._servers.remove(network_id)
         bridges.remove(self._fabric, self._host, network_id)
+
+    def entrance(self, network_id: str) -> str | None:
+        """See NetworkDriver: it is the namespace of the network's server."""
+        name = names.server_namespace(self._fabric.cloud, network_id)
+        return netns.path_of(name) if netns.exists(name) else None
 
     # ------------------------------------------------------------------------------------------------ ports
 
@@ -240,7 +256,7 @@ class KernelNetworkDriver:
 
     def apply_router(self, spec: RouterSpec) -> None:
         """See NetworkDriver."""
-        checks.check_router(spec)
+        router_checks.check_router(spec)
         self._do(f"apply router {spec.id}", lambda: self._apply_router(spec))
 
     def _apply_router(self, spec: RouterSpec) -> None:

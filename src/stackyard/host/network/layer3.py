@@ -65,14 +65,15 @@ def sync_addresses(
         if (text, length) in target or not permanent or ipaddress.ip_address(text).is_link_local:
             continue
         if removable(text):
-            _ignoring((_EADDRNOTAVAIL,), ip.addr, "del", index=index, address=text, prefixlen=length)
+            ignoring((_EADDRNOTAVAIL,), ip.addr, "del", index=index, address=text, prefixlen=length)
     added = [key for key in target if key not in present]
     for text, length in added:
-        _ignoring((_EEXIST,), ip.addr, "add", index=index, address=text, prefixlen=length)
+        ignoring((_EEXIST,), ip.addr, "add", index=index, address=text, prefixlen=length)
     return [text for text, _ in added]
 
 
-def _ignoring(codes: tuple[int, ...], call: Callable[..., Any], *arguments: Any, **options: Any) -> None:
+def ignoring(codes: tuple[int, ...], call: Callable[..., Any], *arguments: Any, **options: Any) -> None:
+    """Call the kernel, for which some refusals (error numbers) are as good as done."""
     try:
         call(*arguments, **options)
     except Exception as error:
@@ -121,7 +122,7 @@ def sync_routes(
         if (destination, next_hop) not in target:
             options = {"dst": destination, "gateway": next_hop, "oif": message.get_attr("RTA_OIF")}
             options |= {"family": message["family"], "priority": message.get_attr("RTA_PRIORITY")}
-            _ignoring((_ESRCH,), ip.route, "del", **options)
+            ignoring((_ESRCH,), ip.route, "del", **options)
     for destination, next_hop in sorted(target - present.keys()):
         _add_route(ip, index, destination, next_hop, metric, onlink)
 
@@ -148,6 +149,6 @@ def _add_route(ip: Any, index: int | None, destination: str, next_hop: str, metr
         if onlink:
             options["flags"] = ["onlink"]
     try:
-        _ignoring((_EEXIST,), ip.route, "add", **options)
+        ignoring((_EEXIST,), ip.route, "add", **options)
     except Exception as error:
         raise HostError(f"the route to {destination} by {next_hop} cannot be added: {error}") from error

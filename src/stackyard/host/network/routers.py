@@ -11,31 +11,35 @@ from typing import Any
 
 import msgspec
 
-from stackyard.host.network import advertise, checks, daemons, layer3, names, netns
+from stackyard.host.network import advertise, checks, daemons, layer3, names, netns, router_checks, ways
 from stackyard.host.network import router_rules as rules
 from stackyard.host.network.announcements import announce
-from stackyard.host.network.conntrack import Connection, end_connections
+from stackyard.host.network.conntrack import end_connections
 from stackyard.host.network.daemons import Daemon
+from stackyard.host.network.departed import departed, shrank
 from stackyard.host.network.fabric import Fabric, Pair
 from stackyard.host.network.names import Alias
 from stackyard.host.network.nft import Nftables
 from stackyard.host.specs import Address, RouterGateway, RouterInterface, RouterSpec
 
-_METRIC = 100
+_LOOPBACK = (Address(ip=rules.METADATA4, prefix_length=32),)
 Leg = RouterInterface | RouterGateway
 
 
 def legs(spec: RouterSpec) -> list[tuple[str, Leg]]:
     """The router's devices by name, with what they are."""
     found: list[tuple[str, Leg]] = [(names.inner_leg(item.port_id), item) for item in spec.interfaces]
-    if spec.gateway is not None:
-        found.append((names.inner_gateway(spec.gateway.port_id), spec.gateway))
+    return found + [(names.inner_gateway(item.port_id), item) for item in spec.gateways]
+
+
+def wanted_addresses(spec: RouterSpec) -> dict[str, list[Address]]:
+    """What each device shall have; a public address is on the gateway whose network holds it."""
+    found = {device: list(leg.addresses) for device, leg in legs(spec)}
+    public = [*(item.floating_ip for item in spec.floating_ips), *(item.floating_ip for item in spec.port_forwardings)]
+    for text in dict.fromkeys(public):
+        gateway = spec.gateways[rules.gateway_of(spec, text)]
+        found[names.inner_gateway(gateway.port_id)].append(Address(ip=text, prefix_length=32))
     return found
-
-
-def _wanted_addresses(spec: RouterSpec, leg: Leg) -> list[Address]:
-    floating = spec.floating_ips if leg is spec.gateway else ()
-    return [*leg.addresses, *(Address(ip=item.floating_ip, prefix_length=32) for item in floating)]
 
 
 class Routers:
@@ -51,6 +55,7 @@ class Routers:
     def apply(self, spec: RouterSpec, before: RouterSpec | None) -> None:
         """Make the router be as the spec says; `before` is what this process applied last, None when unknown."""
         namespace = self._namespace(spec.id)
+        router_checks.require_kernel(spec)
         with contextlib.ExitStack() as undo:
             fresh = netns.create(namespace)
             if fresh:
@@ -58,8 +63,8 @@ class Routers:
                 before = None
             descriptor = netns.open_namespace(netns.path_of(namespace))
             try:
-                if before is not None and _only_floating_ips_differ(spec, before):
-                    self._change_floating_ips(spec, before, descriptor)
+                if before is not None and _only_public_addresses_differ(spec, before):
+                    self._change_public_addresses(spec, before, descriptor)
                 else:
                     self._apply_inside(spec, before, descriptor)
                     self._apply_legs(spec, before, descriptor, undo, fresh=fresh)
@@ -91,9 +96,12 @@ class Routers:
         mtus = {device: self._apply_leg(spec, device, leg, descriptor, undo) for device, leg in legs(spec)}
         with self._fabric.inside(descriptor) as ip:
             added = _configure(ip, spec, mtus, fresh=fresh)
+            ways.sync(ip, spec, before, fresh=fresh)
+            ways.sync_proxies(ip, spec, before, fresh=fresh)
             for device, leg in legs(spec):
                 announce(device, checks.mac(leg.mac), added[device])
-            _end_departed(spec, before)
+            if not fresh and shrank(spec, before):
+                end_connections(departed(spec))
         self._apply_radvd(spec, {leg.network_id: mtus[device] for device, leg in legs(spec)})
 
     def _apply_leg(self, spec: RouterSpec, device: str, leg: Leg, descriptor: int, undo: contextlib.ExitStack) -> int:
@@ -120,18 +128,19 @@ class Routers:
             if alias and alias.kind == "leg" and alias.extra == spec.id and alias.id not in wanted:
                 self._fabric.delete_link(link.name)
 
-    def _change_floating_ips(self, spec: RouterSpec, before: RouterSpec, descriptor: int) -> None:
-        gateway = spec.gateway or before.gateway
-        if gateway is None:
-            return
-        device = names.inner_gateway(gateway.port_id)
+    def _change_public_addresses(self, spec: RouterSpec, before: RouterSpec, descriptor: int) -> None:
+        wanted, had = wanted_addresses(spec), wanted_addresses(before)
         with self._fabric.inside(descriptor) as ip:
             with contextlib.closing(Nftables()) as nft:
                 nft.run(rules.change_text(spec, before))
-            index = socket.if_nametoindex(device)
-            added = layer3.sync_addresses(ip, index, _wanted_addresses(spec, gateway), lambda _: True)
-            announce(device, checks.mac(gateway.mac), added)
-            _end_departed(spec, before)
+            for gateway in spec.gateways:
+                device = names.inner_gateway(gateway.port_id)
+                if wanted[device] != had[device]:
+                    index = socket.if_nametoindex(device)
+                    added = layer3.sync_addresses(ip, index, wanted[device], lambda _: True)
+                    announce(device, checks.mac(gateway.mac), added)
+            if shrank(spec, before):
+                end_connections(departed(spec))
 
     # ------------------------------------------------------------------------------------------------ radvd
 
@@ -206,13 +215,17 @@ def identity(fabric: Fabric, namespace: str) -> str | None:
     return alias.id if alias and alias.kind == "router" else None
 
 
-def _only_floating_ips_differ(spec: RouterSpec, before: RouterSpec) -> bool:
-    return spec != before and msgspec.structs.replace(spec, floating_ips=before.floating_ips) == before
+def _only_public_addresses_differ(spec: RouterSpec, before: RouterSpec) -> bool:
+    same = {"floating_ips": before.floating_ips, "port_forwardings": before.port_forwardings}
+    return spec != before and bool(spec.gateways) and msgspec.structs.replace(spec, **same) == before
 
 
 def _prepare(ip: Any, alias: Alias) -> None:
     ip.link("set", index=1, state="up", ifalias=str(alias))
+    layer3.sync_addresses(ip, 1, _LOOPBACK, lambda _: False, layer3.Present())
     netns.write_sysctl("ipv4/ip_forward", 1)
+    # An address is answered for where it is, not on every leg: the server of a network has 169.254.169.254 there.
+    netns.write_sysctl("ipv4/conf/all/arp_ignore", 1)
     netns.write_sysctl("ipv4/conf/all/rp_filter", 0)
     netns.write_sysctl("ipv4/conf/default/rp_filter", 0)
     netns.write_sysctl("ipv4/conf/all/send_redirects", 0)
@@ -231,6 +244,7 @@ def _has_device(descriptor: int, device: str, index: int) -> bool:
 def _configure(ip: Any, spec: RouterSpec, mtus: dict[str, int], *, fresh: bool) -> dict[str, list[str]]:
     """Everything inside the namespace; says which addresses each device got newly."""
     added = {}
+    addresses = wanted_addresses(spec)
     for device, leg in legs(spec):
         index = socket.if_nametoindex(device)
         layer3.prepare_ipv6(device, accept_advertisements=False)
@@ -239,31 +253,13 @@ def _configure(ip: Any, spec: RouterSpec, mtus: dict[str, int], *, fresh: bool) 
             ip.link("set", index=index, state="down")
             ip.link("set", index=index, address=checks.mac(leg.mac))
         present = layer3.Present() if fresh else None
-        added[device] = layer3.sync_addresses(ip, index, _wanted_addresses(spec, leg), lambda _: True, present)
+        added[device] = layer3.sync_addresses(ip, index, addresses[device], lambda _: True, present)
         ip.link("set", index=index, state="up", mtu=mtus[device])
-    if spec.admin_up:
-        defaults = layer3.default_routes(spec.gateway.next_hops) if spec.gateway else []
-        layer3.sync_routes(ip, None, [*defaults, *spec.routes], _METRIC, onlink=False, fresh=fresh)
     return added
 
 
-def _end_departed(spec: RouterSpec, before: RouterSpec | None) -> None:
-    """End connections by floating IPs that have left or now lead elsewhere; in the router's namespace."""
-    kept = {(item.floating_ip, item.fixed_ip) for item in spec.floating_ips}
-    gone = (
-        {item.floating_ip for item in before.floating_ips if (item.floating_ip, item.fixed_ip) not in kept}
-        if before
-        else set()
-    )
-    if gone:
-        end_connections(lambda connection: _uses(connection, gone))
-
-
-def _uses(connection: Connection, addresses: set[str]) -> bool:
-    return connection.destination in addresses or connection.reply_destination in addresses
-
-
 def _inner_problem(ip: Any, spec: RouterSpec) -> str | None:
+    addresses = wanted_addresses(spec)
     for device, leg in legs(spec):
         try:
             index = socket.if_nametoindex(device)
@@ -271,12 +267,17 @@ def _inner_problem(ip: Any, spec: RouterSpec) -> str | None:
             return f"its device on network {leg.network_id} is gone"
         if not layer3.is_up(ip, index):
             return f"its device on network {leg.network_id} is down"
-        if not layer3.has_addresses(ip, index, _wanted_addresses(spec, leg)):
+        if not layer3.has_addresses(ip, index, addresses[device]):
             return f"it has lost an address on network {leg.network_id}"
+    if not layer3.has_addresses(ip, 1, _LOOPBACK):
+        return "it has lost the address of metadata"
     with contextlib.closing(Nftables()) as nft:
         listing = nft.list_table(rules.TABLE)
-    if not all(map(listing.holds, rules.chains(spec))):
+    wanted = rules.ruleset(spec)
+    if not all(map(listing.holds, wanted.chains)):
         return "its translation rules were changed"
-    if not all(listing.has(rules.INWARD, item.floating_ip) for item in spec.floating_ips):
+    if not all(listing.has(rules.INWARD, floating) for floating in wanted.elements[rules.INWARD]):
         return "a floating IP is not translated"
-    return None
+    if not all(listing.has(rules.OUTWARD, fixed) for fixed in wanted.elements[rules.OUTWARD]):
+        return "a floating IP is not translated outwards"
+    return ways.problem(ip, spec)
