@@ -55,7 +55,17 @@ class Host:
 def quota_defaults(settings: Settings) -> dict[str, int]:
     """Every counted resource and its default limit."""
     quota = settings.quota
-    names = ("network", "subnet", "port", "router", "floatingip", "security_group", "security_group_rule")
+    names = (
+        "network",
+        "subnet",
+        "subnetpool",
+        "port",
+        "router",
+        "floatingip",
+        "security_group",
+        "security_group_rule",
+        "rbac_policy",
+    )
     found = {f"network.{name}": int(getattr(quota, name)) for name in names}
     found |= {f"container.{name}": int(getattr(quota, name)) for name in ("containers", "cpu", "memory", "disk")}
     found["image.images"] = quota.images
@@ -88,6 +98,7 @@ class Cloud:
         self.runtime.provide(keys.NETWORK_DRIVER, host.network)
         self.runtime.provide(keys.STATE_DIR, host.state_dir)
         self.runtime.provide(keys.HOST_NAME, host.name)
+        network_api.use_name(database, host.name)
         identity_api.use_cache_size(database, settings.token.cache)
         identity_api.use_secret_file(database, host.state_dir, settings.credential.key_file)
         self.metrics = Metrics()

@@ -195,11 +195,13 @@ class Quota:
 
     network: int = setting(100, "Networks.", at_least(-1))
     subnet: int = setting(100, "Subnets.", at_least(-1))
+    subnetpool: int = setting(-1, "Subnet pools.", at_least(-1))
     port: int = setting(500, "Ports.", at_least(-1))
     router: int = setting(10, "Routers.", at_least(-1))
     floatingip: int = setting(50, "Floating IPs.", at_least(-1))
     security_group: int = setting(10, "Security groups.", at_least(-1))
     security_group_rule: int = setting(100, "Security group rules.", at_least(-1))
+    rbac_policy: int = setting(10, "RBAC policies: what a project shares with others.", at_least(-1))
     containers: int = setting(40, "Containers.", at_least(-1))
     cpu: int = setting(20, "CPUs of all containers.", at_least(-1))
     memory: int = setting(51200, "Memory of all containers in MiB.", at_least(-1))

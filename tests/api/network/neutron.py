@@ -6,7 +6,13 @@ from typing import Any
 
 from tests.cloud import TestCloud
 
-_PLURALS = {"security_group": "security-groups", "security_group_rule": "security-group-rules"}
+_PLURALS = {
+    "address_group": "address-groups",
+    "default_security_group_rule": "default-security-group-rules",
+    "rbac_policy": "rbac-policies",
+    "security_group": "security-groups",
+    "security_group_rule": "security-group-rules",
+}
 
 
 class Neutron:

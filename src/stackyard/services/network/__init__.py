@@ -7,7 +7,7 @@ host's network driver make it so, from the specs that `specs` builds out of rows
 from __future__ import annotations
 
 from stackyard.core.routes import PUBLIC, Route, Service
-from stackyard.services.network import extensions, host_views, quotas, tags
+from stackyard.services.network import address_scopes, extensions, host_views, quotas, tags
 from stackyard.services.network.faults import fault
 from stackyard.services.network.floatingips import operations as floatingips
 from stackyard.services.network.networks import operations as networks
@@ -16,12 +16,14 @@ from stackyard.services.network.policies import POLICIES
 from stackyard.services.network.ports import operations as ports
 from stackyard.services.network.ports.bodies import PortFields
 from stackyard.services.network.qos import routes as qos
+from stackyard.services.network.rbac import routes as rbac
 from stackyard.services.network.routers import operations as routers
 from stackyard.services.network.routers.bodies import InterfaceBody, RouteList, RouterFields
 from stackyard.services.network.security_groups import operations as groups
 from stackyard.services.network.security_groups.bodies import GroupFields
 from stackyard.services.network.segments import operations as segments
 from stackyard.services.network.segments import ranges as segment_ranges
+from stackyard.services.network.subnetpools import operations as subnetpools
 from stackyard.services.network.subnets import operations as subnets
 from stackyard.services.network.subnets.bodies import SubnetFields
 
@@ -106,8 +108,11 @@ ROUTES = (
     Route("GET", "/v2.0/network-ip-availabilities/{network_id}", host_views.show_availability,
           "get_network_ip_availability"),
     *qos.ROUTES,
+    *rbac.ROUTES,
     *segments.ROUTES,
     *segment_ranges.ROUTES,
+    *subnetpools.ROUTES,
+    *address_scopes.ROUTES,
     *tags.routes(),
 )  # fmt: skip
 

@@ -38,6 +38,8 @@ EXTENSIONS: dict[str, tuple[str, str]] = {
     "provider": ("Provider Network", "Expose mapping of virtual networks to physical networks"),
     "quotas": ("Quota management support", "Expose functions for quotas management per project"),
     "quota_details": ("Quota details management support", "Expose functions for quotas usage statistics per project"),
+    "rbac-policies": ("RBAC Policies", "Allows creation and modification of policies that control project access."),
+    "rbac-security-groups": ("Add security_group type to network RBAC", "Add security_group type to network RBAC"),
     "revision-if-match": ("If-Match constraints based on revision_number", "If-Match: revision_number=N"),
     "router": ("Neutron L3 Router", "Router abstraction with floating IPs"),
     "security-group": ("security-group", "The security groups extension."),
@@ -57,7 +59,7 @@ EXTENSIONS: dict[str, tuple[str, str]] = {
 
 _COLLECTIONS = ("networks", "subnets", "ports", "routers", "floatingips", "security-groups", "security-group-rules",
                 "segments", "network_segment_ranges",
-                "quotas", "agents", "availability_zones", "service-providers", "network-ip-availabilities",
+                "rbac-policies", "quotas", "agents", "availability_zones", "service-providers", "network-ip-availabilities",
                 "extensions")  # fmt: skip
 
 

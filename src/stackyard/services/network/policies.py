@@ -7,6 +7,7 @@ port is on, and at what kind of device a port belongs to (`network_device`, `com
 from __future__ import annotations
 
 from stackyard.core.policy import Rule
+from stackyard.services.network import address_scopes
 from stackyard.services.network.checks import (
     ADMIN,
     COMPUTE_DEVICE,
@@ -30,8 +31,10 @@ from stackyard.services.network.checks import (
     rules,
 )
 from stackyard.services.network.qos import routes as qos
+from stackyard.services.network.rbac import routes as rbac
 from stackyard.services.network.segments import operations as segments
 from stackyard.services.network.segments import ranges as segment_ranges
+from stackyard.services.network.subnetpools import operations as subnetpools
 
 _PROVIDER = ("provider:network_type", "provider:physical_network", "provider:segmentation_id")
 _ADDRESSES = ("fixed_ips:ip_address", "mac_address", "port_security_enabled")
@@ -164,7 +167,10 @@ POLICIES: tuple[Rule, ...] = (
     *_FLOATING_IPS,
     *_SECURITY_GROUPS,
     *_OTHERS,
+    *subnetpools.POLICIES,
+    *address_scopes.POLICIES,
     *segments.POLICIES,
     *segment_ranges.POLICIES,
     *qos.POLICIES,
+    *rbac.POLICIES,
 )

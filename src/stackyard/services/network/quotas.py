@@ -13,7 +13,17 @@ from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest, InvalidField, NotFound
 from stackyard.services.network.resources import integer
 
-RESOURCES = ("floatingip", "network", "port", "router", "security_group", "security_group_rule", "subnet")
+RESOURCES = (
+    "floatingip",
+    "network",
+    "port",
+    "rbac_policy",
+    "router",
+    "security_group",
+    "security_group_rule",
+    "subnet",
+    "subnetpool",
+)
 _LARGEST = 2**31 - 1
 
 _OWN = sa.select(quota.limits.c.project_id).where(

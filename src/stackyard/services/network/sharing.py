@@ -108,9 +108,19 @@ def share_network(tx: Transaction, network_id: str, owner_project: str, columns:
 
 
 def insert(
-    tx: Transaction, owner_project: str, object_type: str, object_id: str, action: str, target_project: str
+    tx: Transaction,
+    owner_project: str,
+    object_type: str,
+    object_id: str,
+    action: str,
+    target_project: str,
+    *,
+    counted: bool = False,
 ) -> str:
-    """Write a policy and return its id; raises IntegrityError when there is one already."""
+    """Write a policy and return its id; raises IntegrityError when there is one already.
+
+    `counted` says that the quota has been taken.
+    """
     row = {
         "id": new_uuid(),
         "project_id": owner_project,
@@ -120,7 +130,8 @@ def insert(
         "target_project": target_project,
     }
     tx.execute(_INSERT, row)
-    _count(tx, owner_project, 1)
+    if not counted:
+        _count(tx, owner_project, 1)
     settle_network(tx, object_type, object_id)
     return row["id"]
 

@@ -7,6 +7,7 @@ facts where they must be unique or searched. Both are written by the same functi
 
 from __future__ import annotations
 
+from stackyard.services.network.tables.address_groups import address_groups
 from stackyard.services.network.tables.agents import agent_settings
 from stackyard.services.network.tables.flavors import flavor_profiles, network_flavors, service_profiles
 from stackyard.services.network.tables.hosts import network_hosts
@@ -31,6 +32,7 @@ from stackyard.services.network.tables.tags import resource_tags
 from stackyard.services.network.tables.trunks import trunk_subports, trunks
 
 __all__ = [
+    "address_groups",
     "address_scopes",
     "agent_settings",
     "auto_allocated_topologies",

@@ -1,0 +1,1 @@
+"""RBAC policies: what a project shares with others, or with all."""
