@@ -19,6 +19,7 @@ from stackyard.services.network.ports import operations as ports
 from stackyard.services.network.qos import operations as qos
 from stackyard.services.network.routers import operations as routers
 from stackyard.services.network.security_groups import operations as groups
+from stackyard.services.network.subnetpools import operations as subnetpools
 from stackyard.services.network.subnets import operations as subnets
 
 
@@ -36,6 +37,7 @@ class Tagged:
 KINDS = (
     Tagged("network", "networks", "network_id", tables.networks, networks.load),
     Tagged("subnet", "subnets", "subnet_id", tables.subnets, subnets.load),
+    Tagged("subnetpool", "subnetpools", "subnetpool_id", tables.subnetpools, subnetpools.load),
     Tagged("port", "ports", "port_id", tables.ports, ports.load),
     Tagged("router", "routers", "router_id", tables.routers, routers.load),
     Tagged("floatingip", "floatingips", "floatingip_id", tables.floating_ips, floatingips.load),

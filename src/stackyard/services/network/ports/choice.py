@@ -44,6 +44,13 @@ def numbers_itself(subnet: Any) -> bool:
     return subnet.ipv6_address_mode in AUTO_MODES or subnet.ipv6_ra_mode in AUTO_MODES
 
 
+def is_for(subnet: Any, device_owner: str) -> bool:
+    """Whether ports of this owner may have addresses of a subnet: it is for all, or for them."""
+    if not subnet.service_types or device_owner in subnet.service_types:
+        return True
+    return device_owner == owners.DHCP and bool(subnet.enable_dhcp)
+
+
 @dataclass(slots=True)
 class Wish:
     """Whose addresses are chosen: `wanted` as in a body (None: whatever is right), `current` what the port has now.
@@ -71,7 +78,7 @@ class Wish:
 
 def choose(tx: Transaction, wish: Wish) -> list[Chosen]:
     """The addresses that the port is to have; raises Neutron's faults when one cannot be."""
-    known = subnets_of(tx, wish.network_id)
+    known = candidates(subnets_of(tx, wish.network_id), wish)
     if wish.wanted is None:
         _choose_one_a_family(tx, wish, known)
     else:
@@ -82,6 +89,21 @@ def choose(tx: Transaction, wish: Wish) -> list[Chosen]:
             if numbers_itself(subnet) and not wish.has(subnet.id):
                 wish.add(subnet, interface_address(subnet.cidr, wish.mac))
     return wish.found
+
+
+def candidates(known: Sequence[Any], wish: Wish) -> Sequence[Any]:
+    """The subnets that the port may have addresses of, those first that are for such ports only."""
+    if not any(subnet.service_types for subnet in known):
+        return known
+    held = {item["subnet_id"] for item in wish.current}
+    found = [subnet for subnet in known if is_for(subnet, wish.device_owner) or subnet.id in held]
+    if not found:
+        raise conflict(
+            "IpAddressGenerationFailureNoMatchingSubnet",
+            f"No valid service subnet for the given device owner, network {wish.network_id}, service type "
+            f"{wish.device_owner}.",
+        )
+    return sorted(found, key=lambda subnet: not subnet.service_types)
 
 
 def _exact_first(wanted: Sequence[dict[str, str]]) -> list[dict[str, str]]:

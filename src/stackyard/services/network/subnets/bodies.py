@@ -23,6 +23,8 @@ from stackyard.services.network.resources import Flag, Text, either, flag, integ
 
 MODES = ("dhcpv6-stateful", "dhcpv6-stateless", "slaac")
 AUTO_MODES = frozenset({"slaac", "dhcpv6-stateless"})
+_SERVICE_TYPES = ("network:", "neutron:", "compute:", "baremetal:", "manila:")
+_LONGEST_TYPE = 255
 _MOST_NAMESERVERS = 5
 _MOST_ROUTES = 20
 
@@ -37,7 +39,8 @@ class SubnetFields(Body):
     dns_nameservers: list[str] | UnsetType | None = UNSET
     host_routes: list[dict[str, str]] | UnsetType | None = UNSET
     allocation_pools: list[dict[str, str]] | UnsetType | None = UNSET
-    service_types: list[str] | UnsetType = UNSET
+    service_types: list[object] | UnsetType | None = UNSET
+    segment_id: Text | UnsetType | None = UNSET
     dns_publish_fixed_ip: Flag | UnsetType = UNSET
 
 
@@ -54,35 +57,36 @@ class NewSubnet(SubnetFields, kw_only=True):
     subnetpool_id: str | UnsetType | None = UNSET
     use_default_subnetpool: Flag | UnsetType = UNSET
     prefixlen: int | str | UnsetType | None = UNSET
-    segment_id: str | UnsetType | None = UNSET
+    tags: list[str] | UnsetType | None = UNSET
 
 
-def read_new(body: NewSubnet) -> dict[str, Any]:
-    """The columns of a new subnet, all but the standard ones; raises Neutron's faults."""
-    version = _version(body)
-    refuse_unserved(body)
-    if not isinstance(body.cidr, str):
-        raise BadRequest("A cidr must be specified in the absence of a subnet pool.", kind="HTTPBadRequest")
-    network = read_network("cidr", body.cidr)
-    _check_cidr(network, version)
+def read_new(body: NewSubnet, network: IPNetwork) -> dict[str, Any]:
+    """The columns of a new subnet on addresses of its own, all but the standard ones; raises Neutron's faults."""
     dhcp = flag("enable_dhcp", body.enable_dhcp, default=True)
+    _check_cidr(network, read_version(body))
+    if dhcp:
+        check_dhcp(network)
     ra_mode, address_mode = read_modes(network, body, dhcp=dhcp)
     gateway = _new_gateway(network, body)
     pools = _new_pools(network, body, gateway)
     return {
-        "ip_version": version,
+        "ip_version": network.version,
         "cidr": str(network),
         "gateway_ip": str(gateway) if gateway else None,
         "enable_dhcp": dhcp,
         "ipv6_ra_mode": ra_mode,
         "ipv6_address_mode": address_mode,
         "allocation_pools": pools,
-        "dns_nameservers": read_nameservers(either(body.dns_nameservers, None)),
+        "dns_nameservers": read_nameservers(network.version, either(body.dns_nameservers, None)),
         "host_routes": read_routes(network, either(body.host_routes, None)),
+        "service_types": read_service_types(either(body.service_types, None)),
+        "segment_id": either(body.segment_id, None),
+        "dns_publish_fixed_ip": flag("dns_publish_fixed_ip", body.dns_publish_fixed_ip, default=False),
     }
 
 
-def _version(body: NewSubnet) -> int:
+def read_version(body: NewSubnet) -> int:
+    """4 or 6."""
     if body.ip_version is UNSET:
         raise InvalidField("ip_version", "it is required: 4 or 6.")
     version = integer("ip_version", body.ip_version)
@@ -91,15 +95,18 @@ def _version(body: NewSubnet) -> int:
     return version
 
 
-def refuse_unserved(body: SubnetFields) -> None:
-    """Attributes whose extension is not served may be sent with the value that says nothing."""
-    for name in ("subnetpool_id", "use_default_subnetpool", "prefixlen", "segment_id"):
-        if getattr(body, name, UNSET) not in (UNSET, None, False, ""):
-            raise invalid(f"{name} is not served by this cloud; leave it out.")
-    if body.service_types not in (UNSET, []):
-        raise invalid("service_types is not served by this cloud; leave it out.")
-    if flag("dns_publish_fixed_ip", body.dns_publish_fixed_ip, default=False):
-        raise invalid("dns_publish_fixed_ip is not served by this cloud; leave it out.")
+def read_service_types(given: list[object] | None) -> list[str]:
+    """Device owners whose ports a subnet is for; none: for all that no other subnet of the network is for."""
+    found: dict[str, None] = {}
+    for item in given or []:
+        if not isinstance(item, str):
+            raise invalid(f"Subnet service type {item} is not a string.", "InvalidInputSubnetServiceType")
+        if not item.startswith(_SERVICE_TYPES) or len(item) > _LONGEST_TYPE:
+            raise invalid(
+                f"Subnet service type {item} does not correspond to a valid device owner.", "InvalidSubnetServiceType"
+            )
+        found[item] = None
+    return list(found)
 
 
 def _check_cidr(network: IPNetwork, version: int) -> None:
@@ -107,8 +114,18 @@ def _check_cidr(network: IPNetwork, version: int) -> None:
         raise invalid(f"cidr '{network}' does not match the ip_version '{version}'")
     if network.prefixlen == 0:
         raise invalid("0 is not allowed as CIDR prefix length")
+    if network.version == 6 and int(network.network_address) == 0:
+        raise invalid("IPv6 subnet '::' is not supported")
     if network.is_multicast or network.is_loopback or network.is_link_local:
         raise invalid(f"cidr '{network}' is multicast, loopback or link-local, which no subnet can be.")
+
+
+def check_dhcp(network: IPNetwork) -> None:
+    """Whether addresses of a network can be given out by DHCP: there are enough, and 0.0.0.0 is none of them."""
+    if network.prefixlen > network.max_prefixlen - 2:
+        raise invalid("Subnet has a prefix length that is incompatible with DHCP service enabled")
+    if network.version == 4 and int(network.network_address) == 0:
+        raise invalid("First IP '0.0.0.0' of network is not supported if enable_dhcp is True.")
 
 
 def read_modes(network: IPNetwork, body: NewSubnet, *, dhcp: bool) -> tuple[str | None, str | None]:
@@ -163,9 +180,13 @@ def refuse_gateway_in_pools(pools: list[Pool], gateway: IPAddress | None) -> Non
         )
 
 
-def read_nameservers(given: list[str] | None) -> list[str]:
-    """DNS servers: addresses, each once, at most five."""
-    found = [str(read_address(f"dns_nameservers[{i}]", text)) for i, text in enumerate(given or [])]
+def read_nameservers(version: int, given: list[str] | None) -> list[str]:
+    """DNS servers: addresses of the subnet's IP version, each once, at most five."""
+    addresses = [read_address(f"dns_nameservers[{i}]", text) for i, text in enumerate(given or [])]
+    for address in addresses:
+        if address.version != version:
+            raise invalid(f"dns_nameserver '{address}' does not match the ip_version '{version}'")
+    found = [str(address) for address in addresses]
     if len(set(found)) != len(found):
         raise InvalidField("dns_nameservers", "duplicate items are not allowed.")
     if len(found) > _MOST_NAMESERVERS:

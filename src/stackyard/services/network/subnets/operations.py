@@ -24,15 +24,16 @@ from stackyard.services.network.addresses import (
 )
 from stackyard.services.network.faults import conflict, invalid
 from stackyard.services.network.ports.choice import numbers_itself
-from stackyard.services.network.resources import flag
-from stackyard.services.network.subnets import rows
+from stackyard.services.network.resources import either, flag
+from stackyard.services.network.subnets import origin, rows, segments
 from stackyard.services.network.subnets.bodies import (
     NewSubnet,
     SubnetFields,
+    check_dhcp,
     read_nameservers,
     read_routes,
+    read_service_types,
     refuse_gateway_in_pools,
-    refuse_unserved,
 )
 from stackyard.services.network.tables import networks, ports, router_ports, subnets
 
@@ -47,23 +48,26 @@ _LEGS = (
 )
 
 
-def _on_networks(column: sa.Column[Any]) -> Filter:
+_IS_SHARED = sa.case((seen.NETWORK_SHARED, sa.true()), else_=sa.false())
+
+
+def _on_networks(fact: sa.ColumnElement[Any]) -> Filter:
     return Filter(
-        where=lambda values: subnets.c.network_id.in_(sa.select(networks.c.id).where(column.in_(values))), read=boolean
+        where=lambda values: subnets.c.network_id.in_(sa.select(networks.c.id).where(fact.in_(values))), read=boolean
     )
 
+
+_COLUMNS = ("network_id", "ip_version", "cidr", "gateway_ip", "enable_dhcp", "ipv6_ra_mode", "ipv6_address_mode",
+            "subnetpool_id", "segment_id")  # fmt: skip
 
 LISTING = Listing(
     subnets,
-    resources.standard_filters(
-        subnets, "network_id", "ip_version", "cidr", "gateway_ip", "enable_dhcp", "ipv6_ra_mode", "ipv6_address_mode"
-    )
-    | {"shared": _on_networks(networks.c.shared), "router:external": _on_networks(networks.c.external)},
-    sort_keys=("name", "network_id", "project_id", "cidr", "ip_version", "gateway_ip", "enable_dhcp", "created_at",
-               "updated_at"),
+    resources.standard_filters(subnets, *_COLUMNS, "dns_publish_fixed_ip")
+    | {"shared": _on_networks(_IS_SHARED), "router:external": _on_networks(networks.c.external)},
+    sort_keys=("name", "project_id", *_COLUMNS, "created_at", "updated_at"),
     max_limit=resources.LARGEST_PAGE,
     select=_SHOWN,
-)  # fmt: skip
+)
 
 
 def load(tx: Transaction, call: Call) -> Any:
@@ -71,8 +75,8 @@ def load(tx: Transaction, call: Call) -> Any:
     return seen.subnet(tx, call.caller, call.path["subnet_id"])
 
 
-def view(row: Any) -> dict[str, Any]:
-    """A subnet as the API shows it."""
+def view(row: Any, *, segment: bool) -> dict[str, Any]:
+    """A subnet as the API shows it, with its `segment` to those who may see that."""
     shown = resources.standard_view(row)
     shown.update({
         "name": row.name,
@@ -86,25 +90,31 @@ def view(row: Any) -> dict[str, Any]:
         "allocation_pools": row.allocation_pools,
         "dns_nameservers": row.dns_nameservers,
         "host_routes": row.host_routes,
-        "service_types": [],
-        "subnetpool_id": None,
-        "segment_id": None,
-        "dns_publish_fixed_ip": False,
+        "service_types": row.service_types,
+        "subnetpool_id": row.subnetpool_id,
+        "dns_publish_fixed_ip": row.dns_publish_fixed_ip,
         "router:external": row.external,
     })  # fmt: skip
+    if segment:
+        shown["segment_id"] = row.segment_id
     return shown
+
+
+def _sees_segment(call: Call) -> bool:
+    return call.allows("get_subnet:segment_id", {})
 
 
 def list_(tx: Transaction, call: Call) -> dict[str, Any]:
     """GET /subnets."""
     page = resources.page_of(tx, call.query, LISTING, seen.scope(call.caller, "subnet"))
-    return resources.listed(call, "subnets", page, view)
+    segment = _sees_segment(call)
+    return resources.listed(call, "subnets", page, lambda row: view(row, segment=segment))
 
 
 def show(tx: Transaction, call: Call) -> dict[str, Any]:
     """GET /subnets/{subnet_id}."""
     del tx
-    return {"subnet": resources.shown(call, view(call.target))}
+    return {"subnet": resources.shown(call, view(call.target, segment=_sees_segment(call)))}
 
 
 def load_new(tx: Transaction, call: Call) -> dict[str, Any]:
@@ -122,15 +132,28 @@ def create(tx: Transaction, call: Call) -> Reply:
     views = []
     for body, network, target in call.target["items"]:
         call.require("create_subnet", target)
-        row = rows.insert(tx, call.runtime, network, target["project_id"], body)
-        views.append(view(tx.first(_ONE, {"id": row["id"]})))
+        _require_attributes(call, "create_subnet", target, body)
+        pool = origin.pool_of(tx, call.caller, body)
+        row = rows.insert(tx, call.runtime, network, target["project_id"], body, pool=pool)
+        views.append(view(tx.first(_ONE, {"id": row["id"]}), segment=_sees_segment(call)))
     return resources.created(call, NAMES, views, bulk=call.target["bulk"])
+
+
+def _require_attributes(call: Call, rule: str, target: Any, body: SubnetFields) -> None:
+    changing = rule.startswith("update")
+    given = [
+        (name, getattr(body, name, UNSET) is not UNSET and (changing or bool(getattr(body, name))))
+        for name in ("segment_id", "service_types")
+    ]
+    tags = bool(either(getattr(body, "tags", UNSET), None))
+    resources.require_attributes(call, rule, target, [*given, ("tags", tags)])
 
 
 def update(tx: Transaction, call: Call) -> dict[str, Any]:
     """PUT /subnets/{subnet_id}."""
     row, body = call.target, call.body
     resources.check_revision(call, row)
+    _require_attributes(call, "update_subnet", row, body)
     changes = _changes(tx, row, body)
     if changes:
         resources.touch(tx, subnets, row.id, **changes)
@@ -141,11 +164,10 @@ def update(tx: Transaction, call: Call) -> dict[str, Any]:
         if changes.keys() & {"gateway_ip", "host_routes"}:
             marks.wired_ports(tx, row.network_id)
         marks.routers_of(tx, row.network_id)
-    return {"subnet": view(tx.first(_ONE, {"id": row.id}))}
+    return {"subnet": view(tx.first(_ONE, {"id": row.id}), segment=_sees_segment(call))}
 
 
 def _changes(tx: Transaction, row: Any, body: SubnetFields) -> dict[str, Any]:
-    refuse_unserved(body)
     network = ipaddress.ip_network(row.cidr)
     changes: dict[str, Any] = {}
     for name in ("name", "description"):
@@ -155,8 +177,17 @@ def _changes(tx: Transaction, row: Any, body: SubnetFields) -> dict[str, Any]:
         changes["enable_dhcp"] = flag("enable_dhcp", body.enable_dhcp, default=True)
         if not changes["enable_dhcp"] and (row.ipv6_ra_mode or row.ipv6_address_mode):
             raise invalid("enable_dhcp cannot be disabled while ipv6_ra_mode or ipv6_address_mode is set.")
+        if changes["enable_dhcp"] and not row.enable_dhcp:
+            check_dhcp(network)
     if body.dns_nameservers is not UNSET:
-        changes["dns_nameservers"] = read_nameservers(body.dns_nameservers)
+        changes["dns_nameservers"] = read_nameservers(row.ip_version, body.dns_nameservers)
+    if body.service_types is not UNSET:
+        changes["service_types"] = read_service_types(body.service_types)
+    if body.dns_publish_fixed_ip is not UNSET:
+        changes["dns_publish_fixed_ip"] = flag("dns_publish_fixed_ip", body.dns_publish_fixed_ip, default=False)
+    if body.segment_id is not UNSET:
+        changes["segment_id"] = body.segment_id or None
+        segments.check_moved(tx, row, changes["segment_id"])
     if body.host_routes is not UNSET:
         changes["host_routes"] = read_routes(network, body.host_routes)
     _address_changes(tx, row, body, changes)

@@ -14,11 +14,16 @@ from stackyard.core.ids import new_uuid
 from stackyard.core.runtime import Runtime
 from stackyard.services.network import allocation, marks, owners, resources
 from stackyard.services.network.addresses import interface_address, stored_pools
-from stackyard.services.network.faults import invalid
+from stackyard.services.network.faults import conflict, invalid
 from stackyard.services.network.ports import choice
 from stackyard.services.network.ports import rows as port_rows
-from stackyard.services.network.subnets.bodies import NewSubnet, read_new
+from stackyard.services.network.resources import either
+from stackyard.services.network.subnetpools import rows as pools
+from stackyard.services.network.subnets import gateways, origin, segments
+from stackyard.services.network.subnets.bodies import NewSubnet, read_new, read_version
 from stackyard.services.network.tables import ip_allocations, networks, ports, subnets
+
+_LEAST_MTU = {4: 68, 6: 1280}
 
 _INSERT = sa.insert(subnets)
 _DELETE = sa.delete(subnets).where(subnets.c.id == bindparam("id"))
@@ -32,26 +37,53 @@ _PORTS_OF = (
 )
 
 
-def insert(tx: Transaction, runtime: Runtime, network: Any, project_id: str, body: NewSubnet) -> dict[str, Any]:
-    """Write a new subnet with all that follows from it; raises Neutron's faults."""
-    values = read_new(body)
+def insert(
+    tx: Transaction, runtime: Runtime, network: Any, project_id: str, body: NewSubnet, *, pool: Any = None
+) -> dict[str, Any]:
+    """Write a new subnet with all that follows from it; raises Neutron's faults.
+
+    `pool` is the subnet pool that it is cut out of, None for a subnet whose cidr is given.
+    """
     # The network's row is changed first: of two transactions that add overlapping subnets, one is run again.
     resources.touch(tx, networks, network.id)
+    version = read_version(body)
+    _refuse_small_mtu(network, version)
+    wanted = origin.asked(body, pool)
+    pools.check_affinity(tx, network.id, version, pool)
+    cidr = wanted if pool is None else pools.allocate(tx, pool, project_id, wanted)
+    if cidr is None or isinstance(cidr, int):
+        raise TypeError("without a pool there is a cidr, and a pool gives one")
+    values = read_new(body, cidr)
     _refuse_overlap(tx, network.id, values["cidr"])
+    segments.check_new(tx, network.id, values["segment_id"], values["service_types"])
     resources.reserve(tx, runtime, project_id, "subnet")
     row = resources.new_row(tx, new_uuid(), project_id, body) | values
     row |= {
         "network_id": network.id,
         "allocation_pools": stored_pools(values["allocation_pools"], values["ip_version"]),
+        "subnetpool_id": None if pool is None else pool.id,
+        "tags": resources.read_tags(either(body.tags, None) or []),
     }
     tx.execute(_INSERT, row)
+    resources.store_tags(tx, [row])
     known = tx.scalar(_NETWORK_SUBNETS, {"id": network.id})
     tx.execute(sa.update(networks).where(networks.c.id == network.id).values(subnet_ids=[*known, row["id"]]))
     _number_ports(tx, network.id, row)
     refresh_service_port(tx, runtime, network.id)
-    timeline.record(tx, "subnet", row["id"], "created")
+    if network.external:
+        gateways.extend(tx, network.id, _New(row))
+    timeline.record(tx, "subnet", row["id"], "created", row["cidr"])
     marks.network(tx, network.id)
     return row
+
+
+def _refuse_small_mtu(network: Any, version: int) -> None:
+    least = _LEAST_MTU[version]
+    if network.mtu < least:
+        raise conflict(
+            "NetworkMTUSubnetConflict",
+            f"Invalid network MTU on network {network.id}: a subnet of IPv{version} needs at least {least} bytes.",
+        )
 
 
 def _refuse_overlap(tx: Transaction, network_id: str, cidr: str) -> None:
