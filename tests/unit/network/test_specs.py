@@ -5,14 +5,26 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from stackyard.host.network import checks
-from stackyard.host.specs import Address, HostRecord, NetworkObservation, Route, SecurityRule
+from stackyard.host.network import checks, router_checks
+from stackyard.host.specs import (
+    Address,
+    HostRecord,
+    Neighbour,
+    NetworkObservation,
+    Route,
+    SecurityRule,
+    Segment,
+    TunnelPeer,
+)
 from stackyard.services.network import specs
 from stackyard.services.network.reconcile import plan_repair
 
 
 def network(**given: Any) -> Any:
-    values = {"id": "net1", "mtu": 1400, "external": False, "dns_domain": "", "admin_state_up": True}
+    values = {
+        "id": "net1", "mtu": 1400, "external": False, "dns_domain": "", "admin_state_up": True,
+        "network_type": "local", "physical_network": None, "segmentation_id": None,
+    }  # fmt: skip
     return SimpleNamespace(**(values | given))
 
 
@@ -41,7 +53,7 @@ def port(**given: Any) -> Any:
         "id": "port1", "network_id": "net1", "mac_address": "fa:16:3e:00:00:01", "device_owner": "compute:zun",
         "dns_name": "web", "fixed_ips": [{"subnet_id": "sub4", "ip_address": "10.0.0.5"}], "netns": "/run/netns/a",
         "device": "eth0", "admin_state_up": True, "port_security_enabled": True, "security_group_ids": ["group1"],
-        "allowed_address_pairs": [],
+        "allowed_address_pairs": [], "wire": "veth",
     }  # fmt: skip
     return SimpleNamespace(**(values | given))
 
@@ -61,6 +73,28 @@ def test_a_network_knows_its_hosts_by_name_and_answers_from_its_service_port() -
         HostRecord(mac="fa:16:3e:00:00:02", ips=("10.0.0.6",), names=("host-10-0-0-6",)),
     )
     assert spec.subnets[0].host_routes == (Route(destination="10.9.0.0/16", next_hop="10.0.0.7"),)
+
+
+def test_ports_elsewhere_are_neighbours_by_the_tunnel_to_their_host() -> None:
+    row = network(network_type="vxlan", segmentation_id=71)
+    remote = [
+        port(mac_address="fa:16:3e:00:00:02", tunnel_address="192.0.2.2"),
+        port(mac_address="fa:16:3e:00:00:03", tunnel_address="192.0.2.3", fixed_ips=[]),
+        port(mac_address="fa:16:3e:00:00:04", tunnel_address="192.0.2.2", fixed_ips=[]),
+    ]
+    spec = specs.network_spec(row, [subnet()], [], "cloud.example", remote)
+    checks.check_network(spec)
+    assert spec.segment == Segment(network_type="vxlan", segmentation_id=71)
+    assert spec.peers == (
+        TunnelPeer(
+            address="192.0.2.2",
+            neighbours=(
+                Neighbour(mac="fa:16:3e:00:00:02", ips=("10.0.0.5",)),
+                Neighbour(mac="fa:16:3e:00:00:04"),
+            ),
+        ),
+        TunnelPeer(address="192.0.2.3", neighbours=(Neighbour(mac="fa:16:3e:00:00:03"),)),
+    )
 
 
 def test_a_network_that_is_down_answers_nothing() -> None:
@@ -107,7 +141,7 @@ def test_a_router_leads_out_by_its_external_subnets_gateway() -> None:
     )
     floating = SimpleNamespace(id="f1", floating_ip_address="172.24.4.20", fixed_ip_address="10.0.0.5")
     spec = specs.router_spec(row, [leg], gateway, [public, subnet()], [floating])
-    checks.check_router(spec)
+    router_checks.check_router(spec)
     assert spec.gateway is not None
     assert spec.gateway.next_hops == ("172.24.4.1",)
     assert spec.interfaces[0].subnets[0].id == "sub4"

@@ -20,6 +20,7 @@ from stackyard.services.network.addresses import interface_address, read_mac
 from stackyard.services.network.bootstrap import bootstrap
 from stackyard.services.network.faults import not_found
 from stackyard.services.network.floating import disassociate_port
+from stackyard.services.network.hosts import use_name
 from stackyard.services.network.inward import Inward
 from stackyard.services.network.ports import choice, rows
 from stackyard.services.network.ports.bodies import read_dns_name, read_groups
@@ -38,7 +39,7 @@ __all__ = [
     "default_network", "delete_port", "delete_security_group", "dns_domain", "dns_servers", "ensure_default_group",
     "entrance", "find_network", "find_port", "find_security_group", "find_security_groups", "interface_address",
     "oldest_network", "port_view", "ports_of_device", "rename_port", "rewire_now", "set_security_groups",
-    "unbind_port", "wire_now",
+    "unbind_port", "use_name", "wire_now",
 ]  # fmt: skip
 
 
@@ -264,6 +265,10 @@ def bind_port(tx: Transaction, port_id: str, *, netns: str, device: str, host: s
     tx.execute(_BIND, values)
     timeline.record(tx, marks.PORT, port_id, "bound", f"{device} on {host}")
     marks.port(tx, port_id, delay=marks.LATER)
+    left = row.binding_host if row.netns is not None and row.binding_host != host else ""
+    marks.bound(tx, row.network_id, row.security_group_ids, host=host, left=left)
+    if left:
+        marks.port_left(tx, port_id, left)
 
 
 def unbind_port(tx: Transaction, port_id: str) -> None:
@@ -275,7 +280,8 @@ def unbind_port(tx: Transaction, port_id: str) -> None:
     values["wire_"] = "veth" if row.wire == "offered" else row.wire
     tx.execute(_BIND, values)
     timeline.record(tx, marks.PORT, port_id, "unbound")
-    marks.port(tx, port_id)
+    marks.port_left(tx, port_id, row.binding_host)
+    marks.bound(tx, row.network_id, (), host="", left=row.binding_host)
     marks.security_groups(tx, row.security_group_ids)
 
 

@@ -19,7 +19,7 @@ from stackyard.core.runtime import Runtime
 from stackyard.host.errors import SpecError
 from stackyard.host.specs import NetworkObservation
 from stackyard.services import keys
-from stackyard.services.network import marks, owners, wanted, wiring
+from stackyard.services.network import hosts, marks, owners, placement, wanted, wiring
 from stackyard.services.network.tables import floating_ips, networks, ports, routers, security_groups
 
 REPAIR_SECONDS = 30.0
@@ -66,14 +66,15 @@ _FAILED = {
 
 
 class _Kind:
-    """One kind of resource: reads its spec, applies or removes it, writes the outcome."""
+    """One kind of resource on this host: reads its spec, applies or removes it, writes the outcome."""
 
-    kind: str
+    of: str
     table: sa.Table
     deadline = reconcile.DEFAULT_DEADLINE
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
+        self.kind = marks.kind_here(self.of, runtime[keys.HOST_NAME])
 
     def reconcile(self, resource_id: str) -> Outcome:
         """Bring one resource from what is to what is wanted."""
@@ -85,21 +86,21 @@ class _Kind:
 
     def settle(self, resource_id: str) -> None:
         """Apply or remove; raises HostError, SpecError."""
-        raise TypeError(f"{self.kind} does not say how {resource_id} is settled")
+        raise TypeError(f"{self.of} does not say how {resource_id} is settled")
 
     def expire(self, resource_id: str, reason: str) -> None:
         """Say on the resource that it could not be made."""
         statement = _FAILED.get(self.table.name)
         if statement is not None:
             self.runtime.database.write(
-                f"{self.kind}.failed", lambda tx: tx.execute(statement, {"key": resource_id, "reason": reason})
+                f"{self.of}.failed", lambda tx: tx.execute(statement, {"key": resource_id, "reason": reason})
             )
 
 
 class Networks(_Kind):
     """Bridges, with DHCP and DNS."""
 
-    kind = marks.NETWORK
+    of = marks.NETWORK
     table = networks
 
     def settle(self, resource_id: str) -> None:
@@ -112,7 +113,7 @@ class Networks(_Kind):
 class Ports(_Kind):
     """Wires."""
 
-    kind = marks.PORT
+    of = marks.PORT
     table = ports
 
     def settle(self, resource_id: str) -> None:
@@ -127,7 +128,7 @@ class Ports(_Kind):
 class SecurityGroups(_Kind):
     """Rules and members."""
 
-    kind = marks.SECURITY_GROUP
+    of = marks.SECURITY_GROUP
     table = security_groups
 
     def settle(self, resource_id: str) -> None:
@@ -138,7 +139,7 @@ class SecurityGroups(_Kind):
 class Routers(_Kind):
     """Routers, with translation and floating IPs."""
 
-    kind = marks.ROUTER
+    of = marks.ROUTER
     table = routers
 
     def settle(self, resource_id: str) -> None:
@@ -162,7 +163,14 @@ def reconcilers(runtime: Runtime) -> list[Reconciler]:
 
 def periodic(runtime: Runtime) -> list[tuple[str, float, Callable[[], object]]]:
     """What is to be done again and again: (name, seconds, function)."""
-    return [("network-repair", REPAIR_SECONDS, lambda: repair(runtime))]
+
+    def beat() -> None:
+        runtime.database.write("network.beat", hosts.beat, runtime)
+
+    return [
+        ("network-repair", REPAIR_SECONDS, lambda: repair(runtime)),
+        ("network-heartbeat", hosts.HEARTBEAT_SECONDS, beat),
+    ]
 
 
 _IDS: dict[str, sa.Select[Any]] = {
@@ -180,16 +188,21 @@ _ALL: dict[str, sa.Select[Any]] = {
 
 
 def mark_all(runtime: Runtime) -> None:
-    """Say that everything is to be looked at, and what the kernel has and no row knows: at start, this adopts."""
+    """Join the cloud's hosts; all that should be here and all that is here is to be looked at, which adopts."""
+    moved = runtime.database.write("network.register", hosts.register, runtime)
     observed = runtime[keys.NETWORK_DRIVER].observe()
-    runtime.database.write("network.mark all", _mark_all, observed)
+    runtime.database.write("network.mark all", _mark_all, observed, moved=moved)
 
 
-def _mark_all(tx: Transaction, observed: NetworkObservation) -> None:
+def _mark_all(tx: Transaction, observed: NetworkObservation, *, moved: bool) -> None:
+    tx.execute(_FORGET_BARE, {"kinds": list(_ALL)})
     for kind, statement in _ALL.items():
-        known = {str(row[0]) for row in tx.all(statement)}
+        known = placement.only_mine(tx, kind, {str(row[0]) for row in tx.all(statement)})
         for resource_id in sorted(known | there(observed, kind)):
-            reconcile.mark(tx, kind, resource_id)
+            marks.here(tx, kind, resource_id)
+        if moved and kind == marks.NETWORK:
+            for resource_id in sorted(known):
+                marks.network(tx, resource_id)
 
 
 def there(observed: NetworkObservation, kind: str) -> set[str]:
@@ -218,6 +231,9 @@ def plan_repair(
     return found
 
 
+_FORGET_BARE = sa.delete(reconcile.work).where(reconcile.work.c.kind.in_(bindparam("kinds", expanding=True)))
+"""Marks from before each host had kinds of its own; all that they are of is marked anew."""
+
 _BUSY = sa.select(reconcile.work.c.kind, reconcile.work.c.resource_id).where(
     sa.or_(reconcile.work.c.owner.is_not(None), reconcile.work.c.attempts > 0)
 )
@@ -232,12 +248,17 @@ def repair(runtime: Runtime) -> int:
 def _repair(tx: Transaction, observed: NetworkObservation) -> int:
     # What is being worked on, or has failed and will be tried again by itself, is left alone.
     busy = {(row.kind, row.resource_id) for row in tx.all(_BUSY)}
-    known = {kind: {str(row[0]) for row in tx.all(statement)} for kind, statement in _ALL.items()}
-    expected = {kind: {str(row[0]) for row in tx.all(statement)} for kind, statement in _IDS.items()}
+    known, expected = (
+        {
+            kind: placement.only_mine(tx, kind, {str(row[0]) for row in tx.all(statement)})
+            for kind, statement in table.items()
+        }
+        for table in (_ALL, _IDS)
+    )
     count = 0
     for kind, resource_id, reason in plan_repair(known, expected, observed):
-        if (kind, resource_id) not in busy:
+        if (marks.kind_here(kind, hosts.local(tx)), resource_id) not in busy:
             timeline.record(tx, kind, resource_id, "repair", reason)
-            reconcile.mark(tx, kind, resource_id)
+            marks.here(tx, kind, resource_id)
             count += 1
     return count

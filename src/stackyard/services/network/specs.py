@@ -11,6 +11,7 @@ from stackyard.host.specs import (
     AddressPair,
     FloatingIPSpec,
     HostRecord,
+    Neighbour,
     NetworkSpec,
     PortSpec,
     Route,
@@ -19,8 +20,10 @@ from stackyard.host.specs import (
     RouterSpec,
     SecurityGroupSpec,
     SecurityRule,
+    Segment,
     ServicePort,
     SubnetSpec,
+    TunnelPeer,
 )
 from stackyard.services.network import owners
 from stackyard.services.network.ports.views import dns_assignment
@@ -29,8 +32,10 @@ _NAMELESS = owners.TRUSTED
 """Ports that DHCP and DNS do not speak of."""
 
 
-def network_spec(network: Any, subnets: Sequence[Any], ports: Iterable[Any], default_domain: str) -> NetworkSpec:
-    """A network with its subnets and all ports on it, the service port among them."""
+def network_spec(
+    network: Any, subnets: Sequence[Any], ports: Iterable[Any], default_domain: str, remote: Iterable[Any] = ()
+) -> NetworkSpec:
+    """A network with its subnets and all ports on it, the service port among them; `remote` are those elsewhere."""
     domain = (network.dns_domain or default_domain).rstrip(".")
     by_id = {subnet.id: subnet for subnet in subnets}
     service = None
@@ -49,7 +54,22 @@ def network_spec(network: Any, subnets: Sequence[Any], ports: Iterable[Any], def
         subnets=tuple(subnet_spec(subnet) for subnet in subnets),
         service_port=service,
         hosts=tuple(hosts),
+        segment=Segment(
+            network_type=network.network_type,
+            physical_network=network.physical_network,
+            segmentation_id=network.segmentation_id,
+        ),
+        peers=peers(remote),
     )
+
+
+def peers(remote: Iterable[Any]) -> tuple[TunnelPeer, ...]:
+    """The hosts that have ports of a network, with those ports; each of `remote` names its host's tunnel address."""
+    found: dict[str, list[Neighbour]] = {}
+    for port in remote:
+        ips = tuple(item["ip_address"] for item in port.fixed_ips)
+        found.setdefault(port.tunnel_address, []).append(Neighbour(mac=port.mac_address, ips=ips))
+    return tuple(TunnelPeer(address=address, neighbours=tuple(items)) for address, items in found.items())
 
 
 def _host(port: Any, domain: str) -> HostRecord:

@@ -1,4 +1,4 @@
-"""What hosts are to make true, read from the database as specs; None for what is not there (any more)."""
+"""What this host is to make true, read from the database as specs; None for what is not there, or not here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy import bindparam
 from stackyard.core.db import Transaction
 from stackyard.core.runtime import Runtime
 from stackyard.host.specs import NetworkSpec, PortSpec, RouterSpec, SecurityGroupSpec
-from stackyard.services.network import specs
+from stackyard.services.network import placement, specs
 from stackyard.services.network.ports import choice
 from stackyard.services.network.tables import (
     floating_ips,
@@ -62,23 +62,27 @@ _FLOATING = (
 def network(tx: Transaction, runtime: Runtime, network_id: str) -> NetworkSpec | None:
     """A network with its DHCP and DNS."""
     row = tx.first(_NETWORK, {"id": network_id})
-    if row is None:
+    if row is None or not placement.is_here(tx, "network", network_id):
         return None
     hosts = tx.all(_HOSTS, {"id": network_id})
-    return specs.network_spec(row, choice.subnets_of(tx, network_id), hosts, runtime.settings.network.dns_domain)
+    remote: Sequence[Any] = ()
+    if row.network_type == "vxlan" and runtime.settings.network.tunnel_address:
+        remote = placement.remote_ports(tx, network_id)
+    domain = runtime.settings.network.dns_domain
+    return specs.network_spec(row, choice.subnets_of(tx, network_id), hosts, domain, remote)
 
 
 def port(tx: Transaction, port_id: str) -> PortSpec | None:
-    """A port's wiring; None also for a port that is bound nowhere."""
+    """A port's wiring; None also for a port that is bound nowhere, or on another host."""
     row = tx.first(_PORT, {"id": port_id})
-    if row is None or row.netns is None:
+    if row is None or row.netns is None or not placement.is_here(tx, "port", port_id):
         return None
     return specs.port_spec(row, tx.first(_NETWORK, {"id": row.network_id}), choice.subnets_of(tx, row.network_id))
 
 
 def security_group(tx: Transaction, group_id: str) -> SecurityGroupSpec | None:
     """A group's rules and members."""
-    if tx.first(_GROUP, {"id": group_id}) is None:
+    if tx.first(_GROUP, {"id": group_id}) is None or not placement.is_here(tx, "security_group", group_id):
         return None
     return specs.security_group_spec(group_id, tx.all(_RULES, {"id": group_id}), tx.all(_MEMBERS, {"id": group_id}))
 
@@ -86,7 +90,7 @@ def security_group(tx: Transaction, group_id: str) -> SecurityGroupSpec | None:
 def router(tx: Transaction, router_id: str) -> RouterSpec | None:
     """A router with its legs, routes and floating IPs."""
     row = tx.first(_ROUTER, {"id": router_id})
-    if row is None:
+    if row is None or not placement.is_here(tx, "router", router_id):
         return None
     legs: Sequence[Any] = tx.all(_LEGS, {"id": router_id})
     gateway = tx.first(_PORT, {"id": row.gateway_port_id}) if row.gateway_port_id else None

@@ -87,10 +87,10 @@ def settle_router(runtime: Runtime, router_id: str) -> RouterSpec | None:
 
 def wire(runtime: Runtime, port_ids: Sequence[str]) -> None:
     """Apply the networks and groups of bound ports, then the ports, and say that they are up."""
-    needed: Sequence[Any] = runtime.database.read("network.needed", _read_needed, port_ids)
-    for network_id in dict.fromkeys(row.network_id for row in needed):
+    networks, groups = runtime.database.read("network.needed", _read_needed, port_ids)
+    for network_id in networks:
         settle_network(runtime, network_id)
-    for group_id in dict.fromkeys(group_id for row in needed for group_id in row.security_group_ids):
+    for group_id in groups:
         settle_security_group(runtime, group_id)
     wired = [spec for port_id in port_ids if (spec := settle_port(runtime, port_id)) is not None]
     up = [spec.id for spec in wired if spec.admin_up]
@@ -99,8 +99,11 @@ def wire(runtime: Runtime, port_ids: Sequence[str]) -> None:
         runtime.database.write("network.wired", set_status, up, down)
 
 
-def _read_needed(tx: Transaction, port_ids: Sequence[str]) -> Sequence[Any]:
-    return tx.all(_NEEDED, {"ids": list(port_ids)}) if port_ids else []
+def _read_needed(tx: Transaction, port_ids: Sequence[str]) -> tuple[list[str], list[str]]:
+    rows: Sequence[Any] = tx.all(_NEEDED, {"ids": list(port_ids)}) if port_ids else []
+    networks = dict.fromkeys(row.network_id for row in rows)
+    groups = dict.fromkeys(group_id for row in rows for group_id in row.security_group_ids)
+    return list(networks), list(groups | dict.fromkeys(sorted(marks.named(tx, groups))))
 
 
 def set_status(tx: Transaction, up: Sequence[str], down: Sequence[str] = ()) -> None:

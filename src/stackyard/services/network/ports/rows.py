@@ -160,7 +160,7 @@ def remove(tx: Transaction, runtime: Runtime, port_id: str) -> None:
         resources.release(tx, runtime, row.project_id, "port")
     timeline.record(tx, marks.PORT, port_id, "delete asked")
     if row.device_owner != owners.FLOATING_IP:
-        marks.network(tx, row.network_id)
+        marks.network(tx, row.network_id, left=row.binding_host)
     if row.netns is not None:
-        marks.port(tx, port_id)
+        marks.port_left(tx, port_id, row.binding_host)
         marks.security_groups(tx, row.security_group_ids)
