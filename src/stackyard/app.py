@@ -55,7 +55,17 @@ class Host:
 def quota_defaults(settings: Settings) -> dict[str, int]:
     """Every counted resource and its default limit."""
     quota = settings.quota
-    names = ("network", "subnet", "port", "router", "floatingip", "security_group", "security_group_rule")
+    names = (
+        "network",
+        "subnet",
+        "subnetpool",
+        "port",
+        "router",
+        "floatingip",
+        "security_group",
+        "security_group_rule",
+        "rbac_policy",
+    )
     found = {f"network.{name}": int(getattr(quota, name)) for name in names}
     found |= {f"container.{name}": int(getattr(quota, name)) for name in ("containers", "cpu", "memory", "disk")}
     found["image.images"] = quota.images
