@@ -77,6 +77,10 @@ class NetworkDriver(Protocol):
         """
         ...
 
+    def read_meters(self) -> dict[str, tuple[int, int]]:
+        """Packets and bytes that each metering label of the routers here has counted since it was made, by its id."""
+        ...
+
     def observe(self) -> NetworkObservation:
         """Look at the kernel (not at memory) and say what of ours is there and whole."""
         ...

@@ -19,6 +19,7 @@ from stackyard.host.network import (
     bridges,
     checks,
     connections,
+    metering,
     names,
     netns,
     ports,
@@ -274,6 +275,13 @@ class KernelNetworkDriver:
     def _remove_router(self, router_id: str) -> None:
         self._applied.routers.pop(router_id, None)
         self._routers.remove(router_id)
+
+    def read_meters(self) -> metering.Meters:
+        """See NetworkDriver."""
+        return self._do("read the meters", lambda: metering.total(map(self._meters_of, self._applied.routers.values())))
+
+    def _meters_of(self, spec: RouterSpec) -> metering.Meters:
+        return metering.read(self._fabric, spec)
 
     # ------------------------------------------------------------------------------------------------ all
 

@@ -27,6 +27,7 @@ class MemoryNetworkDriver:
         self.security_groups: dict[str, SecurityGroupSpec] = {}
         self.address_groups: dict[str, AddressGroupSpec] = {}
         self.routers: dict[str, RouterSpec] = {}
+        self.meters: dict[str, tuple[int, int]] = {}
         self.calls: list[tuple[str, str]] = []
         self.started = False
         self._failures: dict[str, list[Exception]] = {}
@@ -138,6 +139,13 @@ class MemoryNetworkDriver:
             self._called("remove_router", router_id)
             self.routers.pop(router_id, None)
             self._lost.pop(router_id, None)
+
+    def read_meters(self) -> dict[str, tuple[int, int]]:
+        """See NetworkDriver: what `meters` has been given for the labels of the routers that are there."""
+        with self._lock:
+            self._called("read_meters")
+            labels = {label.id for router in self.routers.values() for label in router.metering}
+            return {label: self.meters.get(label, (0, 0)) for label in labels}
 
     def observe(self) -> NetworkObservation:
         """See NetworkDriver."""

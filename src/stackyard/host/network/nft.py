@@ -150,6 +150,10 @@ class Nftables:
         found = [entry["table"] for entry in document["nftables"] if "table" in entry]
         return [f"{table['family']} {table['name']}" for table in found]
 
+    def ask(self, text: str) -> str:
+        """The JSON document that a command answers with. Raises NftError."""
+        return self._run(text, _OUTPUT_JSON)
+
     def close(self) -> None:
         """Give the socket back. The kernel waits there for what was deleted to be unused, so nobody waits with it."""
         context, self._context = self._context, None

@@ -1,7 +1,8 @@
 """What a router counts (metering labels) and holds back (quality of service), as nftables text. Pure.
 
 Limits are by dropping what is too much, in the router itself: what the tenant sends and gets is one connection there,
-whatever device carries it. A packet may be 64 KiB long here (the kernel cuts it up later), so no burst is less.
+whatever device carries it. The kernel lets a second's worth pass at once, and what is given as burst besides. A packet
+may be 64 KiB long here (it is cut up later), so no burst is less than two of those.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ _COUNTER_PREFIX = "meter_"
 _BITS = 1000 // 8
 """Bytes in a kilobit."""
 _LEAST_BURST = 1 << 17
-_DEFAULT_BURST_SECONDS = 0.2
 
 
 def counter(label_id: str) -> str:
@@ -73,9 +73,10 @@ def _limits(spec: RouterSpec) -> Iterator[str]:
 def _limited(qos: Qos, outward: str, inward: str) -> Iterator[str]:
     matches = {"egress": outward, "ingress": inward}
     for rate in qos.bandwidth:
-        size = rate.max_burst_kbps * _BITS or int(rate.max_kbps * _BITS * _DEFAULT_BURST_SECONDS)
-        limit = f"limit rate over {rate.max_kbps * _BITS} bytes/second burst {max(size, _LEAST_BURST)} bytes"
-        yield f"{matches[rate.direction]} {limit} drop"
+        size = rate.max_kbps * _BITS
+        extra = max(rate.max_burst_kbps * _BITS, _LEAST_BURST) - size
+        burst = f" burst {extra} bytes" if extra > 0 else ""
+        yield f"{matches[rate.direction]} limit rate over {size} bytes/second{burst} drop"
     for packets in qos.packet_rate:
         size = packets.max_burst_kpps * 1000 or max(packets.max_kpps * 100, 5)
         yield f"{matches[packets.direction]} limit rate over {packets.max_kpps * 1000}/second burst {size} packets drop"
