@@ -29,6 +29,7 @@ from stackyard.core.config_checks import (
 from stackyard.core.config_federation import Federation
 from stackyard.core.config_identity import Password, Token
 from stackyard.core.config_image import Image
+from stackyard.core.config_plugins import Cni, Kuryr
 from stackyard.core.config_values import NAMES, converted, from_text
 
 PREFIX = "STACKYARD_"
@@ -246,6 +247,8 @@ class Settings:
     engine: Engine = Engine()
     network: Network = Network()
     image: Image = Image()  # noqa: RUF009  frozen
+    kuryr: Kuryr = Kuryr()  # noqa: RUF009  frozen
+    cni: Cni = Cni()  # noqa: RUF009  frozen
     log: Log = Log()
     reconcile: Reconcile = Reconcile()
     quota: Quota = Quota()
