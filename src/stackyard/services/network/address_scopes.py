@@ -16,7 +16,7 @@ from stackyard.core.caller import Caller
 from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest, InvalidField
 from stackyard.core.ids import new_uuid
-from stackyard.core.paging import Filter, Listing, Scope, boolean
+from stackyard.core.paging import Filter, Listing, boolean
 from stackyard.core.policy import Rule
 from stackyard.core.routes import Route
 from stackyard.services.network import resources, seen, sharing
@@ -41,28 +41,19 @@ _CLAIM = (
 )
 _DELETE = sa.delete(address_scopes).where(address_scopes.c.id == bindparam("id"))
 _POOLS = sa.select(subnetpools.c.id).where(subnetpools.c.address_scope_id == bindparam("id")).limit(1)
-_OF_NETWORKS = (
+_OF_ALL = (
     sa.select(subnets.c.network_id, subnets.c.ip_version, subnetpools.c.address_scope_id)
     .distinct()
     .join(subnetpools, subnetpools.c.id == subnets.c.subnetpool_id)
-    .where(subnets.c.network_id.in_(bindparam("networks", expanding=True)), subnetpools.c.address_scope_id.is_not(None))
+    .where(subnetpools.c.address_scope_id.is_not(None))
 )
+_OF_NETWORKS = _OF_ALL.where(subnets.c.network_id.in_(bindparam("networks", expanding=True)))
 
 
 def shared_filter(object_type: str, table: sa.Table) -> Filter:
     """`?shared=`: whether it is shared with the caller, whose project stands in bindparam("caller")."""
     is_shared = sa.case((sharing.visible(object_type, table), sa.true()), else_=sa.false())
     return Filter(where=is_shared.in_, read=boolean)
-
-
-def visible_scope(caller: Caller, object_type: str, table: sa.Table) -> Scope:
-    """What a list shows: one's own and what is shared; to an administrator all."""
-    parameters = {"caller": caller.project_id}
-    if caller.is_admin:
-        return Scope("all", None, parameters)
-    return Scope(
-        "seen", sa.or_(table.c.project_id == bindparam("caller"), sharing.visible(object_type, table)), parameters
-    )
 
 
 LISTING = Listing(
@@ -109,11 +100,13 @@ def claim(tx: Transaction, scope_id: str) -> None:
     tx.execute(_CLAIM, {"key": scope_id})
 
 
-def of_networks(tx: Transaction, network_ids: Sequence[str]) -> Mapping[tuple[str, int], str]:
-    """The address scopes that networks are in: by network and IP version, where they are in one."""
-    if not network_ids:
-        return {}
-    rows = tx.all(_OF_NETWORKS, {"networks": list(network_ids)})
+def of_networks(tx: Transaction, network_ids: Sequence[str] | None) -> Mapping[tuple[str, int], str]:
+    """The address scopes that networks (None: all) are in: by network and IP version, where they are in one."""
+    rows: Sequence[Any] = ()
+    if network_ids is None:
+        rows = tx.all(_OF_ALL)
+    elif network_ids:
+        rows = tx.all(_OF_NETWORKS, {"networks": list(network_ids)})
     return {(row.network_id, row.ip_version): row.address_scope_id for row in rows}
 
 
@@ -136,7 +129,7 @@ def view(row: Any) -> dict[str, Any]:
 
 def list_(tx: Transaction, call: Call) -> dict[str, Any]:
     """GET /address-scopes."""
-    page = resources.page_of(tx, call.query, LISTING, visible_scope(call.caller, SCOPE, address_scopes))
+    page = resources.page_of(tx, call.query, LISTING, seen.own_or_shared(call.caller, SCOPE, address_scopes))
     return resources.listed(call, "address_scopes", page, view)
 
 

@@ -13,6 +13,7 @@ from stackyard.core import timeline
 from stackyard.core.call import Call, Reply
 from stackyard.core.db import Transaction
 from stackyard.core.paging import Filter, Listing, Scope, boolean
+from stackyard.core.runtime import Runtime
 from stackyard.services.network import marks, owners, resources, seen, sharing
 from stackyard.services.network.faults import conflict, invalid
 from stackyard.services.network.networks import rows
@@ -257,15 +258,19 @@ def _check_sharing(tx: Transaction, row: Any, changes: dict[str, Any]) -> None:
 
 
 def delete(tx: Transaction, call: Call) -> None:
-    """DELETE /networks/{network_id}; an external network takes its unused floating IPs along."""
+    """DELETE /networks/{network_id}."""
+    resources.check_revision(call, call.target)
+    discard(tx, call.runtime, call.target)
+
+
+def discard(tx: Transaction, runtime: Runtime, row: Any) -> None:
+    """Delete a network with its subnets, an external one also with its unused floating IPs; raises NetworkInUse."""
     from stackyard.services.network import floating as floating_rows
     from stackyard.services.network.ports import rows as port_rows
     from stackyard.services.network.subnets import rows as subnet_rows
 
-    row = call.target
-    resources.check_revision(call, row)
     for floating in tx.all(_UNUSED_FLOATING, {"id": row.id}) if row.external else ():
-        floating_rows.remove(tx, call.runtime, floating)
+        floating_rows.remove(tx, runtime, floating)
     found = tx.all(_PORTS, {"id": row.id})
     using = [port.id for port in found if port.device_owner not in owners.AUTO_DELETE]
     if using:
@@ -275,8 +280,8 @@ def delete(tx: Transaction, call: Call) -> None:
             f"network, id for these ports is {','.join(using)}.",
         )
     for port in found:
-        port_rows.remove(tx, call.runtime, port.id)
+        port_rows.remove(tx, runtime, port.id)
     for subnet in tx.all(_SUBNETS, {"id": row.id}):
-        subnet_rows.remove(tx, call.runtime, subnet.id, subnet.project_id)
+        subnet_rows.remove(tx, runtime, subnet.id, subnet.project_id)
     sharing.forget(tx, "network", row.id)
-    rows.remove(tx, call.runtime, row)
+    rows.remove(tx, runtime, row)

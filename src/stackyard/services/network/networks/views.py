@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ from sqlalchemy import bindparam
 
 from stackyard.core.call import Call
 from stackyard.core.db import Transaction
-from stackyard.services.network import resources, sharing
+from stackyard.services.network import address_scopes, resources, sharing
 from stackyard.services.network.tables import network_rbacs, network_segments, subnets
 
 _MOST_IDS = 500
@@ -36,7 +36,7 @@ _SHARED = sa.select(network_rbacs.c.object_id).where(
 @dataclass(slots=True)
 class Facts:
     """What a view shows of networks beyond their rows: which are shared with the caller's project, which serve DHCP,
-    which are routed, which have several segments.
+    which are routed, which have several segments, and the address scopes they are in, by network and IP version.
     """
 
     zone: str
@@ -44,6 +44,7 @@ class Facts:
     shared: set[str] = field(default_factory=set)
     served: set[str] = field(default_factory=set)
     routed: set[str] = field(default_factory=set)
+    scopes: Mapping[tuple[str, int], str] = field(default_factory=dict)
     segments: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
 
@@ -59,6 +60,7 @@ def facts(tx: Transaction, call: Call, rows: Sequence[Any]) -> Facts:
             found.served.add(subnet.network_id)
         if subnet.segment_id:
             found.routed.add(subnet.network_id)
+    found.scopes = address_scopes.of_networks(tx, None if len(rows) > _MOST_IDS else [row.id for row in rows])
     found.shared.update(tx.connection.execute(_SHARED, {"caller": call.caller.project_id}).scalars())
     if found.provider:
         for row in tx.all(_SEGMENTS):
@@ -89,8 +91,8 @@ def view(row: Any, known: Facts) -> dict[str, Any]:
         "subnets": row.subnet_ids,
         "availability_zone_hints": row.availability_zone_hints,
         "availability_zones": [known.zone] if row.id in known.served and row.dhcp_agent else [],
-        "ipv4_address_scope": None,
-        "ipv6_address_scope": None,
+        "ipv4_address_scope": known.scopes.get((row.id, 4)),
+        "ipv6_address_scope": known.scopes.get((row.id, 6)),
         "l2_adjacency": row.id not in known.routed,
         "qos_policy_id": row.qos_policy_id,
         "vlan_transparent": row.vlan_transparent,

@@ -84,7 +84,7 @@ def view(row: Any) -> dict[str, Any]:
 
 def list_(tx: Transaction, call: Call) -> dict[str, Any]:
     """GET /subnetpools."""
-    scope = address_scopes.visible_scope(call.caller, POOL, subnetpools)
+    scope = seen.own_or_shared(call.caller, POOL, subnetpools)
     return resources.listed(call, "subnetpools", resources.page_of(tx, call.query, LISTING, scope), view)
 
 
