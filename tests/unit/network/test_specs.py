@@ -8,9 +8,11 @@ from typing import Any
 from stackyard.host.network import checks, router_checks
 from stackyard.host.specs import (
     Address,
+    ConntrackHelper,
     HostRecord,
     Neighbour,
     NetworkObservation,
+    Qos,
     Route,
     SecurityRule,
     Segment,
@@ -18,6 +20,7 @@ from stackyard.host.specs import (
 )
 from stackyard.services.network import specs
 from stackyard.services.network.reconcile import plan_repair
+from stackyard.services.network.routers import wanted
 
 
 def network(**given: Any) -> Any:
@@ -137,17 +140,35 @@ def test_a_router_leads_out_by_its_external_subnets_gateway() -> None:
     gateway = port(id="gw", network_id="ext", fixed_ips=[{"subnet_id": "pub", "ip_address": "172.24.4.9"}])
     leg = port(id="leg", fixed_ips=[{"subnet_id": "sub4", "ip_address": "10.0.0.1"}])
     row = SimpleNamespace(
-        id="r1", admin_state_up=True, enable_snat=True, routes=[{"destination": "10.8.0.0/16", "nexthop": "10.0.0.9"}]
-    )
+        id="r1", admin_state_up=True, enable_snat=True, gateway_port_id="gw", gateway_network_id="ext",
+        gateway_ips=gateway.fixed_ips, gateway_qos_policy_id=None, extra_gateways=[], enable_default_route_ecmp=False,
+        conntrack_helpers=[{"helper": "ftp", "protocol": "tcp", "port": 21}],
+        routes=[{"destination": "10.8.0.0/16", "nexthop": "10.0.0.9"}],
+    )  # fmt: skip
     floating = SimpleNamespace(id="f1", floating_ip_address="172.24.4.20", fixed_ip_address="10.0.0.5")
-    spec = specs.router_spec(row, [leg], gateway, [public, subnet()], [floating])
+    forwarded = SimpleNamespace(
+        id="pf1", floating_ip_address="172.24.4.21", internal_ip_address="10.0.0.5", protocol="tcp",
+        external_port_start=8000, external_port_end=8009, internal_port_start=80, internal_port_end=80,
+    )  # fmt: skip
+    limits = Qos(dscp=10)
+    found = wanted.Found(
+        router=row, ports={"gw": gateway}, legs=[leg], subnets=[public, subnet()], floating=[floating],
+        forwarded=[forwarded], policies={"f1": limits, "gw": None},
+    )  # fmt: skip
+    spec = wanted.build(found)
     router_checks.check_router(spec)
     assert spec.gateway is not None
     assert spec.gateway.next_hops == ("172.24.4.1",)
     assert spec.interfaces[0].subnets[0].id == "sub4"
     assert [item.floating_ip for item in spec.floating_ips] == ["172.24.4.20"]
     assert spec.routes == (Route(destination="10.8.0.0/16", next_hop="10.0.0.9"),)
-    assert specs.router_spec(row, [leg], None, [subnet()], [floating]).floating_ips == ()
+    assert spec.floating_ips[0].qos == limits
+    assert spec.port_forwardings[0].external_ports == (8000, 8009)
+    assert spec.conntrack_helpers == (ConntrackHelper(helper="ftp", protocol="tcp", port=21),)
+    row.gateway_port_id = None
+    found.subnets = [subnet()]
+    closed = wanted.build(found)
+    assert (closed.floating_ips, closed.port_forwardings, closed.gateways) == ((), (), ())
 
 
 def test_repair_looks_at_what_is_missing_and_at_what_nobody_asked_for() -> None:

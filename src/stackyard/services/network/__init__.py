@@ -7,18 +7,30 @@ host's network driver make it so, from the specs that `specs` builds out of rows
 from __future__ import annotations
 
 from stackyard.core.routes import PUBLIC, Route, Service
-from stackyard.services.network import address_scopes, extensions, host_views, quotas, tags
+from stackyard.services.network import (
+    address_scopes,
+    auto_allocation,
+    availability,
+    conntrack_helpers,
+    extensions,
+    host_views,
+    ndp_proxies,
+    quotas,
+    tags,
+)
 from stackyard.services.network.faults import fault
-from stackyard.services.network.floatingips import operations as floatingips
+from stackyard.services.network.flavors import operations as flavors
+from stackyard.services.network.floatingips import routes as floatingips
+from stackyard.services.network.metering import operations as metering
 from stackyard.services.network.networks import operations as networks
 from stackyard.services.network.networks.bodies import NetworkFields
 from stackyard.services.network.policies import POLICIES
+from stackyard.services.network.port_forwardings import operations as port_forwardings
 from stackyard.services.network.ports import operations as ports
 from stackyard.services.network.ports.bodies import PortFields
 from stackyard.services.network.qos import routes as qos
 from stackyard.services.network.rbac import routes as rbac
-from stackyard.services.network.routers import operations as routers
-from stackyard.services.network.routers.bodies import InterfaceBody, RouteList, RouterFields
+from stackyard.services.network.routers import routes as routers
 from stackyard.services.network.security_groups import operations as groups
 from stackyard.services.network.security_groups.bodies import GroupFields
 from stackyard.services.network.segments import operations as segments
@@ -30,8 +42,6 @@ from stackyard.services.network.subnets.bodies import SubnetFields
 _NETWORK = "/v2.0/networks/{network_id}"
 _SUBNET = "/v2.0/subnets/{subnet_id}"
 _PORT = "/v2.0/ports/{port_id}"
-_ROUTER = "/v2.0/routers/{router_id}"
-_FLOATING_IP = "/v2.0/floatingips/{floatingip_id}"
 _GROUP = "/v2.0/security-groups/{security_group_id}"
 _RULE = "/v2.0/security-group-rules/{security_group_rule_id}"
 
@@ -61,25 +71,12 @@ ROUTES = (
     Route("GET", _PORT, ports.show, "get_port", target=ports.load),
     Route("PUT", _PORT, ports.update, "update_port", target=ports.load, body=PortFields, envelope="port"),
     Route("DELETE", _PORT, ports.delete, "delete_port", target=ports.load, status=204),
-    Route("GET", "/v2.0/routers", routers.list_, _LIST),
-    Route("POST", "/v2.0/routers", routers.create, "create_router", body=dict, status=201),
-    Route("GET", _ROUTER, routers.show, "get_router", target=routers.load),
-    Route("PUT", _ROUTER, routers.update, "update_router", target=routers.load, body=RouterFields, envelope="router"),
-    Route("DELETE", _ROUTER, routers.delete, "delete_router", target=routers.load, status=204),
-    Route("PUT", f"{_ROUTER}/add_router_interface", routers.add_interface, "add_router_interface",
-          target=routers.load, body=InterfaceBody),
-    Route("PUT", f"{_ROUTER}/remove_router_interface", routers.remove_interface, "remove_router_interface",
-          target=routers.load, body=InterfaceBody),
-    Route("PUT", f"{_ROUTER}/add_extraroutes", routers.add_routes, "add_extraroutes", target=routers.load,
-          body=RouteList, envelope="router"),
-    Route("PUT", f"{_ROUTER}/remove_extraroutes", routers.remove_routes, "remove_extraroutes", target=routers.load,
-          body=RouteList, envelope="router"),
-    Route("GET", "/v2.0/floatingips", floatingips.list_, _LIST),
-    Route("POST", "/v2.0/floatingips", floatingips.create, "create_floatingip", body=dict, status=201),
-    Route("GET", _FLOATING_IP, floatingips.show, "get_floatingip", target=floatingips.load),
-    Route("PUT", _FLOATING_IP, floatingips.update, "update_floatingip", target=floatingips.load,
-          body=floatingips.FloatingFields, envelope="floatingip"),
-    Route("DELETE", _FLOATING_IP, floatingips.delete, "delete_floatingip", target=floatingips.load, status=204),
+    *routers.ROUTES,
+    *conntrack_helpers.ROUTES,
+    *ndp_proxies.ROUTES,
+    *floatingips.ROUTES,
+    *port_forwardings.ROUTES,
+    *flavors.ROUTES,
     Route("GET", "/v2.0/security-groups", groups.list_, _LIST, edge=True),
     Route("POST", "/v2.0/security-groups", groups.create, "create_security_group", body=dict, status=201),
     Route("GET", _GROUP, groups.show, "get_security_group", target=groups.load),
@@ -104,15 +101,15 @@ ROUTES = (
     Route("GET", "/v2.0/agents/{agent_id}", host_views.show_agent, "get_agent"),
     Route("GET", "/v2.0/availability_zones", host_views.list_zones, "get_availability_zone"),
     Route("GET", "/v2.0/service-providers", host_views.list_providers, "get_service_provider"),
-    Route("GET", "/v2.0/network-ip-availabilities", host_views.list_availabilities, _LIST),
-    Route("GET", "/v2.0/network-ip-availabilities/{network_id}", host_views.show_availability,
-          "get_network_ip_availability"),
+    *availability.ROUTES,
     *qos.ROUTES,
     *rbac.ROUTES,
     *segments.ROUTES,
     *segment_ranges.ROUTES,
     *subnetpools.ROUTES,
     *address_scopes.ROUTES,
+    *auto_allocation.ROUTES,
+    *metering.ROUTES,
     *tags.routes(),
 )  # fmt: skip
 

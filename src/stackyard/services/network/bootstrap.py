@@ -11,9 +11,10 @@ from sqlalchemy import bindparam
 from stackyard.core.db import Transaction
 from stackyard.core.runtime import Runtime
 from stackyard.services.identity import api as identity
-from stackyard.services.network import default_groups, seen
+from stackyard.services.network import default_groups, default_rules, seen, sharing
 from stackyard.services.network.networks import rows as network_rows
 from stackyard.services.network.networks.bodies import NewNetwork
+from stackyard.services.network.routers import interfaces
 from stackyard.services.network.routers import rows as router_rows
 from stackyard.services.network.routers.bodies import GatewayInfo, NewRouter
 from stackyard.services.network.segments import ranges
@@ -34,6 +35,8 @@ _SUBNET = sa.select(subnets).where(subnets.c.id == bindparam("id"))
 def bootstrap(tx: Transaction, runtime: Runtime) -> None:
     """Make what is not there yet."""
     ranges.refresh_defaults(tx, runtime.settings.network)
+    default_rules.seed(tx)
+    sharing.adopt(tx)
     admin = identity.find_project_by_name(tx, "admin")
     demo = identity.find_project_by_name(tx, "demo")
     if admin is not None:
@@ -84,4 +87,4 @@ def _private(tx: Transaction, runtime: Runtime, project_id: str, public: Any) ->
     for body in (v4, v6):
         made = subnet_rows.insert(tx, runtime, network, project_id, body)
         subnet = tx.first(_SUBNET, {"id": made["id"]})
-        router_rows.plug_subnet(tx, runtime, router_rows.read(tx, router_id), subnet)
+        interfaces.plug_subnet(tx, runtime, router_rows.read(tx, router_id), subnet)

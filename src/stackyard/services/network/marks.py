@@ -10,7 +10,7 @@ from sqlalchemy import bindparam
 from stackyard.core import reconcile
 from stackyard.core.db import Transaction
 from stackyard.services.network import hosts, owners, placement
-from stackyard.services.network.tables import ports, router_ports, routers, security_group_rules
+from stackyard.services.network.tables import ports, router_ports, security_group_rules
 
 NETWORK = "network"
 PORT = "port"
@@ -23,7 +23,9 @@ _ROUTERS_OF_NETWORK = sa.union(
     sa.select(router_ports.c.router_id)
     .join(ports, ports.c.id == router_ports.c.port_id)
     .where(ports.c.network_id == bindparam("id")),
-    sa.select(routers.c.id).where(routers.c.gateway_network_id == bindparam("id")),
+    sa.select(ports.c.device_id).where(
+        ports.c.network_id == bindparam("id"), ports.c.device_owner == owners.ROUTER_GATEWAY
+    ),
 )
 _NETWORKS_OF_ROUTER = (
     sa.select(ports.c.network_id)

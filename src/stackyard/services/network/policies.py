@@ -7,7 +7,7 @@ port is on, and at what kind of device a port belongs to (`network_device`, `com
 from __future__ import annotations
 
 from stackyard.core.policy import Rule
-from stackyard.services.network import address_scopes
+from stackyard.services.network import address_scopes, auto_allocation, availability, conntrack_helpers, ndp_proxies
 from stackyard.services.network.checks import (
     ADMIN,
     COMPUTE_DEVICE,
@@ -30,8 +30,13 @@ from stackyard.services.network.checks import (
     attributes,
     rules,
 )
+from stackyard.services.network.flavors import operations as flavors
+from stackyard.services.network.floatingips import routes as floatingips
+from stackyard.services.network.metering import operations as metering
+from stackyard.services.network.port_forwardings import operations as port_forwardings
 from stackyard.services.network.qos import routes as qos
 from stackyard.services.network.rbac import routes as rbac
+from stackyard.services.network.routers import routes as routers
 from stackyard.services.network.segments import operations as segments
 from stackyard.services.network.segments import ranges as segment_ranges
 from stackyard.services.network.subnetpools import operations as subnetpools
@@ -94,41 +99,6 @@ _PORTS = (
     *attributes(any_of(ADMIN, READER, NET_READER), "port", "get", "tags"),
 )
 
-_GATEWAY = "external_gateway_info"
-_ROUTERS = (
-    *rules(
-        OWN,
-        "create_router",
-        "update_router",
-        "delete_router",
-        "add_router_interface",
-        "remove_router_interface",
-        "add_extraroutes",
-        "remove_extraroutes",
-        about="Make, change and delete a router, its interfaces and routes.",
-    ),
-    Rule("get_router", SEE_OWN, "See a router."),
-    *attributes(ADMIN, "router", "create update get", "distributed", "ha"),
-    *attributes(OWN, "router", "create update", _GATEWAY, f"{_GATEWAY}:network_id"),
-    *attributes(ADMIN, "router", "create update", f"{_GATEWAY}:enable_snat", f"{_GATEWAY}:external_fixed_ips"),
-    *attributes(OWN, "router", "create update delete", "tags"),
-    *attributes(SEE_OWN, "router", "get", "tags"),
-)
-
-_FLOATING_IPS = (
-    *rules(
-        OWN,
-        "create_floatingip",
-        "update_floatingip",
-        "delete_floatingip",
-        about="Make, change and delete a floating IP.",
-    ),
-    Rule("get_floatingip", SEE_OWN, "See a floating IP."),
-    *attributes(any_of(ADMIN, MANAGER), "floatingip", "create", "floating_ip_address"),
-    *attributes(OWN, "floatingip", "create update delete", "tags"),
-    *attributes(SEE_OWN, "floatingip", "get", "tags"),
-)
-
 _SECURITY_GROUPS = (
     *rules(
         OWN,
@@ -155,7 +125,6 @@ _OTHERS = (
     Rule("get_agent", ADMIN, "See the agents."),
     Rule("get_availability_zone", "role:reader", "See the availability zones."),
     Rule("get_service_provider", "role:reader", "See the service providers."),
-    Rule("get_network_ip_availability", any_of(ADMIN, SERVICE), "See how many addresses networks have left."),
     Rule("get_network_api", "@", "See the API's resources and extensions.", ()),
 )
 
@@ -163,12 +132,19 @@ POLICIES: tuple[Rule, ...] = (
     *_NETWORKS,
     *_SUBNETS,
     *_PORTS,
-    *_ROUTERS,
-    *_FLOATING_IPS,
+    *routers.POLICIES,
+    *conntrack_helpers.POLICIES,
+    *ndp_proxies.POLICIES,
+    *floatingips.POLICIES,
+    *port_forwardings.POLICIES,
+    *flavors.POLICIES,
     *_SECURITY_GROUPS,
     *_OTHERS,
     *subnetpools.POLICIES,
     *address_scopes.POLICIES,
+    *auto_allocation.POLICIES,
+    *availability.POLICIES,
+    *metering.POLICIES,
     *segments.POLICIES,
     *segment_ranges.POLICIES,
     *qos.POLICIES,

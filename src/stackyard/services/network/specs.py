@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from stackyard.host.specs import (
     Address,
     AddressPair,
-    FloatingIPSpec,
     HostRecord,
     Neighbour,
     NetworkSpec,
     PortSpec,
     Route,
-    RouterGateway,
-    RouterInterface,
-    RouterSpec,
     SecurityGroupSpec,
     SecurityRule,
     Segment,
@@ -154,51 +149,3 @@ def _rule(rule: Any) -> SecurityRule:
         remote_cidr=rule.normalized_cidr,
         remote_group=rule.remote_group_id,
     )
-
-
-def router_spec(
-    router: Any, legs: Iterable[Any], gateway: Any, subnets: Sequence[Any], floating: Iterable[Any]
-) -> RouterSpec:
-    """A router: `legs` and `gateway` are port rows, `subnets` those of all networks that they are on."""
-    by_id = {subnet.id: subnet for subnet in subnets}
-    outside = None
-    if gateway is not None:
-        hops = dict.fromkeys(
-            by_id[item["subnet_id"]].gateway_ip for item in gateway.fixed_ips if item["subnet_id"] in by_id
-        )
-        outside = RouterGateway(
-            port_id=gateway.id,
-            network_id=gateway.network_id,
-            mac=gateway.mac_address,
-            addresses=addresses(gateway.fixed_ips, by_id),
-            next_hops=tuple(hop for hop in hops if hop),
-            snat=router.enable_snat,
-        )
-    return RouterSpec(
-        id=router.id,
-        admin_up=router.admin_state_up,
-        interfaces=tuple(_leg(port, by_id) for port in legs),
-        gateways=(outside,) if outside is not None else (),
-        floating_ips=tuple(_floating(item) for item in floating if gateway is not None),
-        routes=routes(router.routes),
-    )
-
-
-def _leg(port: Any, subnets: Mapping[str, Any]) -> RouterInterface:
-    used = dict.fromkeys(item["subnet_id"] for item in port.fixed_ips if item["subnet_id"] in subnets)
-    return RouterInterface(
-        port_id=port.id,
-        network_id=port.network_id,
-        mac=port.mac_address,
-        addresses=addresses(port.fixed_ips, subnets),
-        subnets=tuple(subnet_spec(subnets[subnet_id]) for subnet_id in used),
-    )
-
-
-def _floating(row: Any) -> FloatingIPSpec:
-    return FloatingIPSpec(id=row.id, floating_ip=row.floating_ip_address, fixed_ip=row.fixed_ip_address)
-
-
-def is_ipv4(text: str) -> bool:
-    """Whether an address is of the family that floating IPs have."""
-    return ipaddress.ip_address(text).version == 4

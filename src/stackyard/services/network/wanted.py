@@ -13,16 +13,14 @@ from stackyard.core.runtime import Runtime
 from stackyard.host.specs import NetworkSpec, PortSpec, RouterSpec, SecurityGroupSpec
 from stackyard.services.network import placement, specs
 from stackyard.services.network.ports import choice
+from stackyard.services.network.routers import wanted as routers_wanted
 from stackyard.services.network.tables import (
-    floating_ips,
     networks,
     port_security_groups,
     ports,
-    router_ports,
     routers,
     security_group_rules,
     security_groups,
-    subnets,
 )
 
 _NETWORK = sa.select(networks).where(networks.c.id == bindparam("id"))
@@ -45,18 +43,6 @@ _MEMBERS = (
     .order_by(ports.c.id)
 )
 _ROUTER = sa.select(routers).where(routers.c.id == bindparam("id"))
-_LEGS = (
-    sa.select(ports)
-    .join(router_ports, router_ports.c.port_id == ports.c.id)
-    .where(router_ports.c.router_id == bindparam("id"))
-    .order_by(ports.c.id)
-)
-_SUBNETS_OF = sa.select(subnets).where(subnets.c.network_id.in_(bindparam("networks", expanding=True)))
-_FLOATING = (
-    sa.select(floating_ips)
-    .where(floating_ips.c.router_id == bindparam("id"), floating_ips.c.fixed_ip_address.is_not(None))
-    .order_by(floating_ips.c.id)
-)
 
 
 def network(tx: Transaction, runtime: Runtime, network_id: str) -> NetworkSpec | None:
@@ -92,8 +78,4 @@ def router(tx: Transaction, router_id: str) -> RouterSpec | None:
     row = tx.first(_ROUTER, {"id": router_id})
     if row is None or not placement.is_here(tx, "router", router_id):
         return None
-    legs: Sequence[Any] = tx.all(_LEGS, {"id": router_id})
-    gateway = tx.first(_PORT, {"id": row.gateway_port_id}) if row.gateway_port_id else None
-    on = {leg.network_id for leg in legs} | ({gateway.network_id} if gateway is not None else set())
-    known = tx.all(_SUBNETS_OF, {"networks": sorted(on)}) if on else []
-    return specs.router_spec(row, legs, gateway, known, tx.all(_FLOATING, {"id": router_id}))
+    return routers_wanted.read(tx, row)

@@ -10,14 +10,23 @@ from sqlalchemy import bindparam
 
 from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest, NotFound
+from stackyard.services.network import owners
 from stackyard.services.network.faults import conflict
 from stackyard.services.network.tables import floating_ips, ports, router_ports, routers, subnets
 
+_OUTSIDE = ports.alias("outside")
 _ROUTERS = (
     sa.select(routers.c.id, ports.c.fixed_ips)
     .join(router_ports, router_ports.c.router_id == routers.c.id)
     .join(ports, ports.c.id == router_ports.c.port_id)
-    .where(routers.c.gateway_network_id == bindparam("external"), ports.c.network_id == bindparam("network"))
+    .where(
+        ports.c.network_id == bindparam("network"),
+        sa.exists().where(
+            _OUTSIDE.c.device_id == routers.c.id,
+            _OUTSIDE.c.network_id == bindparam("external"),
+            _OUTSIDE.c.device_owner == owners.ROUTER_GATEWAY,
+        ),
+    )
     .order_by(routers.c.created_at)
 )
 _TAKEN = sa.select(floating_ips).where(
@@ -28,9 +37,9 @@ _GATEWAY = sa.select(subnets.c.gateway_ip).where(subnets.c.id == bindparam("subn
 
 def associate(tx: Transaction, external_id: str, port: Any, fixed_ip: str | None, floating_id: str) -> dict[str, Any]:
     """The columns of a floating IP that leads to a port; raises Neutron's faults when it cannot."""
-    item = _address(port, fixed_ip)
+    item = address_of(port, fixed_ip)
     address = item["ip_address"]
-    router_id = _router(tx, external_id, port, item["subnet_id"])
+    router_id = router_to(tx, external_id, port, item["subnet_id"])
     other = tx.first(_TAKEN, {"port": port.id, "address": address})
     if other is not None and other.id != floating_id:
         raise conflict(
@@ -41,7 +50,8 @@ def associate(tx: Transaction, external_id: str, port: Any, fixed_ip: str | None
     return {"port_id": port.id, "fixed_ip_address": address, "router_id": router_id, "status": "DOWN"}
 
 
-def _address(port: Any, fixed_ip: str | None) -> dict[str, str]:
+def address_of(port: Any, fixed_ip: str | None) -> dict[str, str]:
+    """The port's IPv4 address that is asked for, or its only one; raises BadRequest."""
     own = [item for item in port.fixed_ips if ":" not in item["ip_address"]]
     if fixed_ip:
         try:
@@ -65,7 +75,7 @@ def _address(port: Any, fixed_ip: str | None) -> dict[str, str]:
     return dict(own[0])
 
 
-def _router(tx: Transaction, external_id: str, port: Any, subnet_id: str) -> str:
+def router_to(tx: Transaction, external_id: str, port: Any, subnet_id: str) -> str:
     """The router by whose gateway the subnet is reached; the one with the subnet's gateway address before others."""
     gateway = tx.scalar(_GATEWAY, {"subnet": subnet_id})
     found = [

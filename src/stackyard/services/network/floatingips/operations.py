@@ -13,31 +13,41 @@ from stackyard.core import timeline
 from stackyard.core.body import Body
 from stackyard.core.call import Call, Reply
 from stackyard.core.db import Transaction, TryAgain
-from stackyard.core.errors import BadRequest
+from stackyard.core.errors import BadRequest, Conflict
 from stackyard.core.ids import new_uuid
 from stackyard.core.paging import Listing
 from stackyard.services.network import floating, marks, owners, resources, seen
 from stackyard.services.network.addresses import read_address
-from stackyard.services.network.faults import not_found
+from stackyard.services.network.faults import conflict, not_found
 from stackyard.services.network.floatingips.association import associate
+from stackyard.services.network.networks.bodies import read_domain
 from stackyard.services.network.ports import choice
 from stackyard.services.network.ports import rows as port_rows
+from stackyard.services.network.ports.bodies import read_dns_name
+from stackyard.services.network.qos import api as qos
 from stackyard.services.network.resources import Text, either
-from stackyard.services.network.tables import floating_ips, ports
+from stackyard.services.network.tables import floating_ips, networks, ports
 
 NAMES = ("floatingip", "floatingips")
 
 _DETAILS = ("name", "network_id", "mac_address", "admin_state_up", "status", "device_id", "device_owner")
-_SHOWN = sa.select(floating_ips, *(ports.c[name].label(f"port_{name}") for name in _DETAILS)).outerjoin(
-    ports, ports.c.id == floating_ips.c.port_id
+_SHOWN = (
+    sa.select(
+        floating_ips,
+        networks.c.qos_policy_id.label("network_policy_id"),
+        *(ports.c[name].label(f"port_{name}") for name in _DETAILS),
+    )
+    .join(networks, networks.c.id == floating_ips.c.floating_network_id)
+    .outerjoin(ports, ports.c.id == floating_ips.c.port_id)
 )
 _ONE = _SHOWN.where(floating_ips.c.id == bindparam("id"))
 _INSERT = sa.insert(floating_ips)
 
-_COLUMNS = ("floating_network_id", "floating_ip_address", "port_id", "fixed_ip_address", "router_id", "status")
+_COLUMNS = ("floating_network_id", "floating_ip_address", "port_id", "fixed_ip_address", "router_id", "status",
+            "dns_name", "dns_domain", "qos_policy_id")  # fmt: skip
 LISTING = Listing(
     floating_ips,
-    resources.standard_filters(floating_ips, *_COLUMNS, "dns_name", "dns_domain"),
+    resources.standard_filters(floating_ips, *_COLUMNS),
     sort_keys=(*_COLUMNS, "project_id", "created_at", "updated_at"),
     max_limit=resources.LARGEST_PAGE,
     select=_SHOWN,
@@ -50,6 +60,7 @@ class FloatingFields(Body):
     port_id: str | UnsetType | None = UNSET
     fixed_ip_address: str | UnsetType | None = UNSET
     description: Text | UnsetType | None = UNSET
+    qos_policy_id: Text | UnsetType | None = UNSET
 
 
 class NewFloating(FloatingFields, kw_only=True):
@@ -60,6 +71,9 @@ class NewFloating(FloatingFields, kw_only=True):
     subnet_id: str | UnsetType | None = UNSET
     project_id: Text | UnsetType | None = UNSET
     tenant_id: Text | UnsetType | None = UNSET
+    dns_name: Text | UnsetType | None = UNSET
+    dns_domain: Text | UnsetType | None = UNSET
+    tags: list[str] | UnsetType = UNSET
 
 
 def _read(tx: Transaction, floating_id: str) -> Any:
@@ -82,6 +96,8 @@ def view(row: Any) -> dict[str, Any]:
     shown = resources.standard_view(row)
     for name in _COLUMNS:
         shown[name] = getattr(row, name)
+    shown["qos_network_policy_id"] = row.network_policy_id
+    shown["port_forwardings"] = row.port_forwardings
     shown["port_details"] = None
     if row.port_id is not None:
         shown["port_details"] = {name: getattr(row, f"port_{name}") for name in _DETAILS}
@@ -115,8 +131,9 @@ def _create(tx: Transaction, call: Call, body: NewFloating) -> str:
     network = seen.network(tx, call.caller, body.floating_network_id)
     if not network.external:
         raise BadRequest(f"Network {network.id} is not a valid external network", kind="BadRequest")
+    _check_policy(tx, call, body)
     resources.reserve(tx, call.runtime, project_id, "floatingip")
-    row = resources.new_row(tx, new_uuid(), project_id, body)
+    row = resources.new_row(tx, new_uuid(), project_id, body) | _names(call, body)
     del row["name"]
     new = port_rows.NewPort(
         network_id=network.id, project_id="", fixed_ips=[_wanted(tx, network.id, body)], device_id=row["id"],
@@ -131,18 +148,37 @@ def _create(tx: Transaction, call: Call, body: NewFloating) -> str:
         "fixed_ip_address": None,
         "router_id": None,
         "status": "DOWN",
-        "dns_name": "",
-        "dns_domain": "",
+        "qos_policy_id": either(body.qos_policy_id, None) or None,
+        "port_forwardings": [],
+        "tags": resources.read_tags(either(body.tags, [])),
     }
     row |= _association(tx, call, body, row)
     try:
         tx.execute(_INSERT, row)
     except IntegrityError as error:
         raise TryAgain(str(error.orig)) from error
+    resources.store_tags(tx, [row])
     timeline.record(tx, "floatingip", row["id"], "created")
     if row["router_id"]:
         marks.router(tx, row["router_id"])
     return str(row["id"])
+
+
+def _check_policy(tx: Transaction, call: Call, body: FloatingFields) -> None:
+    policy = either(body.qos_policy_id, None)
+    if policy:
+        qos.usable(tx, call.caller, policy)
+
+
+def _names(call: Call, body: NewFloating) -> dict[str, str]:
+    """Its name and domain for an outside DNS: both or neither."""
+    domain = read_domain(either(body.dns_domain, "") or "")
+    name = read_dns_name(either(body.dns_name, "") or "", domain or call.runtime.settings.network.dns_domain)
+    if domain and not name:
+        raise BadRequest("dns_domain cannot be specified without a dns_name", kind="BadRequest")
+    if name and not domain:
+        raise BadRequest("dns_name cannot be specified without a dns_domain", kind="BadRequest")
+    return {"dns_name": name, "dns_domain": domain}
 
 
 def _wanted(tx: Transaction, network_id: str, body: NewFloating) -> dict[str, str]:
@@ -187,7 +223,12 @@ def update(tx: Transaction, call: Call) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     if body.description is not UNSET:
         changes["description"] = body.description or ""
-    if body.port_id is not UNSET:
+    if body.qos_policy_id is not UNSET:
+        _check_policy(tx, call, body)
+        changes["qos_policy_id"] = body.qos_policy_id or None
+    if body.port_id and row.port_forwardings:
+        raise _in_use(row.id)
+    if body.port_id is not UNSET and (body.port_id or not row.port_forwardings):
         changes |= _association(tx, call, body, row._mapping)
     elif either(body.fixed_ip_address, None) is not None and row.port_id:
         body.port_id = row.port_id
@@ -204,4 +245,10 @@ def delete(tx: Transaction, call: Call) -> None:
     """DELETE /floatingips/{floatingip_id}."""
     row = call.target
     resources.check_revision(call, row)
+    if row.port_forwardings:
+        raise _in_use(row.id)
     floating.remove(tx, call.runtime, row)
+
+
+def _in_use(floating_id: str) -> Conflict:
+    return conflict("FipInUseByPortForwarding", f"Floating IP {floating_id} in use by Port Forwarding resources.")

@@ -24,6 +24,13 @@ class GatewayInfo(Body, kw_only=True):
     network_id: str | None = None
     enable_snat: Flag | UnsetType = UNSET
     external_fixed_ips: list[dict[str, str]] | UnsetType | None = UNSET
+    qos_policy_id: Text | UnsetType | None = UNSET
+
+
+class GatewayList(msgspec.Struct, forbid_unknown_fields=True):
+    """Gateways to add, to remove, or to have and no others."""
+
+    external_gateways: list[GatewayInfo]
 
 
 class RouteItem(Body, kw_only=True):
@@ -43,6 +50,9 @@ class RouterFields(Body):
     routes: list[RouteItem] | UnsetType | None = UNSET
     distributed: Flag | UnsetType | None = UNSET
     ha: Flag | UnsetType | None = UNSET
+    enable_ndp_proxy: Flag | UnsetType | None = UNSET
+    enable_default_route_ecmp: Flag | UnsetType | None = UNSET
+    enable_default_route_bfd: Flag | UnsetType | None = UNSET
 
 
 class NewRouter(RouterFields):
@@ -50,8 +60,9 @@ class NewRouter(RouterFields):
 
     project_id: Text | UnsetType | None = UNSET
     tenant_id: Text | UnsetType | None = UNSET
-    availability_zone_hints: list[str] | UnsetType = UNSET
-    flavor_id: str | UnsetType | None = UNSET
+    availability_zone_hints: list[Text] | UnsetType | None = UNSET
+    flavor_id: Text | UnsetType | None = UNSET
+    tags: list[str] | UnsetType = UNSET
 
 
 class InterfaceBody(Body):
@@ -67,16 +78,22 @@ class RouteList(msgspec.Struct, forbid_unknown_fields=True):
     routes: list[RouteItem] = []
 
 
+KINDS = ("distributed", "ha")
+"""Flags that say what kind of router it is, and change only while it is down."""
+
+
+def read_flags(body: RouterFields, *names: str) -> dict[str, bool]:
+    """The flags that a body sets; null leaves one as it is."""
+    values = ((name, getattr(body, name)) for name in names)
+    return {
+        name: flag(name, value, default=False) for name, value in values if value is not UNSET and value is not None
+    }
+
+
 def refuse_unserved(body: RouterFields) -> None:
-    """Kinds of router that this cloud has not may be refused, not asked for."""
-    for name in ("distributed", "ha"):
-        value = getattr(body, name)
-        if value is not UNSET and value is not None and flag(name, value, default=False):
-            raise invalid(f"{name} routers are not served by this cloud; leave {name} out or set it to false.")
-    if isinstance(body, NewRouter):
-        for name in ("availability_zone_hints", "flavor_id"):
-            if getattr(body, name) not in (UNSET, None, []):
-                raise invalid(f"{name} is not served by this cloud; leave it out.")
+    """What this cloud does not do may be refused, not asked for."""
+    if read_flags(body, "enable_default_route_bfd").get("enable_default_route_bfd"):
+        raise invalid("enable_default_route_bfd is not served by this cloud; leave it out or set it to false.")
 
 
 def read_routes(
@@ -99,8 +116,18 @@ def read_routes(
             raise _bad(route, "it is given twice")
         found.append(route)
     if len(found) > _MOST_ROUTES:
-        raise BadRequest(f"The number of routes exceeds the maximum {_MOST_ROUTES}.", kind="RoutesExhausted")
+        raise too_many_routes()
     return found
+
+
+def stored_routes(stored: Iterable[dict[str, str]]) -> list[RouteItem]:
+    """Routes of a row, to be read again."""
+    return [RouteItem(destination=item["destination"], nexthop=item["nexthop"]) for item in stored]
+
+
+def too_many_routes() -> BadRequest:
+    """A router has all the routes that it may have."""
+    return BadRequest(f"The number of routes exceeds the maximum {_MOST_ROUTES}.", kind="RoutesExhausted")
 
 
 def _bad(route: dict[str, str], reason: str) -> BadRequest:
