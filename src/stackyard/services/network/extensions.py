@@ -82,7 +82,8 @@ EXTENSIONS: dict[str, tuple[str, str]] = {
 
 _COLLECTIONS = ("networks", "subnets", "ports", "routers", "floatingips", "security-groups", "security-group-rules",
                 "segments", "network_segment_ranges",
-                "rbac-policies", "quotas", "agents", "availability_zones", "service-providers", "network-ip-availabilities",
+                "rbac-policies", "quotas", "agents", "availability_zones", "service-providers",
+                "network-ip-availabilities",
                 "floatingip_pools", "ndp_proxies", "flavors", "service_profiles",
                 "extensions")  # fmt: skip
 

@@ -28,7 +28,6 @@ from stackyard.services.network.tables import (
     network_segments,
     networks,
     ports,
-    routers,
     subnets,
 )
 
@@ -45,14 +44,19 @@ _OTHERS_PORTS = (
         ports.c.device_owner.not_in(sorted(owners.TRUSTED)),
     )
 )
-_GATEWAYS = sa.select(sa.func.count()).select_from(routers).where(routers.c.gateway_network_id == bindparam("id"))
-_FLOATING = (
+_OUTSIDE = (
     sa.select(sa.func.count())
     .select_from(ports)
-    .where(ports.c.network_id == bindparam("id"), ports.c.device_owner == owners.FLOATING_IP)
+    .where(
+        ports.c.network_id == bindparam("id"), ports.c.device_owner.in_((owners.FLOATING_IP, owners.ROUTER_GATEWAY))
+    )
 )
+"""What can only be on an external network."""
+
 _UNUSED_FLOATING = sa.select(floating_ips).where(
-    floating_ips.c.floating_network_id == bindparam("id"), floating_ips.c.port_id.is_(None)
+    floating_ips.c.floating_network_id == bindparam("id"),
+    floating_ips.c.port_id.is_(None),
+    floating_ips.c.router_id.is_(None),
 )
 _SEGMENTS = (
     sa.select(sa.func.count()).select_from(network_segments).where(network_segments.c.network_id == bindparam("id"))
@@ -204,7 +208,7 @@ def _changes(tx: Transaction, call: Call, row: Any, body: NetworkFields) -> dict
         elif name not in _PROVIDER:
             changes[name] = flag(name, value, default=False)
     changes |= _new_number(tx, call, row, body)
-    _check_sharing(tx, row, changes)
+    _check_sharing(tx, call.runtime, row, changes)
     return changes
 
 
@@ -237,7 +241,7 @@ def _new_number(tx: Transaction, call: Call, row: Any, body: NetworkFields) -> d
     return {"segmentation_id": wish.segmentation_id}
 
 
-def _check_sharing(tx: Transaction, row: Any, changes: dict[str, Any]) -> None:
+def _check_sharing(tx: Transaction, runtime: Runtime, row: Any, changes: dict[str, Any]) -> None:
     if (
         row.shared
         and changes.get("shared") is False
@@ -248,13 +252,22 @@ def _check_sharing(tx: Transaction, row: Any, changes: dict[str, Any]) -> None:
             f"Unable to reconfigure sharing settings for network {row.id}. Multiple tenants are using it.",
         )
     if row.external and changes.get("external") is False:
-        if tx.scalar(_GATEWAYS, {"id": row.id}) or tx.scalar(_FLOATING, {"id": row.id}):
+        _drop_unused_floating(tx, runtime, row)
+        if tx.scalar(_OUTSIDE, {"id": row.id}):
             raise conflict(
                 "ExternalNetworkInUse",
                 f"External network {row.id} cannot be updated to be made non-external, since it has existing gateway "
                 "ports or floating IPs.",
             )
         changes["is_default"] = False
+
+
+def _drop_unused_floating(tx: Transaction, runtime: Runtime, row: Any) -> None:
+    """Delete the floating IPs of an external network that lead nowhere."""
+    from stackyard.services.network import floating as floating_rows
+
+    for floating in tx.all(_UNUSED_FLOATING, {"id": row.id}):
+        floating_rows.remove(tx, runtime, floating)
 
 
 def delete(tx: Transaction, call: Call) -> None:
@@ -265,12 +278,11 @@ def delete(tx: Transaction, call: Call) -> None:
 
 def discard(tx: Transaction, runtime: Runtime, row: Any) -> None:
     """Delete a network with its subnets, an external one also with its unused floating IPs; raises NetworkInUse."""
-    from stackyard.services.network import floating as floating_rows
     from stackyard.services.network.ports import rows as port_rows
     from stackyard.services.network.subnets import rows as subnet_rows
 
-    for floating in tx.all(_UNUSED_FLOATING, {"id": row.id}) if row.external else ():
-        floating_rows.remove(tx, runtime, floating)
+    if row.external:
+        _drop_unused_floating(tx, runtime, row)
     found = tx.all(_PORTS, {"id": row.id})
     using = [port.id for port in found if port.device_owner not in owners.AUTO_DELETE]
     if using:
