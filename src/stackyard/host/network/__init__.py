@@ -15,6 +15,7 @@ from stackyard.host.specs import (
     PortSpec,
     RouterSpec,
     SecurityGroupSpec,
+    Tap,
 )
 
 
@@ -40,6 +41,10 @@ class NetworkDriver(Protocol):
 
     def apply_port(self, spec: PortSpec) -> None:
         """Wire the port into its namespace, with anti-spoofing and security groups in force before it is up."""
+        ...
+
+    def tap(self, port_id: str) -> Tap:
+        """Where the device of a port of kind tap is, for a machine to open it (taps.open_tap)."""
         ...
 
     def remove_port(self, port_id: str) -> None:

@@ -19,6 +19,7 @@ from stackyard.host.specs import (
     HostRecord,
     NetworkSpec,
     PortSpec,
+    Qos,
     Route,
     SecurityGroupSpec,
     SecurityRule,
@@ -155,14 +156,49 @@ def _check_pair(item: AddressPair) -> None:
         mac(item.mac)
 
 
+def _check_kind(spec: PortSpec) -> None:
+    if spec.kind in ("veth", "offered"):
+        names.check_device(spec.device)
+        if not _NETNS.match(spec.netns) or ".." in PurePosixPath(spec.netns).parts:
+            raise SpecError(f"{spec.netns!r} is not the absolute path of a network namespace")
+    elif spec.kind == "vlan":
+        if spec.parent is None or spec.vlan_id is None or not 1 <= spec.vlan_id <= 4094:
+            raise SpecError(
+                f"a subport needs a parent and a VLAN from 1 to 4094, not {spec.vlan_id} on {spec.parent!r}"
+            )
+        names.check_id(spec.parent)
+    elif spec.kind != "tap":
+        raise SpecError(f"{spec.kind!r} is not a kind of port")
+
+
+_LARGEST = 2**31 - 1
+
+
+def check_qos(item: Qos) -> None:
+    for bandwidth in item.bandwidth:
+        _check_limit(bandwidth.max_kbps, bandwidth.max_burst_kbps, "kbit/s")
+    for rate in item.packet_rate:
+        _check_limit(rate.max_kpps, rate.max_burst_kpps, "thousand packets a second")
+    for directions in ([one.direction for one in item.bandwidth], [one.direction for one in item.packet_rate]):
+        if not {"ingress", "egress"}.issuperset(directions) or len(set(directions)) != len(directions):
+            raise SpecError(f"limits are for ingress and egress, one each, not for {', '.join(directions)}")
+    _check_number(item.dscp, 63, "a DSCP mark")
+    _check_number(item.minimum_kbps, _LARGEST, "a bandwidth")
+
+
+def _check_limit(most: int, burst: int, unit: str) -> None:
+    if not 1 <= most <= _LARGEST or not 0 <= burst <= _LARGEST:
+        raise SpecError(f"{most} {unit} with bursts of {burst} is not a limit between 1 and {_LARGEST}")
+
+
 def check_port(spec: PortSpec) -> None:
     names.check_id(spec.id)
     names.check_id(spec.network_id)
-    names.check_device(spec.device)
     mac(spec.mac)
     _check_mtu(spec.mtu)
-    if not _NETNS.match(spec.netns) or ".." in PurePosixPath(spec.netns).parts:
-        raise SpecError(f"{spec.netns!r} is not the absolute path of a network namespace")
+    _check_kind(spec)
+    if spec.qos is not None:
+        check_qos(spec.qos)
     for item in spec.addresses:
         check_address(item)
     for text in spec.gateways:

@@ -30,7 +30,10 @@ _LAST_ZONE = 65535
 
 @dataclass(frozen=True)
 class Link:
-    """A device of the fabric. `namespace` is the kernel's number for its other end's namespace, -1 for the same."""
+    """A device of the fabric. `namespace` is the kernel's number for its other end's namespace, -1 for the same.
+
+    `kind` is what the kernel calls it (veth, tun, vlan), `qdisc` what queues what leaves by it.
+    """
 
     name: str
     index: int
@@ -40,10 +43,15 @@ class Link:
     mtu: int
     peer: int
     namespace: int
+    kind: str = ""
+    qdisc: str = ""
+    vlan_id: int | None = None
 
 
 def _link(message: Any) -> Link:
     namespace = message.get_attr("IFLA_LINK_NETNSID")
+    info = message.get_attr("IFLA_LINKINFO")
+    kind = info.get_attr("IFLA_INFO_KIND") if info is not None else ""
     return Link(
         name=message.get_attr("IFLA_IFNAME"),
         index=message["index"],
@@ -53,6 +61,9 @@ def _link(message: Any) -> Link:
         mtu=message.get_attr("IFLA_MTU") or 0,
         peer=message.get_attr("IFLA_LINK") or 0,
         namespace=-1 if namespace is None else namespace,
+        kind=kind or "",
+        qdisc=message.get_attr("IFLA_QDISC") or "",
+        vlan_id=info.get_attr("IFLA_INFO_DATA").get_attr("IFLA_VLAN_ID") if kind == "vlan" else None,
     )
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -87,6 +89,11 @@ def _inside_throwaway() -> list[Feature]:
                 "networks that span hosts need it: " + _MODULE.format("vxlan"),
             ),
         ]
+        found += [
+            _try("802.1Q VLANs", lambda: _vlan(ip), "the subports of trunks need them: " + _MODULE.format("8021q")),
+            _try("limits of bandwidth", lambda: _shapers(ip), "QoS policies need them: " + _MODULE.format("sch_tbf")),
+        ]
+    found.append(_tun())
     found.append(_br_netfilter())
     found += [_nft(name, text, remedy) for name, text, remedy in _NFT_TRIALS]
     found.append(_ipv6())
@@ -99,6 +106,28 @@ def _try(name: str, action: Callable[[], object], remedy: str) -> Feature:
     except Exception as error:  # noqa: BLE001 - whatever the kernel says is the answer
         return Feature(name, ok=False, detail=str(error)[:200], remedy=remedy)
     return Feature(name, ok=True, detail="works")
+
+
+def _vlan(ip: Any) -> None:
+    ip.link("add", ifname="syv0.7", kind="vlan", vlan_id=7, link=socket.if_nametoindex("syv0"))
+
+
+def _shapers(ip: Any) -> None:
+    """What traffic_control does to a port whose directions are both limited."""
+    index = socket.if_nametoindex("syv0")
+    ip.link("add", ifname="syq0", kind="ifb")
+    ip.tc("add", "tbf", index, handle=0x10000, rate=125000, burst=20000, limit=40000)
+    ip.tc("add", "ingress", index, handle=0xFFFF0000)
+    action = {"kind": "mirred", "direction": "egress", "action": "redirect", "ifindex": socket.if_nametoindex("syq0")}
+    keys = ["0x0/0x0+0"]
+    ip.tc("add-filter", "u32", index, parent=0xFFFF0000, prio=1, protocol=3, target=0x10000, keys=keys, action=action)
+
+
+def _tun() -> Feature:
+    if not Path("/dev/net/tun").exists():
+        remedy = "machines need it: " + _MODULE.format("tun")
+        return Feature("tap devices", ok=False, detail="there is no /dev/net/tun", remedy=remedy)
+    return Feature("tap devices", ok=True, detail="can be opened by machines")
 
 
 def _br_netfilter() -> Feature:

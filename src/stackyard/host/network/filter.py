@@ -5,6 +5,7 @@ own, then writes the connection's state into the packet's mark, because the brid
 on every kernel. `bridge stackyard` knows the port a packet comes from and goes to: it stops spoofing in prerouting, and
 in forward runs first the sender's egress rules, then the receiver's ingress rules. Established connections pass by
 their mark. A port that no map knows, and that is not in the set of ports without port security, is closed both ways.
+What the port's quality of service asks in packets (rates, DSCP marks) is done here as well, also for established ones.
 Marks: 1 established or related, 2 invalid, 0 anything else.
 """
 
@@ -15,7 +16,7 @@ from collections.abc import Iterable
 
 from stackyard.host.network import checks, names
 from stackyard.host.network.nft import Chain, Listing
-from stackyard.host.specs import PortSpec
+from stackyard.host.specs import PacketRateLimit, PortSpec
 
 TABLE = "bridge stackyard"
 TRACKING = "inet stackyard"
@@ -30,6 +31,7 @@ def _hook(name: str, priority: int) -> str:
 BASE = (
     Chain("input", ("drop",), _hook("input", -200)),
     Chain("spoof", ("iifname vmap @spoof", _UNKNOWN_FROM), _hook("prerouting", -300)),
+    Chain("rate", ("oifname vmap @rate",), _hook("forward", -210)),
     Chain("egress", ("meta mark 1 accept", "iifname vmap @egress", _UNKNOWN_FROM), _hook("forward", -200)),
     Chain("ingress", ("meta mark 1 accept", "oifname vmap @ingress", _UNKNOWN_TO), _hook("forward", -190)),
 )
@@ -40,7 +42,8 @@ TRACKING_BASE = (
     Chain("state", _STATES, _hook("prerouting", -150)),
 )
 
-_DISPATCH = (("spoof", "s_"), ("egress", "e_"), ("ingress", "i_"))
+_DISPATCH = (("spoof", "s_"), ("egress", "e_"), ("ingress", "i_"), ("rate", "r_"))
+"""Base chains that ask a map by a port's device, and what the names of the ports' chains begin with."""
 
 _ND = "130, 131, 132, 133, 135, 136, 143"
 """ICMPv6 types of neighbour and listener discovery and router solicitation, without which IPv6 does not work."""
@@ -84,8 +87,8 @@ def _sources(spec: PortSpec) -> dict[str, list[checks.IPNetwork]]:
     return found
 
 
-def _collapsed4(items: Iterable[checks.IPNetwork]) -> str:
-    return ", ".join(map(str, ipaddress.collapse_addresses(n for n in items if isinstance(n, ipaddress.IPv4Network))))
+def _collapsed4(items: Iterable[checks.IPNetwork]) -> list[ipaddress.IPv4Network]:
+    return list(ipaddress.collapse_addresses(n for n in items if isinstance(n, ipaddress.IPv4Network)))
 
 
 def _collapsed6(items: Iterable[checks.IPNetwork]) -> list[ipaddress.IPv6Network]:
@@ -101,33 +104,79 @@ def _targets(items: list[ipaddress.IPv6Network]) -> str:
     return ", ".join(ranges)
 
 
+def _one_of(items: Iterable[object]) -> str:
+    """A value, or a set of several: comparing is cheaper than looking up."""
+    texts = [str(item) for item in items]
+    return texts[0] if len(texts) == 1 else f"{{ {', '.join(texts)} }}"
+
+
+def _quick_rules(sources: dict[str, list[checks.IPNetwork]]) -> Iterable[str]:
+    """Nearly all packets, by one rule each. A tag hides the type from `ether type`, so none passes here."""
+    for mac, items in sources.items():
+        if allowed := _collapsed4(items):
+            start, end = f"ether saddr {mac} ether type ip", f"ip saddr {_one_of(allowed)} accept"
+            yield f"{start} ip protocol != 17 {end}"
+            yield f"{start} udp sport != 67 {end}"
+        own6 = _collapsed6([*items, ipaddress.ip_network(link_local(mac))])
+        start, end = f"ether saddr {mac} ether type ip6", f"ip6 saddr {_one_of(own6)} accept"
+        yield f"{start} ip6 nexthdr 6 {end}"
+        yield f"{start} ip6 nexthdr 17 udp sport != 547 {end}"
+
+
+_HIDING = "0, 43, 44, 51, 60, 135, 139, 140"
+"""IPv6 headers that, in a fragment, would move what comes after them out of the sight of rules."""
+
+
 def spoof_rules(spec: PortSpec) -> tuple[str, ...]:
     """Only frames that say truly who sends them; no DHCP or router service from a tenant's port."""
     sources = _sources(spec)
-    every = ", ".join(sources)
     rules = [
-        f"ether saddr != {{ {every} }} drop",
+        *_quick_rules(sources),
+        f"ether saddr != {_one_of(sources)} drop",
+        "ether type != { ip, ip6, arp } drop",
         "ether type ip udp sport 67 drop",
         "ether type ip6 udp sport 547 drop",
         "icmpv6 type { 134, 137 } drop",
+        f"frag nexthdr {{ {_HIDING} }} drop",
+        "frag nexthdr 58 icmpv6 type 133-137 drop",
         "ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept",
-        "ip6 saddr :: icmpv6 type { 131, 133, 135, 143 } accept",
+        "ip6 saddr :: icmpv6 type { 131, 133, 143 } accept",
     ]
     for mac, items in sources.items():
-        probes = _collapsed4([*items, ipaddress.ip_network("0.0.0.0/32")])
-        rules.append(f"ether saddr {mac} arp saddr ether {mac} arp saddr ip {{ {probes} }} accept")
+        probes = _one_of(_collapsed4([*items, ipaddress.ip_network("0.0.0.0/32")]))
+        rules.append(f"ether saddr {mac} arp saddr ether {mac} arp saddr ip {probes} accept")
         if allowed := _collapsed4(items):
-            rules.append(f"ether saddr {mac} ip saddr {{ {allowed} }} accept")
+            rules.append(f"ether saddr {mac} ip saddr {_one_of(allowed)} accept")
         own6 = _collapsed6([*items, ipaddress.ip_network(link_local(mac))])
+        rules.append(f"ether saddr {mac} ip6 saddr :: icmpv6 type 135 @th,64,128 {{ {_targets(own6)} }} accept")
         rules.append(f"ether saddr {mac} icmpv6 type 136 @th,64,128 != {{ {_targets(own6)} }} drop")
-        rules.append(f"ether saddr {mac} ip6 saddr {{ {', '.join(map(str, own6))} }} accept")
+        rules.append(f"ether saddr {mac} ip6 saddr {_one_of(own6)} accept")
     return (*rules, "drop")
+
+
+def _limit_rules(spec: PortSpec, direction: str) -> tuple[str, ...]:
+    """Drops what comes faster than the port's packet rate. A segment not yet cut into packets counts as one."""
+    found = [item for item in spec.qos.packet_rate if item.direction == direction] if spec.qos else []
+    return tuple(f"limit rate over {item.max_kpps * 1000}/second burst {_packets(item)} packets drop" for item in found)
+
+
+def _packets(item: PacketRateLimit) -> int:
+    """The burst of a limit: as asked, or what fits (a twentieth of a second)."""
+    return min(item.max_burst_kpps * 1000 or item.max_kpps * 50, 2**32 - 1)
+
+
+def _mark_rules(spec: PortSpec) -> tuple[str, ...]:
+    """Writes the DSCP mark into what the port sends."""
+    if spec.qos is None or spec.qos.dscp is None:
+        return ()
+    return f"ip dscp set {spec.qos.dscp}", f"ip6 dscp set {spec.qos.dscp}"
 
 
 def _egress_rules(spec: PortSpec) -> tuple[str, ...]:
     return (
         "ether type arp accept",
         "meta mark 2 drop",
+        "icmpv6 type { 134, 137 } drop",
         f"icmpv6 type {{ {_ND} }} accept",
         "ether type ip udp sport 68 udp dport 67 accept",
         "ether type ip6 udp sport 546 udp dport 547 accept",
@@ -149,55 +198,67 @@ def _ingress_rules(spec: PortSpec) -> tuple[str, ...]:
 
 
 def port_chains(spec: PortSpec) -> tuple[Chain, ...]:
-    """The three chains of a secured port."""
+    """The chains of a port: those of its port security, and those that its quality of service needs."""
     key = names.short(spec.id)
-    return (
-        Chain(f"s_{key}", spoof_rules(spec)),
-        Chain(f"e_{key}", _egress_rules(spec)),
-        Chain(f"i_{key}", _ingress_rules(spec)),
-    )
+    sent, received = (*_limit_rules(spec, "egress"), *_mark_rules(spec)), _limit_rules(spec, "ingress")
+    found = []
+    if spec.port_security:
+        found.append(Chain(f"s_{key}", (*sent, *spoof_rules(spec))))
+        found.append(Chain(f"e_{key}", _egress_rules(spec)))
+        found.append(Chain(f"i_{key}", _ingress_rules(spec)))
+    elif sent:
+        found.append(Chain(f"s_{key}", sent))
+    if received:
+        found.append(Chain(f"r_{key}", received))
+    return tuple(found)
 
 
-def _elements(verb: str, port_id: str) -> str:
-    key, device = names.short(port_id), names.port(port_id)
-    return "".join(
-        f'{verb} element {TABLE} {name} {{ "{device}" : goto {prefix}{key} }}\n' for name, prefix in _DISPATCH
-    )
-
-
-def _declare_chains(port_id: str) -> str:
-    return "".join(f"add chain {TABLE} {prefix}{names.short(port_id)}\n" for _, prefix in _DISPATCH)
+def _element(verb: str, port_id: str, name: str, prefix: str) -> str:
+    return f'{verb} element {TABLE} {name} {{ "{names.port(port_id)}" : goto {prefix}{names.short(port_id)} }}\n'
 
 
 def port_text(spec: PortSpec) -> str:
     """Put a port's filter in force; a port without port security has none."""
-    free = f'element {TABLE} free {{ "{names.port(spec.id)}" }}\n'
-    if not spec.port_security:
-        return remove_port_text(spec.id) + f"add {free}"
     groups = "".join(
         f"add chain {TABLE} {group_chain(group, direction)}\n"
         for group in spec.security_groups
         for direction in ("egress", "ingress")
     )
-    chains = "".join(chain.text(TABLE) for chain in port_chains(spec))
-    return groups + chains + _elements("add", spec.id) + f"add {free}delete {free}"
+    chains = {chain.name[:2]: chain for chain in port_chains(spec)}
+    texts = []
+    for name, prefix in _DISPATCH:
+        chain = chains.get(prefix)
+        if chain is None:
+            texts.append(_without(spec.id, name, prefix))
+        else:
+            texts.append(chain.text(TABLE) + _element("add", spec.id, name, prefix))
+    return groups + "".join(texts) + _free_text(spec.id, free=not spec.port_security)
 
 
 def remove_port_text(port_id: str) -> str:
-    """Take a port's filter away, whether it is there or not: adding first makes deleting always possible."""
-    key = names.short(port_id)
-    chains = "".join(
-        f"flush chain {TABLE} {prefix}{key}\ndelete chain {TABLE} {prefix}{key}\n" for _, prefix in _DISPATCH
-    )
-    free = f'element {TABLE} free {{ "{names.port(port_id)}" }}\n'
-    elements = _elements("add", port_id) + _elements("delete", port_id) + f"add {free}delete {free}"
-    return _declare_chains(port_id) + elements + chains
+    """Take a port's filter away, whether it is there or not."""
+    return "".join(_without(port_id, name, prefix) for name, prefix in _DISPATCH) + _free_text(port_id, free=False)
+
+
+def _without(port_id: str, name: str, prefix: str) -> str:
+    """Delete a port's chain and its place in the map: adding first makes deleting always possible."""
+    chain = f"chain {TABLE} {prefix}{names.short(port_id)}\n"
+    elements = _element("add", port_id, name, prefix) + _element("delete", port_id, name, prefix)
+    return f"add {chain}{elements}flush {chain}delete {chain}"
+
+
+def _free_text(port_id: str, *, free: bool) -> str:
+    element = f'element {TABLE} free {{ "{names.port(port_id)}" }}\n'
+    return f"add {element}" if free else f"add {element}delete {element}"
 
 
 def port_is_whole(filters: Listing, spec: PortSpec) -> bool:
     """Whether the port's filter is in force, unchanged."""
     device = names.port(spec.id)
-    if not spec.port_security:
-        return filters.has("free", device)
-    dispatched = all(filters.has(name, device) for name, _ in _DISPATCH)
-    return dispatched and all(map(filters.holds, port_chains(spec)))
+    chains = {chain.name[:2]: chain for chain in port_chains(spec)}
+    return filters.has("free", device) != spec.port_security and all(
+        filters.has(name, device) and filters.holds(chains[prefix])
+        if prefix in chains
+        else not filters.has(name, device)
+        for name, prefix in _DISPATCH
+    )

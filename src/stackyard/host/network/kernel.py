@@ -26,6 +26,7 @@ from stackyard.host.network import (
     router_checks,
     security_groups,
     survey,
+    taps,
 )
 from stackyard.host.network.applied import Applied, port_addresses
 from stackyard.host.network.fabric import Fabric
@@ -40,6 +41,7 @@ from stackyard.host.specs import (
     PortSpec,
     RouterSpec,
     SecurityGroupSpec,
+    Tap,
 )
 
 _T = TypeVar("_T")
@@ -159,10 +161,22 @@ class KernelNetworkDriver:
         ports.apply(self._fabric, spec, before if same_wire else None)
         applied.ports[spec.id] = spec
         applied.prints[spec.id] = ports.fingerprint(self._fabric, spec)
+        self._wire_subports(spec.id)
         if before is not None:
             connections.end_of_addresses(self._fabric, before.network_id, port_addresses(before) - port_addresses(spec))
             if set(before.security_groups) - set(spec.security_groups) or not before.port_security:
                 connections.end_forbidden(self._fabric, applied, [spec])
+
+    def _wire_subports(self, parent_id: str) -> None:
+        """The VLANs of a trunk's parent go with its wire, and come back with it."""
+        for child in [item for item in self._applied.ports.values() if item.parent == parent_id]:
+            if self._applied.prints.get(child.id) != ports.fingerprint(self._fabric, child):
+                ports.apply(self._fabric, child, None)
+                self._applied.prints[child.id] = ports.fingerprint(self._fabric, child)
+
+    def tap(self, port_id: str) -> Tap:
+        """See NetworkDriver."""
+        return self._do(f"find the device of port {port_id}", lambda: taps.of(self._fabric, port_id))
 
     def remove_port(self, port_id: str) -> None:
         """See NetworkDriver."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from stackyard.host.network import checks, router_checks
+from stackyard.host.network import checks, names, router_checks
 from stackyard.host.specs import (
     AddressGroupSpec,
     NetworkObservation,
@@ -12,6 +12,7 @@ from stackyard.host.specs import (
     PortSpec,
     RouterSpec,
     SecurityGroupSpec,
+    Tap,
 )
 
 
@@ -87,6 +88,10 @@ class MemoryNetworkDriver:
             self._called("apply_port", spec.id)
             self.ports[spec.id] = spec
             self._lost.pop(spec.id, None)
+
+    def tap(self, port_id: str) -> Tap:
+        """See NetworkDriver; there is no device to open."""
+        return Tap(namespace="/run/netns/nowhere", device=names.port(port_id))
 
     def remove_port(self, port_id: str) -> None:
         """See NetworkDriver."""

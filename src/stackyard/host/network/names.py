@@ -66,6 +66,11 @@ def port(port_id: str) -> str:
     return f"syp{short(port_id)}"
 
 
+def limiter(port_id: str) -> str:
+    """Device that what a port sends passes, to be limited there."""
+    return f"syq{short(port_id)}"
+
+
 def router_leg(port_id: str) -> str:
     """Fabric end of a router's veth pair."""
     return f"syr{short(port_id)}"
@@ -120,7 +125,8 @@ def server_namespace(cloud: str, network_id: str) -> str:
 class Alias:
     """What a device of ours says of itself: its kind, the whole id, its network, and one more word by kind.
 
-    Kinds: network (`extra` is its conntrack zone), port, leg (`extra` is the router), server, external, router.
+    Kinds: network (`extra` is its conntrack zone), port, limiter (of a port), leg (`extra` is the router), server,
+    external, router.
     """
 
     cloud: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from stackyard.host.network import (
@@ -17,6 +17,7 @@ from stackyard.host.network import (
     ports,
     routers,
     security_groups,
+    traffic_control,
 )
 from stackyard.host.network import filter as rules
 from stackyard.host.network.applied import Applied
@@ -114,8 +115,9 @@ def _network_problems(parts: Parts, view: _View) -> dict[str, str]:
 
 def _port_problems(parts: Parts, view: _View) -> dict[str, str]:
     found = {}
+    rates = cache(lambda: traffic_control.rates(parts.fabric))
     for spec in list(parts.applied.ports.values()):
-        text = ports.problem(parts.fabric, spec, view.links.get(names.port(spec.id)))
+        text = ports.problem(parts.fabric, spec, view.links.get(names.port(spec.id)), rates)
         if not text and not rules.port_is_whole(view.filters, spec):
             text = "its filter was changed"
         if text:

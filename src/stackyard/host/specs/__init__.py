@@ -49,6 +49,7 @@ from stackyard.host.specs.network import (
     Segment,
     ServicePort,
     SubnetSpec,
+    Tap,
     TunnelPeer,
 )
 
@@ -90,5 +91,6 @@ __all__ = [
     "ServicePort",
     "Spec",
     "SubnetSpec",
+    "Tap",
     "TunnelPeer",
 ]

@@ -171,6 +171,13 @@ class PortSpec(Spec, frozen=True):
     qos: Qos | None = None
 
 
+class Tap(Spec, frozen=True):
+    """Where the device of a port of kind tap is: its name, and the path of the namespace that it is in."""
+
+    namespace: str
+    device: str
+
+
 class SecurityRule(Spec, frozen=True):
     """Allows what it matches. `direction` is ingress or egress, `ethertype` 4 or 6.
 
