@@ -83,6 +83,7 @@ def _run(state: StateDirectory, settings: Settings, order: LaunchOrder, main: so
     import uvloop
 
     from stackyard.launch import assemble
+    from stackyard.plugins.serving import Plugins
 
     started = time.perf_counter()
     cloud, seeded = assemble(state, settings, order.passwords)
@@ -90,11 +91,17 @@ def _run(state: StateDirectory, settings: Settings, order: LaunchOrder, main: so
     gc.freeze()
     gc.set_threshold(GARBAGE_THRESHOLD, 20, 20)
     gc.enable()
-    listeners = [("", main)]
+    listeners = [(_application(cloud, ""), main)]
     if settings.server.classic_ports:
-        listeners += [(s.mount, _listen(settings.server.host, s.classic_port)) for s in _classic(settings)]
+        listeners += [
+            (_application(cloud, s.mount), _listen(settings.server.host, s.classic_port)) for s in _classic(settings)
+        ]
+    plugins = Plugins(cloud.runtime)
+    plugins.start()
+    listeners += plugins.listeners
     with contextlib.suppress(KeyboardInterrupt):
-        uvloop.run(_serve(cloud, listeners, _announcement(state, settings, order, started, seeded=seeded)))
+        uvloop.run(_serve(listeners, _announcement(state, settings, order, started, seeded=seeded)))
+    plugins.stop()
     cloud.stop()
     log.info("the cloud has stopped; workloads go on")
     return 0
@@ -148,7 +155,7 @@ def _application(cloud: Any, mount: str) -> Any:
     return serve
 
 
-async def _serve(cloud: Any, listeners: list[tuple[str, socket.socket]], announce: Any) -> None:
+async def _serve(listeners: list[tuple[Any, socket.socket]], announce: Any) -> None:
     import uvicorn
 
     class Server(uvicorn.Server):
@@ -168,7 +175,7 @@ async def _serve(cloud: Any, listeners: list[tuple[str, socket.socket]], announc
     servers = [
         Server(
             uvicorn.Config(
-                _application(cloud, mount),
+                application,
                 log_config=None,
                 access_log=False,
                 lifespan="off",
@@ -181,7 +188,7 @@ async def _serve(cloud: Any, listeners: list[tuple[str, socket.socket]], announc
                 proxy_headers=False,  # done above
             )
         )
-        for mount, _ in listeners
+        for application, _ in listeners
     ]
     loop = asyncio.get_running_loop()
 

@@ -8,7 +8,7 @@ import msgspec
 
 from stackyard.core.body import OpenBody
 
-DockerId = Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{64}|[0-9a-z]{25})\z")]
+DockerId = Annotated[str, msgspec.Meta(pattern=r"^([0-9a-f]{64}|[0-9a-z]{25})\Z")]
 """An id of Docker's: 64 hexadecimal digits, or 25 letters and digits from its swarm mode."""
 
 Text = Annotated[str, msgspec.Meta(max_length=255)]

@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stackyard.core.caller import Caller
 from stackyard.core.db import Transaction
 from stackyard.core.errors import Conflict, InvalidField, NotFound
 from stackyard.core.runtime import Runtime
 from stackyard.plugins.kuryr import names
-from stackyard.services.identity import api as identity
+from stackyard.plugins.project import find_project, network_api
 from stackyard.services.network.api import Inward
 
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -66,18 +65,12 @@ def _one(what: str, found: list[dict[str, Any]]) -> dict[str, Any] | None:
 def open_session(tx: Transaction, runtime: Runtime) -> Session:
     """A session of the configured project; raises Conflict when there is no such project."""
     wanted = runtime.settings.kuryr.project
-    project = identity.find_project_by_name(tx, wanted) or identity.find_project(tx, wanted)
-    if project is None or not project.enabled:
+    project = find_project(tx, wanted)
+    if project is None:
         raise Conflict(f"There is no project '{wanted}' in use for Docker's networks; name another: kuryr.project.")
-
-    def caller(*roles: str) -> Caller:
-        return Caller(
-            user_id="kuryr", user_name="kuryr", project_id=project.id, project_name=project.name,
-            project_domain_id=project.domain_id, roles=frozenset(roles),
-        )  # fmt: skip
-
-    member, service = caller("member", "reader"), caller("admin", "member", "reader", "service")
-    return Session(tx, runtime, project.id, Inward(tx, runtime, member), Inward(tx, runtime, service))
+    member = network_api(tx, runtime, project, "kuryr", "member", "reader")
+    service = network_api(tx, runtime, project, "kuryr", "admin", "member", "reader", "service")
+    return Session(tx, runtime, project.id, member, service)
 
 
 def read_network(field: str, text: str) -> IPNetwork:

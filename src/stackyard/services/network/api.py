@@ -35,11 +35,11 @@ from stackyard.services.network.workloads import (
 )
 
 __all__ = [
-    "Inward", "PortRequest", "bind_port", "bootstrap", "claim_port", "create_port", "create_security_group",
-    "default_network", "delete_port", "delete_security_group", "dns_domain", "dns_servers", "ensure_default_group",
-    "entrance", "find_network", "find_port", "find_security_group", "find_security_groups", "interface_address",
-    "oldest_network", "port_view", "ports_of_device", "rename_port", "rewire_now", "set_security_groups",
-    "unbind_port", "use_name", "wire_now",
+    "Inward", "PortRequest", "bind_port", "binding", "bootstrap", "claim_port", "create_port",
+    "create_security_group", "default_network", "delete_port", "delete_security_group", "dns_domain", "dns_servers",
+    "ensure_default_group", "entrance", "find_network", "find_port", "find_security_group", "find_security_groups",
+    "interface_address", "is_wired", "oldest_network", "port_view", "ports_of_device", "rename_port", "rewire_now",
+    "set_security_groups", "unbind_port", "unwire_now", "use_name", "wire_now",
 ]  # fmt: skip
 
 
@@ -271,6 +271,12 @@ def bind_port(tx: Transaction, port_id: str, *, netns: str, device: str, host: s
         marks.port_left(tx, port_id, left)
 
 
+def binding(tx: Transaction, port_id: str) -> tuple[str, str, str] | None:
+    """Where a port is to be: the namespace's path, the device in it, the host. None when it is bound nowhere."""
+    row = rows.read(tx, port_id)
+    return None if row is None or row.netns is None else (row.netns, row.device, row.binding_host)
+
+
 def unbind_port(tx: Transaction, port_id: str) -> None:
     """Say that a port is nowhere; a reconciler unwires it. Gone or unbound is fine."""
     row = rows.read(tx, port_id)
@@ -298,6 +304,17 @@ def rewire_now(runtime: Runtime, port_ids: Sequence[str]) -> None:
     for port_id in port_ids:
         runtime[keys.NETWORK_DRIVER].remove_port(port_id)
     wiring.wire(runtime, port_ids)
+
+
+def unwire_now(runtime: Runtime, port_ids: Sequence[str]) -> None:
+    """Remove the wires of ports that are bound nowhere any more, or gone, without waiting for a reconciler."""
+    for port_id in port_ids:
+        wiring.settle_port(runtime, port_id)
+
+
+def is_wired(runtime: Runtime, port_id: str) -> bool:
+    """Whether this host has a port's wire, whole, as a look at the kernel shows."""
+    return port_id in runtime[keys.NETWORK_DRIVER].observe().ports
 
 
 def entrance(runtime: Runtime, network_id: str) -> str | None:

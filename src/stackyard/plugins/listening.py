@@ -1,4 +1,4 @@
-"""Where Docker finds the plug-in: a socket in its plug-in directory, whose name is the plug-in's."""
+"""Sockets by which programs of this machine find a plug-in."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import socket
 import stat
 from pathlib import Path
 
-log = logging.getLogger("stackyard.kuryr")
+log = logging.getLogger("stackyard.plugins")
 
 _LONGEST = 107
 
