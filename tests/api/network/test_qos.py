@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 from tests.api.network.neutron import Neutron
+from tests.cloud import TestCloud
 
+from stackyard.core.db import Transaction
 from stackyard.host.specs import BandwidthLimit, PacketRateLimit, Qos
+from stackyard.services.network import api
 from stackyard.services.network.qos.api import qos
 
 MISSING = "00000000-0000-0000-0000-000000000000"
@@ -67,10 +70,10 @@ def test_rules_of_every_type(admin: Neutron) -> None:
         assert admin.call("GET", path, status=200) == {f"{kind}_rules": [rule]}
         inline = [item for item in shown(admin, policy["id"])["rules"] if item["type"] == kind]
         assert inline == [{**rule, "type": kind, "qos_policy_id": policy["id"]}]
-    for kind in RULES:
+    for kind, fields in RULES.items():
         path = f"qos/policies/{policy['id']}/{kind}_rules"
         (rule,) = admin.call("GET", path, status=200)[f"{kind}_rules"]
-        field = next(iter(RULES[kind]))
+        field = next(iter(fields))
         changed = admin.call("PUT", f"{path}/{rule['id']}", {f"{kind}_rule": {field: "48"}}, status=200)
         assert changed == {f"{kind}_rule": {**rule, field: 48}}
         admin.call("DELETE", f"{path}/{rule['id']}", status=204)
@@ -214,3 +217,67 @@ def test_rules_as_hosts_get_them() -> None:
     )
     assert qos([]) is None
     assert qos([{"type": "bandwidth_limit", "max_kbps": 0, "max_burst_kbps": 0, "direction": "egress"}]) is None
+
+
+def wired(cloud: TestCloud, network_id: str) -> str:
+    """A port of the demo project that is bound here."""
+    asker = cloud.database.read("caller", cloud.runtime.authenticate, cloud.token("demo"))
+    request = api.PortRequest(network_id=network_id, device_id="c1", device_owner="compute:zun")
+
+    def make(tx: Transaction) -> str:
+        row = api.create_port(tx, cloud.runtime, asker, request)
+        api.bind_port(tx, row.id, netns=f"/run/netns/{row.id}", device="eth0", host="testhost")
+        return str(row.id)
+
+    port_id = cloud.database.write("bind", make)
+    api.wire_now(cloud.runtime, [port_id])
+    return port_id
+
+
+def limits(cloud: TestCloud, port_id: str) -> list[int]:
+    cloud.settle()
+    found = cloud.network.ports[port_id].qos
+    return [item.max_kbps for item in found.bandwidth] if found else []
+
+
+def test_a_policy_reaches_the_ports_of_its_network(cloud: TestCloud, admin: Neutron, demo: Neutron) -> None:
+    policy = new_policy(admin, shared=True)["id"]
+    rule = add(admin, policy, "bandwidth_limit", max_kbps=1000)
+    network = demo.find("network", "private")["id"]
+    port_id = wired(cloud, network)
+    assert limits(cloud, port_id) == []
+    assert demo.update("network", network, qos_policy_id=policy)["qos_policy_id"] == policy
+    assert limits(cloud, port_id) == [1000]
+    assert admin.call("DELETE", f"qos/policies/{policy}", status=409)["type"] == "QosPolicyInUse"
+    path = f"qos/policies/{policy}"
+    assert admin.call("PUT", path, {"policy": {"shared": False}}, status=409)["type"] == "RbacPolicyInUse"
+    one = f"{path}/bandwidth_limit_rules/{rule['id']}"
+    admin.call("PUT", one, {"bandwidth_limit_rule": {"max_kbps": 2000}}, status=200)
+    assert limits(cloud, port_id) == [2000]
+    own = new_policy(admin, shared=True)["id"]
+    add(admin, own, "bandwidth_limit", max_kbps=77)
+    assert demo.update("port", port_id, qos_policy_id=own)["qos_policy_id"] == own
+    assert demo.show("port", port_id)["qos_network_policy_id"] == policy
+    assert limits(cloud, port_id) == [77]
+    demo.update("port", port_id, qos_policy_id=None)
+    assert limits(cloud, port_id) == [2000]
+    admin.call("DELETE", one, status=204)
+    assert limits(cloud, port_id) == []
+    demo.update("network", network, qos_policy_id=None)
+    admin.call("DELETE", path, status=204)
+
+
+def test_a_policy_of_others_cannot_be_used(admin: Neutron, demo: Neutron) -> None:
+    hidden = new_policy(admin)["id"]
+    for policy in (hidden, MISSING):
+        assert demo.refuse("network", 404, qos_policy_id=policy) == "QosPolicyNotFound"
+        network = demo.find("network", "private")["id"]
+        assert demo.refuse("port", 404, network_id=network, qos_policy_id=policy) == "QosPolicyNotFound"
+        assert demo.update("network", network, status=404, qos_policy_id=policy)["type"] == "QosPolicyNotFound"
+
+
+def test_new_networks_get_the_default_policy(admin: Neutron, demo: Neutron) -> None:
+    policy = new_policy(admin, is_default=True)["id"]
+    assert admin.create("network")["qos_policy_id"] == policy
+    assert admin.create("network", qos_policy_id=None)["qos_policy_id"] is None
+    assert demo.create("network")["qos_policy_id"] is None

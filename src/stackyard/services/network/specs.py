@@ -12,6 +12,7 @@ from stackyard.host.specs import (
     Neighbour,
     NetworkSpec,
     PortSpec,
+    Qos,
     Route,
     SecurityGroupSpec,
     SecurityRule,
@@ -101,8 +102,13 @@ def addresses(fixed_ips: Iterable[Mapping[str, str]], subnets: Mapping[str, Any]
     )
 
 
-def port_spec(port: Any, network: Any, subnets: Sequence[Any]) -> PortSpec:
-    """A port that is bound: one default route a family, from the first subnet that has a gateway."""
+def port_spec(
+    port: Any, network: Any, subnets: Sequence[Any], *, qos: Qos | None = None, trunk: Any = None
+) -> PortSpec:
+    """A port that is bound: one default route a family, from the first subnet that has a gateway.
+
+    `trunk` says which port carries a subport (`parent_id`), under which VLAN (`segmentation_id`).
+    """
     by_id = {subnet.id: subnet for subnet in subnets}
     used = [by_id[key] for key in dict.fromkeys(item["subnet_id"] for item in port.fixed_ips) if key in by_id]
     gateways: dict[int, str] = {}
@@ -115,6 +121,8 @@ def port_spec(port: Any, network: Any, subnets: Sequence[Any]) -> PortSpec:
         mac=port.mac_address,
         netns=port.netns,
         kind=port.wire,
+        parent=trunk.parent_id if trunk is not None else None,
+        vlan_id=trunk.segmentation_id if trunk is not None else None,
         device=port.device or "eth0",
         mtu=network.mtu,
         addresses=addresses(port.fixed_ips, by_id),
@@ -126,6 +134,7 @@ def port_spec(port: Any, network: Any, subnets: Sequence[Any]) -> PortSpec:
         allowed_pairs=tuple(
             AddressPair(ip=item["ip_address"], mac=item["mac_address"]) for item in port.allowed_address_pairs
         ),
+        qos=qos,
     )
 
 

@@ -13,6 +13,7 @@ from stackyard.core.runtime import Runtime
 from stackyard.host.specs import NetworkSpec, PortSpec, RouterSpec, SecurityGroupSpec
 from stackyard.services.network import placement, specs
 from stackyard.services.network.ports import choice
+from stackyard.services.network.qos import api as qos
 from stackyard.services.network.routers import wanted as routers_wanted
 from stackyard.services.network.tables import (
     networks,
@@ -21,6 +22,8 @@ from stackyard.services.network.tables import (
     routers,
     security_group_rules,
     security_groups,
+    trunk_subports,
+    trunks,
 )
 
 _NETWORK = sa.select(networks).where(networks.c.id == bindparam("id"))
@@ -30,6 +33,11 @@ _HOSTS = (
     .order_by(ports.c.id)
 )
 _PORT = sa.select(ports).where(ports.c.id == bindparam("id"))
+_TRUNK = (
+    sa.select(trunks.c.port_id.label("parent_id"), trunk_subports.c.segmentation_id)
+    .join(trunks, trunks.c.id == trunk_subports.c.trunk_id)
+    .where(trunk_subports.c.port_id == bindparam("id"))
+)
 _GROUP = sa.select(security_groups.c.id).where(security_groups.c.id == bindparam("id"))
 _RULES = (
     sa.select(security_group_rules)
@@ -63,7 +71,9 @@ def port(tx: Transaction, port_id: str) -> PortSpec | None:
     row = tx.first(_PORT, {"id": port_id})
     if row is None or row.netns is None or not placement.is_here(tx, "port", port_id):
         return None
-    return specs.port_spec(row, tx.first(_NETWORK, {"id": row.network_id}), choice.subnets_of(tx, row.network_id))
+    on = tx.first(_NETWORK, {"id": row.network_id})
+    trunk = tx.first(_TRUNK, {"id": port_id}) if row.wire == "vlan" else None
+    return specs.port_spec(row, on, choice.subnets_of(tx, row.network_id), qos=qos.of_port(tx, row, on), trunk=trunk)
 
 
 def security_group(tx: Transaction, group_id: str) -> SecurityGroupSpec | None:
