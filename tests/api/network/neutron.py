@@ -7,8 +7,10 @@ from typing import Any
 from tests.cloud import TestCloud
 
 _PLURALS = {
+    "address_scope": "address-scopes",
     "address_group": "address-groups",
     "default_security_group_rule": "default-security-group-rules",
+    "ndp_proxy": "ndp_proxies",
     "rbac_policy": "rbac-policies",
     "security_group": "security-groups",
     "security_group_rule": "security-group-rules",
