@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from stackyard.host.network import names, netns
-from stackyard.host.network.kernel import KernelNetworkDriver
+from stackyard.host.network.kernel import KernelNetworkDriver, Reach
 from stackyard.host.specs import (
     Address,
     HostRecord,
@@ -181,13 +181,14 @@ class Lab:
     host_ports: tuple[int, ...] = ()
     cloud: str = field(default_factory=lambda: uuid.uuid4().hex[:8])
     namespaces: list[str] = field(default_factory=list)
+    reach: Reach = field(default_factory=Reach)
 
     def __post_init__(self) -> None:
         self.driver = self.new_driver()
         self.driver.start()
 
     def new_driver(self) -> KernelNetworkDriver:
-        return KernelNetworkDriver(self.cloud, self.directory, host_ports=self.host_ports)
+        return KernelNetworkDriver(self.cloud, self.directory, host_ports=self.host_ports, reach=self.reach)
 
     def restart_driver(self) -> None:
         """As a new process would find things: nothing remembered."""

@@ -31,12 +31,17 @@ def apply(fabric: Fabric, host: HostSide, spec: NetworkSpec) -> bool:
         if not link.up:
             fabric.ip.link("set", index=link.index, state="up")
         _join_waiting(fabric, spec.id, link.index)
-        if spec.external:
+        if is_joined(spec):
             host.join(spec, undo)
         else:
             host.leave(spec.id)
         undo.pop_all()
         return created
+
+
+def is_joined(spec: NetworkSpec) -> bool:
+    """Whether the host itself is on the network: on an external one that leads out by no interface of its own."""
+    return spec.external and spec.segment.network_type not in ("flat", "vlan")
 
 
 def _create(fabric: Fabric, spec: NetworkSpec, undo: contextlib.ExitStack) -> Link:

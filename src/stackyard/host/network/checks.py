@@ -148,6 +148,27 @@ def check_network(spec: NetworkSpec) -> None:
         mac(spec.service_port.mac)
         for item in spec.service_port.addresses:
             check_address(item)
+    _check_segment(spec)
+    for peer in spec.peers:
+        address(peer.address)
+        for neighbour in peer.neighbours:
+            mac(neighbour.mac)
+            for text in neighbour.ips:
+                address(text)
+
+
+_NUMBERS = {"vxlan": 2**24 - 1, "vlan": 4094}
+"""The highest number of the kinds of segment that have numbers."""
+
+
+def _check_segment(spec: NetworkSpec) -> None:
+    kind, number = spec.segment.network_type, spec.segment.segmentation_id
+    if kind not in ("local", "flat", *_NUMBERS):
+        raise SpecError(f"network {spec.id} is of a kind that no host makes: {kind!r}")
+    if kind in _NUMBERS and (number is None or not 1 <= number <= _NUMBERS[kind]):
+        raise SpecError(f"network {spec.id}: {number} is not a {kind} number from 1 to {_NUMBERS[kind]}")
+    if kind in ("flat", "vlan") and not spec.segment.physical_network:
+        raise SpecError(f"network {spec.id} is of kind {kind} and names no physical network")
 
 
 def _check_pair(item: AddressPair) -> None:

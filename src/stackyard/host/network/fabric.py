@@ -82,8 +82,9 @@ class Pair:
 class Fabric:
     """The namespace and what is in it. All methods but `start`, `stop` and `run` are for the fabric's own thread."""
 
-    def __init__(self, cloud: str) -> None:
+    def __init__(self, cloud: str, host_namespace: str = "") -> None:
         self.cloud = names.check_cloud(cloud)
+        self._host_namespace = host_namespace or f"/proc/{os.getpid()}/ns/net"
         self.namespace = names.fabric_namespace(cloud)
         self.zones: dict[str, int] = {}
         self.ip: Any = None
@@ -282,6 +283,31 @@ class Fabric:
 
         with netns.inside(descriptor), IPRoute() as ip:
             yield ip
+
+    # ------------------------------------------------------------------------------------------------ the host
+
+    def open_host(self) -> int:
+        """A descriptor of the host's own namespace: the one that this process was started in."""
+        return netns.open_namespace(self._host_namespace)
+
+    @contextlib.contextmanager
+    def on_host(self) -> Iterator[Any]:
+        """Work in the host's namespace; yields its rtnetlink socket."""
+        descriptor = self.open_host()
+        try:
+            with self.inside(descriptor) as ip:
+                yield ip
+        finally:
+            os.close(descriptor)
+
+    def host_number(self) -> int:
+        """The fabric's number for the host's namespace, -1 when nothing of the fabric leads there."""
+        descriptor = self.open_host()
+        try:
+            answer = self.ip.get_netnsid(fd=descriptor)
+        finally:
+            os.close(descriptor)
+        return int(answer["nsid"] if isinstance(answer, dict) else answer)
 
     # ------------------------------------------------------------------------------------------------ zones
 

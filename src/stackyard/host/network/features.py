@@ -84,6 +84,16 @@ def _inside_throwaway() -> list[Feature]:
             _try("bridge", lambda: ip.link("add", ifname="sybr", kind="bridge"), _MODULE.format("bridge")),
             _try("veth", lambda: ip.link("add", ifname="syv0", kind="veth", peer="syv1"), _MODULE.format("veth")),
             _try(
+                "macvlan",
+                lambda: ip.link("add", ifname="symv", kind="macvlan", macvlan_mode="passthru", link=_index(ip, "syv0")),
+                "flat networks on an interface of the host need it: " + _MODULE.format("macvlan"),
+            ),
+            _try(
+                "vlan",
+                lambda: ip.link("add", ifname="syvl", kind="vlan", vlan_id=7, link=_index(ip, "syv1")),
+                "VLAN networks on an interface of the host need it: " + _MODULE.format("8021q"),
+            ),
+            _try(
                 "vxlan",
                 lambda: ip.link("add", ifname="syvx", kind="vxlan", vxlan_id=7, vxlan_port=4789, vxlan_learning=0),
                 "networks that span hosts need it: " + _MODULE.format("vxlan"),
@@ -98,6 +108,10 @@ def _inside_throwaway() -> list[Feature]:
     found += [_nft(name, text, remedy) for name, text, remedy in _NFT_TRIALS]
     found.append(_ipv6())
     return found
+
+
+def _index(ip: Any, name: str) -> int:
+    return int(ip.link_lookup(ifname=name)[0])
 
 
 def _try(name: str, action: Callable[[], object], remedy: str) -> Feature:

@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +19,6 @@ from stackyard.host.network.fabric import Fabric, Pair
 from stackyard.host.network.names import Alias
 from stackyard.host.network.nft import Chain, Nftables
 from stackyard.host.specs import Address, NetworkSpec
-
-
-def _open_host() -> int:
-    """The namespace that this process was started in."""
-    return netns.open_namespace(f"/proc/{os.getpid()}/ns/net")
 
 
 def gateway_addresses(spec: NetworkSpec) -> tuple[Address, ...]:
@@ -68,15 +62,6 @@ class HostSide:
         self._table = f"inet stackyard_{fabric.cloud}"
         self._joined: dict[str, NetworkSpec] = {}
 
-    @contextlib.contextmanager
-    def _host(self) -> Iterator[Any]:
-        descriptor = _open_host()
-        try:
-            with self._fabric.inside(descriptor) as ip:
-                yield ip
-        finally:
-            os.close(descriptor)
-
     def _mac(self, network_id: str) -> str:
         digest = hashlib.blake2s(f"{self._fabric.cloud} {network_id}".encode(), digest_size=5).hexdigest()
         return ":".join(["02", *(digest[i : i + 2] for i in range(0, 10, 2))])
@@ -87,13 +72,13 @@ class HostSide:
         alias = Alias(self._fabric.cloud, "external", spec.id, spec.id)
         link = self._fabric.link(outer)
         if link is None:
-            descriptor = _open_host()
+            descriptor = self._fabric.open_host()
             try:
                 pair = Pair(outer, inner, descriptor, self._mac(spec.id), spec.mtu, alias)
                 link = self._fabric.make_pair(pair, undo)
             finally:
                 os.close(descriptor)
-        with self._host() as ip:
+        with self._fabric.on_host() as ip:
             index = next(iter(ip.link_lookup(ifname=inner)), None)
             if index is None:
                 raise HostError(f"{inner}, the host's end of external network {spec.id}, is in another namespace")
@@ -115,7 +100,7 @@ class HostSide:
             return
         self._fabric.delete_link(outer)
         self._joined.pop(network_id, None)
-        with self._host():
+        with self._fabric.on_host():
             restore_foreign_filters(inner)
             self._write_table()
 
@@ -136,7 +121,7 @@ class HostSide:
     def problem(self, spec: NetworkSpec) -> str | None:
         """What is wrong with the host's end of a network that this process has joined."""
         inner = names.host_leg(self._fabric.cloud, spec.id)
-        with self._host() as ip:
+        with self._fabric.on_host() as ip:
             index = next(iter(ip.link_lookup(ifname=inner)), None)
             if index is None:
                 return "the host's end is gone"
@@ -153,7 +138,7 @@ class HostSide:
 
     def purge(self) -> None:
         """Remove everything made in the host's namespace."""
-        with self._host() as ip:
+        with self._fabric.on_host() as ip:
             for message in ip.get_links():
                 alias = names.parse_alias(message.get_attr("IFLA_IFALIAS"))
                 name = message.get_attr("IFLA_IFNAME")

@@ -7,7 +7,8 @@ applied last, handed to the part that knows how, and remembered.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,8 +33,10 @@ from stackyard.host.network.applied import Applied, port_addresses
 from stackyard.host.network.fabric import Fabric
 from stackyard.host.network.host_side import HostSide
 from stackyard.host.network.nft import NftError
+from stackyard.host.network.provider import Provider
 from stackyard.host.network.routers import Routers
 from stackyard.host.network.servers import Servers
+from stackyard.host.network.tunnels import Tunnels
 from stackyard.host.specs import (
     AddressGroupSpec,
     NetworkObservation,
@@ -47,25 +50,44 @@ from stackyard.host.specs import (
 _T = TypeVar("_T")
 
 
-def _only_hosts_differ(spec: NetworkSpec, before: NetworkSpec) -> bool:
-    """The change that every port brings; it needs no more than new files for the server."""
-    return msgspec.structs.replace(spec, hosts=before.hosts) == before
+def _only_ports_differ(spec: NetworkSpec, before: NetworkSpec) -> bool:
+    """The change that every port brings; it needs no more than new files for the server and entries of the tunnel."""
+    return msgspec.structs.replace(spec, hosts=before.hosts, peers=before.peers) == before
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How networks leave the host: by tunnels from `tunnel_address`, by `interfaces` (physical network -> interface).
+
+    With `take_used` a flat network may take an interface that the host itself has addresses on. `host_namespace` is
+    the path of the host's own namespace when that is not this process's.
+    """
+
+    tunnel_address: str = ""
+    interfaces: Mapping[str, str] = field(default_factory=dict)
+    take_used: bool = False
+    host_namespace: str = ""
 
 
 class KernelNetworkDriver:
     """Bridges, veth pairs, nftables, dnsmasq and radvd of one cloud on this host. Needs root.
 
     `cloud_id` (4 to 16 lower-case letters and digits) tells this cloud's things from another's; `host_ports` are the
-    TCP ports of the host that its tenants may reach. The state directory should be open to all (mode 0711 or wider, and
-    so its parents): then dnsmasq runs as nobody, else as root.
+    TCP ports of the host that its tenants may reach, `reach` says how networks leave it. The state directory should be
+    open to all (mode 0711 or wider, and so its parents): then dnsmasq runs as nobody, else as root.
     """
 
-    def __init__(self, cloud_id: str, state_dir: Path, *, host_ports: tuple[int, ...] = ()) -> None:
-        self._fabric = Fabric(cloud_id)
+    def __init__(
+        self, cloud_id: str, state_dir: Path, *, host_ports: tuple[int, ...] = (), reach: Reach | None = None
+    ) -> None:
+        reach = reach or Reach()
+        self._fabric = Fabric(cloud_id, reach.host_namespace)
         self._state_directory = Path(state_dir)
         self._host = HostSide(self._fabric, host_ports)
         self._servers = Servers(self._fabric, self._state_directory)
         self._routers = Routers(self._fabric, self._state_directory)
+        self._tunnels = Tunnels(self._fabric, reach.tunnel_address)
+        self._provider = Provider(self._fabric, reach.interfaces, take_used=reach.take_used)
         self._applied = Applied()
 
     @property
@@ -112,9 +134,11 @@ class KernelNetworkDriver:
         if before == spec:
             return
         self._applied.networks.pop(spec.id, None)
-        if before is None or not _only_hosts_differ(spec, before):
+        if before is None or not _only_ports_differ(spec, before):
             self._apply_bridge_and_server(spec, before)
         else:
+            if spec.peers != before.peers:
+                self._tunnels.apply(spec, before)
             self._servers.apply_hosts(spec)
         self._applied.networks[spec.id] = spec
 
@@ -122,6 +146,8 @@ class KernelNetworkDriver:
         with contextlib.ExitStack() as undo:
             if bridges.apply(self._fabric, self._host, spec):
                 undo.callback(bridges.remove, self._fabric, self._host, spec.id)
+            self._tunnels.apply(spec, before)
+            self._provider.apply(spec)
             self._servers.apply(spec)
             undo.pop_all()
         if before is None or before.mtu != spec.mtu:
@@ -135,6 +161,8 @@ class KernelNetworkDriver:
     def _remove_network(self, network_id: str) -> None:
         self._applied.networks.pop(network_id, None)
         self._servers.remove(network_id)
+        self._tunnels.remove(network_id)
+        self._provider.remove(network_id)
         bridges.remove(self._fabric, self._host, network_id)
 
     def entrance(self, network_id: str) -> str | None:
@@ -264,8 +292,10 @@ class KernelNetworkDriver:
         self._fabric.nft.run(address_groups.clear_text(group_id))
         for text in address_groups.delete_texts(group_id):
             self._delete_unless_named(text)
-        self._applied.address_groups.pop(group_id, None)
-        connections.end_forbidden(self._fabric, self._applied, self._applied.ports_admitting(group_id))
+        applied = self._applied
+        applied.address_groups[group_id] = AddressGroupSpec(id=group_id)
+        connections.end_forbidden(self._fabric, applied, applied.ports_admitting(group_id))
+        applied.address_groups.pop(group_id)
 
     # ------------------------------------------------------------------------------------------------ routers
 
@@ -307,7 +337,9 @@ class KernelNetworkDriver:
         if survey.fabric_is_gone(self._fabric):
             self._applied.clear()
             self._fabric.start()
-        parts = survey.Parts(self._fabric, self._host, self._servers, self._routers, self._applied)
+        parts = survey.Parts(
+            self._fabric, self._host, self._servers, self._routers, self._tunnels, self._provider, self._applied
+        )
         return survey.observe(parts)
 
     def purge(self) -> None:
@@ -316,7 +348,7 @@ class KernelNetworkDriver:
 
     def _purge(self) -> None:
         self._fabric.start()
-        self._fabric.run(lambda: survey.purge_contents(self._fabric, self._host))
+        self._fabric.run(lambda: survey.purge_contents(self._fabric, self._host, self._provider))
         self._applied.clear()
         self._fabric.stop()
         survey.purge_namespaces(self._fabric.cloud)

@@ -96,6 +96,16 @@ def external_leg(network_id: str) -> str:
     return f"syx{short(network_id)}"
 
 
+def tunnel(network_id: str) -> str:
+    """VXLAN device of a network, in the fabric."""
+    return f"syv{short(network_id)}"
+
+
+def uplink(network_id: str) -> str:
+    """Device in the fabric by which a network is on one of the host's physical networks."""
+    return f"syu{short(network_id)}"
+
+
 def host_leg_prefix(cloud: str) -> str:
     """What the names of all of a cloud's devices in the host's own namespace begin with."""
     return f"sy{cloud[:6]}x"
@@ -126,7 +136,7 @@ class Alias:
     """What a device of ours says of itself: its kind, the whole id, its network, and one more word by kind.
 
     Kinds: network (`extra` is its conntrack zone), port, limiter (of a port), leg (`extra` is the router), server,
-    external, router.
+    external, router, tunnel, uplink (`extra` is the host's interface, with a '-' before it when that was down).
     """
 
     cloud: str

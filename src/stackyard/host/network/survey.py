@@ -12,6 +12,7 @@ from stackyard.host.network import (
     bridges,
     checks,
     daemons,
+    edge,
     names,
     netns,
     ports,
@@ -24,8 +25,10 @@ from stackyard.host.network.applied import Applied
 from stackyard.host.network.fabric import Fabric, Link
 from stackyard.host.network.host_side import HostSide
 from stackyard.host.network.nft import Listing
+from stackyard.host.network.provider import Provider
 from stackyard.host.network.routers import Routers
 from stackyard.host.network.servers import Servers
+from stackyard.host.network.tunnels import Tunnels
 from stackyard.host.specs import NetworkObservation
 
 _DAEMONS = ("dnsmasq", "radvd")
@@ -39,6 +42,8 @@ class Parts:
     host: HostSide
     servers: Servers
     routers: Routers
+    tunnels: Tunnels
+    provider: Provider
     applied: Applied
 
 
@@ -49,6 +54,7 @@ class _View:
     links: dict[str, Link]
     filters: Listing
     tracking: Listing
+    edges: Listing
 
     def ids(self, kind: str) -> frozenset[str]:
         return frozenset(link.alias.id for link in self.links.values() if link.alias and link.alias.kind == kind)
@@ -94,7 +100,12 @@ def _observe_fabric(parts: Parts) -> tuple[_View, dict[str, str]]:
 
 
 def _look(fabric: Fabric) -> _View:
-    return _View(fabric.links(), fabric.nft.list_table(rules.TABLE), fabric.nft.list_table(rules.TRACKING))
+    return _View(
+        fabric.links(),
+        fabric.nft.list_table(rules.TABLE),
+        fabric.nft.list_table(rules.TRACKING),
+        fabric.nft.list_table(edge.TABLE),
+    )
 
 
 def _base_holds(view: _View) -> bool:
@@ -104,9 +115,12 @@ def _base_holds(view: _View) -> bool:
 def _network_problems(parts: Parts, view: _View) -> dict[str, str]:
     found = {}
     zoned = view.tracking.elements.get("zones", frozenset())
-    for spec in list(parts.applied.networks.values()):
+    specs = list(parts.applied.networks.values())
+    tunnels = parts.tunnels.problems(specs, view.links, view.edges)
+    for spec in specs:
         text = bridges.problem(spec, view.links.get(names.bridge(spec.id)), zoned)
-        text = text or parts.servers.problem(spec) or (parts.host.problem(spec) if spec.external else None)
+        text = text or tunnels.get(spec.id) or parts.provider.problem(spec, view.links, view.edges)
+        text = text or parts.servers.problem(spec) or (parts.host.problem(spec) if bridges.is_joined(spec) else None)
         if text:
             found[spec.id] = text
             parts.applied.networks.pop(spec.id)
@@ -179,9 +193,10 @@ def _router_id(fabric: Fabric, namespace: str) -> str | None:
 # ---------------------------------------------------------------------------------------------------- removal
 
 
-def purge_contents(fabric: Fabric, host: HostSide) -> None:
+def purge_contents(fabric: Fabric, host: HostSide, provider: Provider) -> None:
     """Remove every device at once, so that none lingers until the kernel gets round to dropping the namespace."""
     host.purge()
+    provider.purge()
     fabric.delete_all()
     fabric.zones.clear()
 
