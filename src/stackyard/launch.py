@@ -14,8 +14,9 @@ from stackyard.core.config import Settings
 from stackyard.core.db import Database
 from stackyard.host.containers.docker import DockerEngine
 from stackyard.host.containers.dockerd import find_engine
-from stackyard.host.network.kernel import KernelNetworkDriver
+from stackyard.host.network.kernel import KernelNetworkDriver, Reach
 from stackyard.migrations.apply import bring_up_to_date
+from stackyard.services.network import api as network_api
 from stackyard.state import StateDirectory, client_files
 
 log = logging.getLogger("stackyard.launch")
@@ -34,14 +35,14 @@ def assemble(state: StateDirectory, settings: Settings, passwords: Mapping[str, 
     database = Database(url, pool_size=settings.database.pool_size)
     bring_up_to_date(database)
     marks.append(("database", time.perf_counter()))
-    network = KernelNetworkDriver(cloud_id, state.path / "network", host_ports=settings.network.host_ports)
+    network = network_driver(state, settings)
     network.start()
     marks.append(("network", time.perf_counter()))
     engine = DockerEngine(found.socket_path, cloud_id, state.path, revive=found.revive)
     cloud = Cloud(
         settings,
         database,
-        Host(name=socket.gethostname(), state_dir=state.path, engine=engine, network=network),
+        Host(name=host_name(settings), state_dir=state.path, engine=engine, network=network),
     )
     new = not cloud.is_seeded()
     if new:
@@ -52,6 +53,22 @@ def assemble(state: StateDirectory, settings: Settings, passwords: Mapping[str, 
     steps = {name: round(at - before, 3) for (_, before), (name, at) in pairwise(marks)}
     log.info("assembled", extra={"steps": steps})
     return cloud, new
+
+
+def host_name(settings: Settings) -> str:
+    """What this host is called among the cloud's hosts."""
+    return settings.server.host_name or socket.gethostname()
+
+
+def network_driver(state: StateDirectory, settings: Settings) -> KernelNetworkDriver:
+    """The network side of this host, as its settings describe it; not started."""
+    chosen = settings.network
+    reach = Reach(
+        tunnel_address=chosen.tunnel_address,
+        interfaces=network_api.physical_networks(chosen),
+        take_used=chosen.take_used_interfaces,
+    )
+    return KernelNetworkDriver(state.read().id, state.path / "network", host_ports=chosen.host_ports, reach=reach)
 
 
 def server_url(settings: Settings) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import click
 
 from stackyard.cli.main import state_dir_option
-from stackyard.cli.state import chosen, database_of
+from stackyard.cli.state import chosen, database_of, settings_of
 from stackyard.state import StateDirectory
 
 
@@ -82,9 +82,12 @@ def compare(state: StateDirectory, socket_path: str | None) -> list[str]:
     from stackyard.host.containers.docker import DockerEngine
     from stackyard.host.network.kernel import KernelNetworkDriver
     from stackyard.insight import expected
+    from stackyard.launch import host_name
+    from stackyard.services.network.api import use_name
 
     cloud_id = state.read().id
     with database_of(state) as database:
+        use_name(database, host_name(settings_of(state)))
         wanted = database.read("doctor", expected)
     driver = KernelNetworkDriver(cloud_id, state.path / "network")
     driver.start()

@@ -10,6 +10,7 @@ from sqlalchemy.engine import Row
 
 from stackyard.core.db import Transaction
 from stackyard.core.explain import Explanation
+from stackyard.services.network import placement
 from stackyard.services.network.tables import (
     floating_ips,
     networks,
@@ -145,9 +146,10 @@ def counts(tx: Transaction) -> dict[str, int]:
 
 
 def expected(tx: Transaction) -> dict[str, set[str]]:
-    """What the host should have: every network and router, and the ports that are bound to a namespace."""
-    return {
+    """What this host should have: its networks and routers, and the ports that are bound here."""
+    found = {
         "network": {row.id for row in tx.all(sa.select(networks.c.id))},
         "router": {row.id for row in tx.all(sa.select(routers.c.id))},
         "port": {row.id for row in tx.all(sa.select(ports.c.id).where(ports.c.netns.is_not(None)))},
     }
+    return {kind: placement.only_mine(tx, kind, ids) for kind, ids in found.items()}
