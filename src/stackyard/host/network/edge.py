@@ -15,13 +15,13 @@ _DIRECTIONS = (("outward", "o_", "oifname"), ("inward", "i_", "iifname"))
 _METADATA4, _METADATA6 = "169.254.169.254", "fe80::a9fe:a9fe"
 
 
+_HOOK = "{ type filter hook forward priority -250; policy accept; }"
+_BASE = tuple(Chain(way, (f"{side} vmap @{way}",), _HOOK) for way, _, side in _DIRECTIONS)
+
+
 def _base_text() -> str:
-    lines = [f"add table {TABLE}\n"]
-    for way, _, side in _DIRECTIONS:
-        lines.append(f"add map {TABLE} {way} {{ type ifname : verdict; }}\n")
-        hook = "{ type filter hook forward priority -250; policy accept; }"
-        lines.append(Chain(way, (f"{side} vmap @{way}",), hook).text(TABLE))
-    return "".join(lines)
+    maps = "".join(f"add map {TABLE} {way} {{ type ifname : verdict; }}\n" for way, _, _ in _DIRECTIONS)
+    return f"add table {TABLE}\n{maps}" + "".join(chain.text(TABLE) for chain in _BASE)
 
 
 def chains(spec: NetworkSpec) -> tuple[Chain, ...]:
@@ -69,4 +69,5 @@ def remove_text(network_id: str, device: str) -> str:
 
 def is_whole(listing: Listing, spec: NetworkSpec, device: str) -> bool:
     """Whether the filter is in force, unchanged."""
-    return all(listing.has(way, device) for way, _, _ in _DIRECTIONS) and all(map(listing.holds, chains(spec)))
+    dispatched = all(listing.has(way, device) for way, _, _ in _DIRECTIONS)
+    return dispatched and all(map(listing.holds, (*_BASE, *chains(spec))))
