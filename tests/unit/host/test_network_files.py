@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 import struct
 from pathlib import Path
@@ -14,6 +15,7 @@ from stackyard.host.errors import SpecError
 from stackyard.host.network import advertise, announcements, checks, conntrack, dns
 from stackyard.host.specs import (
     Address,
+    DhcpOption,
     HostRecord,
     NetworkSpec,
     Route,
@@ -44,6 +46,9 @@ NETWORK = NetworkSpec(
 )  # fmt: skip
 
 
+ROUTES = "10.9.0.0/16,10.1.0.9,169.254.169.254/32,10.1.0.2,0.0.0.0/0,10.1.0.1"
+
+
 def test_names_stand_bare_and_with_the_domain() -> None:
     assert dns.hosts_text(NETWORK).splitlines() == [
         "10.1.0.5 web.example.org web front.example.org front",
@@ -64,10 +69,56 @@ def test_options_name_router_servers_mtu_and_routes() -> None:
         "tag:subnet0,option:router,10.1.0.1",
         "tag:subnet0,option:dns-server,10.1.0.2",
         "tag:subnet0,option:mtu,1450",
-        "tag:subnet0,option:classless-static-route,10.9.0.0/16,10.1.0.9,0.0.0.0/0,10.1.0.1",
-        "tag:subnet0,249,10.9.0.0/16,10.1.0.9,0.0.0.0/0,10.1.0.1",
+        f"tag:subnet0,option:classless-static-route,{ROUTES}",
+        f"tag:subnet0,249,{ROUTES}",
+        "tag:subnet2,option6:domain-search,example.org",
         "tag:subnet2,option6:dns-server,[fd02::2]",
     ]
+
+
+def test_a_ports_own_options_stand_last_and_carry_its_tag() -> None:
+    options = (
+        DhcpOption(name="tftp-server", value="a b"),
+        DhcpOption(name="59", value="tftp://[fd00::1]/x", ip_version=6),
+        DhcpOption(name="client-id", value="01:02"),
+        DhcpOption(name="x\ny", value="z"),
+    )
+    host = HostRecord(mac="02:00:00:00:00:07", ips=("10.1.0.7", "fd01::7"), names=("db",), options=options)
+    spec = msgspec.structs.replace(NETWORK, hosts=(host,))
+    assert dns.options_text(spec).splitlines()[-2:] == [
+        'tag:host020000000007,option:tftp-server,"a b"',
+        "tag:host020000000007,option6:59,tftp://[fd00::1]/x",
+    ]
+    assert dns.leases_text(spec) == "02:00:00:00:00:07,set:host020000000007,id:01:02,10.1.0.7,db\n"
+    alone = msgspec.structs.replace(NETWORK, hosts=(msgspec.structs.replace(host, ips=("fd01::7",), names=()),))
+    assert dns.leases_text(alone) == "02:00:00:00:00:07,set:host020000000007,id:01:02\n"
+
+
+@given(st.text(max_size=60))
+def test_an_options_value_stays_on_its_line_in_balanced_quotes(value: str) -> None:
+    shown = dns.quoted(value)
+    assert shown.isprintable()
+    bare = shown.replace("\\\\", "").replace('\\"', "")
+    assert bare.count('"') % 2 == 0
+    outside = "".join(bare.split('"')[::2])
+    assert not set(outside) & set(" #;\\")
+
+
+def test_who_had_leases_is_read_back_from_their_file() -> None:
+    assert dns.leases_in(dns.leases_text(NETWORK)) == {
+        ("02:00:00:00:00:05", ipaddress.ip_address("10.1.0.5")),
+        ("02:00:00:00:00:05", ipaddress.ip_address("fd02::5")),
+        ("02:00:00:00:00:06", ipaddress.ip_address("10.1.0.6")),
+    }
+
+
+def test_a_release_is_a_whole_packet() -> None:
+    frame = announcements.release("02:00:00:00:00:05", "10.1.0.5", "02:00:00:00:00:02", "10.1.0.2")
+    header = struct.unpack("!10H", frame[14:34])
+    assert sum(header) % 0xFFFF == 0
+    assert (frame[:6], frame[6:12]) == (bytes.fromhex("020000000002"), bytes.fromhex("020000000005"))
+    assert frame[26:34] == socket.inet_aton("10.1.0.5") + socket.inet_aton("10.1.0.2")
+    assert header[1] == len(frame) - 14
 
 
 def test_only_a_change_that_needs_a_start_changes_the_main_file() -> None:

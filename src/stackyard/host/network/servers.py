@@ -10,6 +10,7 @@ import stat
 from pathlib import Path
 
 from stackyard.host.network import checks, daemons, dns, layer3, names, netns
+from stackyard.host.network.announcements import release, send_frames
 from stackyard.host.network.daemons import Daemon
 from stackyard.host.network.fabric import Fabric, Pair
 from stackyard.host.network.names import Alias
@@ -92,17 +93,32 @@ class Servers:
         upstream = host_resolvers() if any(item.gateway for item in spec.subnets) else ()
         text = dns.main_text(spec, directory, self._user(), upstream)
         files = {"hosts": dns.hosts_text, "leases": dns.leases_text, "options": dns.options_text}
+        departed = _leases(directory) - dns.leases_in(dns.leases_text(spec))
         changed = [_write(directory / name, render(spec)) for name, render in files.items()]
         daemon = self._daemon(spec.id, dns.main_name(text))
-        if daemon.pid() is not None:
+        # Nobody can give an IPv6 lease back but its client; a server that starts anew knows of no lease.
+        if daemon.pid() is not None and not any(item.version == 6 for _, item in departed):
             if any(changed):
                 daemon.reload()
+                self._release(spec, spec.service_port, departed)
             return
         daemons.end_recorded(directory / "pid", directory)
         for old in directory.glob("dnsmasq-*.conf"):
             old.unlink()
         _write(directory / dns.main_name(text), text)
         daemon.start()
+
+    def _release(self, spec: NetworkSpec, port: ServicePort, departed: frozenset[dns.Lease]) -> None:
+        """Give leases back in their clients' name: else the server would keep the address from its next owner."""
+        frames = []
+        for mac, address in departed:
+            own = (checks.address(item.ip) for item in port.addresses)
+            same = (item for item in own if any(_both_in(subnet.cidr, item, address) for subnet in spec.subnets))
+            server = next(same, None)
+            if server is not None:
+                frames.append(release(mac, str(address), checks.mac(port.mac), str(server)))
+        if frames:
+            send_frames(names.server_leg(spec.id), frames)
 
     def _daemon(self, network_id: str, main_name: str) -> Daemon:
         directory = self._directory(network_id)
@@ -130,6 +146,19 @@ class Servers:
         if not any(self._daemon(spec.id, name).pid() for name in mains):
             return "its DHCP and DNS server does not run"
         return None
+
+
+def _both_in(cidr: str, one: checks.IPAddress, other: checks.IPAddress) -> bool:
+    found = checks.network(cidr)
+    return one in found and other in found
+
+
+def _leases(directory: Path) -> frozenset[dns.Lease]:
+    """Who might have a lease by what the server was told last."""
+    try:
+        return dns.leases_in((directory / "leases").read_text())
+    except OSError:
+        return frozenset()
 
 
 def _write(path: Path, text: str) -> bool:
