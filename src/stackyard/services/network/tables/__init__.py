@@ -21,6 +21,8 @@ from stackyard.services.network.tables.router_services import conntrack_helpers,
 from stackyard.services.network.tables.routers import floating_ips, router_ports, routers
 from stackyard.services.network.tables.security_groups import (
     default_security_groups,
+    security_group_default_rules,
+    security_group_default_statefulness,
     security_group_rules,
     security_groups,
 )
@@ -62,6 +64,8 @@ __all__ = [
     "resource_tags",
     "router_ports",
     "routers",
+    "security_group_default_rules",
+    "security_group_default_statefulness",
     "security_group_rules",
     "security_groups",
     "service_profiles",

@@ -1,4 +1,4 @@
-"""Security groups and their rules."""
+"""Security groups, their rules, and the rules that new groups begin with."""
 
 from __future__ import annotations
 
@@ -39,3 +39,34 @@ security_group_rules = sa.Table(
     belongs_to("remote_group_id", "security_groups", nullable=True),
     sa.Column("remote_address_group_id", sa.String(36), nullable=True, index=True),
 )
+
+security_group_default_rules = sa.Table(
+    "security_group_default_rules",
+    metadata,
+    id_column(),
+    *(column for column in standard_columns() if column.name not in ("name", "tags", "project_id")),
+    sa.Column("direction", sa.String(8), nullable=False),
+    sa.Column("ethertype", sa.String(4), nullable=False),
+    sa.Column("protocol", sa.String(40), nullable=True),
+    sa.Column("port_range_min", sa.Integer, nullable=True),
+    sa.Column("port_range_max", sa.Integer, nullable=True),
+    sa.Column("remote_ip_prefix", sa.String(64), nullable=True),
+    sa.Column("normalized_cidr", sa.String(64), nullable=True),
+    sa.Column("remote_group_id", sa.String(36), nullable=True),
+    sa.Column("remote_address_group_id", sa.String(36), nullable=True),
+    sa.Column("used_in_default_sg", sa.Boolean, nullable=False),
+    sa.Column("used_in_non_default_sg", sa.Boolean, nullable=False),
+    sa.Column("withdrawn", sa.Boolean, nullable=False),
+)
+"""Templates; `remote_group_id` may be PARENT, the new group itself. Of the four that a new cloud has, a deleted one
+stays as `withdrawn`, so that it does not come back."""
+
+security_group_default_statefulness = sa.Table(
+    "security_group_default_statefulness",
+    metadata,
+    id_column(),
+    sa.Column("project_id", sa.String(64), nullable=True),
+    sa.Column("applies_to", sa.String(64), nullable=False, unique=True),
+    sa.Column("stateful", sa.Boolean, nullable=False),
+)
+"""`applies_to` is the project, or empty for the whole cloud: unlike a NULL it is unique."""
