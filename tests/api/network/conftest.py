@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from tests.api.network.neutron import Neutron
 from tests.cloud import TestCloud
@@ -17,3 +19,9 @@ def demo(cloud: TestCloud) -> Neutron:
 def admin(cloud: TestCloud) -> Neutron:
     """The administrator, on the project admin."""
     return Neutron(cloud, "admin")
+
+
+@pytest.fixture
+def public(demo: Neutron) -> dict[str, Any]:
+    """The external network."""
+    return demo.find("network", "public")

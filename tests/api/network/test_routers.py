@@ -1,34 +1,12 @@
-"""Routers: gateways, interfaces, routes; floating IPs through them."""
+"""Routers: gateways, interfaces, routes, kinds."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from tests.api.network.neutron import Neutron
+from tests.api.network.routing import plug, routed, unplug
 from tests.cloud import TestCloud
-
-
-def plug(user: Neutron, router: dict[str, Any], status: int = 200, **what: str) -> Any:
-    return user.call("PUT", f"routers/{router['id']}/add_router_interface", what, status=status)
-
-
-def unplug(user: Neutron, router: dict[str, Any], status: int = 200, **what: str) -> Any:
-    return user.call("PUT", f"routers/{router['id']}/remove_router_interface", what, status=status)
-
-
-@pytest.fixture
-def public(demo: Neutron) -> dict[str, Any]:
-    """The external network."""
-    return demo.find("network", "public")
-
-
-def routed(demo: Neutron, public: dict[str, Any], cidr: str = "10.20.0.0/24") -> tuple[dict[str, Any], ...]:
-    """A network, its subnet, and a router from it to the public network."""
-    network, subnet = demo.network(cidr)
-    router = demo.create("router", name="r", external_gateway_info={"network_id": public["id"]})
-    plug(demo, router, subnet_id=subnet["id"])
-    return network, subnet, router
 
 
 def test_create_show_update_delete(cloud: TestCloud, demo: Neutron, admin: Neutron) -> None:
@@ -140,73 +118,238 @@ def test_routers_of_others(demo: Neutron, admin: Neutron) -> None:
     assert demo.refuse("router", 403, ha=True) == "PolicyNotAuthorized"
 
 
-def test_a_floating_ip_follows_its_port(cloud: TestCloud, demo: Neutron, public: dict[str, Any]) -> None:
-    network, _, router = routed(demo, public)
-    port, other = (demo.create("port", network_id=network["id"]) for _ in range(2))
-    floating = demo.create("floatingip", floating_network_id=public["id"])
-    assert (floating["status"], floating["port_id"], floating["router_id"]) == ("DOWN", None, None)
-    changed = demo.update("floatingip", floating["id"], port_id=port["id"])
-    assert (changed["router_id"], changed["fixed_ip_address"]) == (router["id"], port["fixed_ips"][0]["ip_address"])
-    assert changed["port_details"]["mac_address"] == port["mac_address"]
+def flags(router: dict[str, Any]) -> tuple[Any, ...]:
+    return router["ha"], router["distributed"], router["enable_default_route_ecmp"]
+
+
+def test_a_routers_kind_changes_only_while_it_is_down(cloud: TestCloud, demo: Neutron, admin: Neutron) -> None:
+    router = admin.create("router", ha=True, distributed=True, enable_default_route_ecmp=True)
+    assert flags(router) == (True, True, True)
     cloud.settle()
-    (spec,) = cloud.network.routers[router["id"]].floating_ips
-    assert (spec.floating_ip, spec.fixed_ip) == (floating["floating_ip_address"], changed["fixed_ip_address"])
-    assert demo.show("floatingip", floating["id"])["status"] == "ACTIVE"
-    second = {"floating_network_id": public["id"], "port_id": port["id"]}
-    assert demo.refuse("floatingip", 409, **second) == "FloatingIPPortAlreadyAssociated"
-    assert unplug(demo, router, status=409, port_id=demo.list("port", f"?device_id={router['id']}")[0]["id"])[
-        "type"
-    ] == ("RouterInterfaceInUseByFloatingIP")
-    assert demo.update("router", router["id"], status=409, external_gateway_info=None)["type"] == (
-        "RouterExternalGatewayInUseByFloatingIp"
+    assert cloud.network.routers[router["id"]].ecmp
+    assert admin.update("router", router["id"], status=400, distributed=False)["type"] == "HTTPBadRequest"
+    assert admin.update("router", router["id"], status=400, ha=False, admin_state_up=False)["type"] == "HTTPBadRequest"
+    admin.update("router", router["id"], admin_state_up=False)
+    changed = admin.update("router", router["id"], ha=False, distributed=False, enable_default_route_ecmp=False)
+    assert flags(changed) == (False, False, False)
+    for name in ("distributed", "ha", "enable_default_route_ecmp", "enable_default_route_bfd"):
+        assert demo.refuse("router", 403, **{name: True}) == "PolicyNotAuthorized"
+    assert admin.refuse("router", 400, enable_default_route_bfd=True) == "InvalidInput"
+    assert admin.refuse("router", 400, ha="perhaps") == "HTTPBadRequest"
+    assert [item["id"] for item in admin.list("router", "?ha=false&distributed=false&name=")] == [router["id"]]
+
+
+def test_zones_tags_and_revision(demo: Neutron) -> None:
+    router = demo.create("router", availability_zone_hints=["nova"], tags=["blue"])
+    assert (router["availability_zone_hints"], router["availability_zones"]) == (["nova"], ["nova"])
+    assert [item["id"] for item in demo.list("router", "?tags=blue")] == [router["id"]]
+    assert demo.refuse("router", 404, availability_zone_hints=["mars"]) == "AvailabilityZoneNotFound"
+    assert demo.refuse("router", 400, availability_zone_hints="nova") == "HTTPBadRequest"
+    revision = router["revision_number"]
+    stale = {"If-Match": f"revision_number={revision + 5}"}
+    body = {"router": {"name": "x"}}
+    demo.call("PUT", f"routers/{router['id']}", body, status=412, **stale)
+    demo.call("PUT", f"routers/{router['id']}", body, status=200, **{"If-Match": f"revision_number={revision}"})
+    both = demo.call("POST", "routers", {"routers": [{"name": "a"}, {"name": "b"}]}, status=201)["routers"]
+    assert [item["name"] for item in both] == ["a", "b"]
+
+
+def outside(admin: Neutron, cidr: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """One more external network."""
+    network = admin.create("network", **{"router.external": True})
+    version = 6 if ":" in cidr else 4
+    return network, admin.create("subnet", network_id=network["id"], cidr=cidr, ip_version=version, enable_dhcp=False)
+
+
+def gateways(user: Neutron, router: dict[str, Any], action: str, *infos: dict[str, Any], status: int = 200) -> Any:
+    body = {"router": {"external_gateways": list(infos)}}
+    return user.call("PUT", f"routers/{router['id']}/{action}_external_gateways", body, status=status)
+
+
+def networks_of(answer: Any) -> list[str]:
+    return [item["network_id"] for item in answer["router"]["external_gateways"]]
+
+
+def test_several_gateways(cloud: TestCloud, demo: Neutron, admin: Neutron, public: dict[str, Any]) -> None:
+    second, _ = outside(admin, "198.51.100.0/24")
+    router = demo.create("router")
+    one, two = {"network_id": public["id"]}, {"network_id": second["id"]}
+    added = gateways(demo, router, "add", one, two)
+    assert networks_of(added) == [public["id"], second["id"]]
+    assert added["router"]["external_gateway_info"] == added["router"]["external_gateways"][0]
+    cloud.settle()
+    spec = cloud.network.routers[router["id"]]
+    assert [gateway.network_id for gateway in spec.gateways] == [public["id"], second["id"]]
+    assert [gateway.next_hops for gateway in spec.gateways] == [("172.24.4.1",), ("198.51.100.1",)]
+    assert networks_of(gateways(demo, router, "add", one)) == [public["id"], second["id"], public["id"]]
+    assert gateways(demo, router, "remove", one, status=400)["type"] == "UnableToMatchGateways"
+    swapped = gateways(demo, router, "update", two, {"network_id": public["id"]}, status=400)
+    assert swapped["type"] == "UnableToMatchGateways"
+    address = {"external_fixed_ips": [{"ip_address": added["router"]["external_gateways"][0]["external_fixed_ips"][0][
+        "ip_address"]}]}  # fmt: skip
+    assert gateways(demo, router, "update", two, one | address, status=403)["type"] == "PolicyNotAuthorized"
+    assert networks_of(gateways(admin, router, "update", two, one | address)) == [second["id"], public["id"]]
+    assert len(admin.list("port", f"?device_id={router['id']}")) == 2
+    assert networks_of(gateways(demo, router, "remove", two)) == [public["id"]]
+    assert demo.show("router", router["id"])["external_gateway_info"]["network_id"] == public["id"]
+    assert networks_of(gateways(demo, router, "update")) == []
+    assert admin.list("port", f"?device_id={router['id']}") == []
+    assert gateways(demo, router, "remove", one, status=400)["type"] == "UnableToRemoveGateways"
+    cloud.settle()
+    assert cloud.network.routers[router["id"]].gateways == ()
+
+
+def test_gateways_that_cannot_be(demo: Neutron, admin: Neutron, public: dict[str, Any]) -> None:
+    network, _, router = routed(demo, public)
+    clash, _ = outside(admin, "10.20.0.0/16")
+    same, _ = outside(admin, "172.24.4.0/25")
+    for other in (clash, same, network):
+        assert gateways(demo, router, "add", {"network_id": other["id"]}, status=400)["type"] == "HTTPBadRequest"
+    assert gateways(demo, router, "add", {"network_id": "nowhere"}, status=404)["type"] == "NetworkNotFound"
+    assert gateways(demo, router, "add", {}, status=400)["type"] == "HTTPBadRequest"
+    denied = {"network_id": public["id"], "enable_snat": False}
+    assert gateways(demo, router, "add", denied, status=403)["type"] == "PolicyNotAuthorized"
+    edge = {"network_id": public["id"], "external_fixed_ips": [{"ip_address": "172.24.4.1"}]}
+    assert gateways(admin, router, "add", edge, status=400)["type"] == "HTTPBadRequest"
+    assert admin.update("router", router["id"], status=400, external_gateway_info=edge)["type"] == "HTTPBadRequest"
+    limited = {"network_id": public["id"], "qos_policy_id": "nowhere"}
+    assert demo.update("router", router["id"], status=404, external_gateway_info=limited)["type"] == "QosPolicyNotFound"
+    demo.call("PUT", f"routers/{router['id']}/add_external_gateways", {"router": {}}, status=400)
+    assert networks_of({"router": demo.show("router", router["id"])}) == [public["id"]]
+
+
+def test_a_second_gateway_serves_floating_ips(cloud: TestCloud, demo: Neutron, admin: Neutron, public: Any) -> None:
+    network, _, router = routed(demo, public)
+    second, _ = outside(admin, "198.51.100.0/24")
+    gateways(demo, router, "add", {"network_id": second["id"]})
+    port = demo.create("port", network_id=network["id"])
+    floating = demo.create("floatingip", floating_network_id=second["id"], port_id=port["id"])
+    assert floating["router_id"] == router["id"]
+    refused = gateways(demo, router, "remove", {"network_id": second["id"]}, status=409)
+    assert refused["type"] == "RouterExternalGatewayInUseByFloatingIp"
+    assert admin.update("network", second["id"], status=409, **{"router.external": False})["type"] == (
+        "ExternalNetworkInUse"
     )
-    assert demo.update("floatingip", floating["id"], port_id=other["id"])["port_id"] == other["id"]
-    demo.delete("port", other["id"])
-    assert demo.show("floatingip", floating["id"])["port_id"] is None
+    gateways(demo, router, "remove", {"network_id": public["id"]})
+    demo.delete("floatingip", floating["id"])
+    gateways(demo, router, "remove", {"network_id": second["id"]})
     cloud.settle()
     assert cloud.network.routers[router["id"]].floating_ips == ()
-    demo.delete("floatingip", floating["id"])
-    assert demo.show("floatingip", floating["id"], status=404)["type"] == "FloatingIPNotFound"
 
 
-def test_floating_ips_that_cannot_be(demo: Neutron, admin: Neutron, public: dict[str, Any]) -> None:
-    network, subnet = demo.network()
-    port = demo.create("port", network_id=network["id"])
-    given = {"floating_network_id": public["id"]}
-    assert demo.refuse("floatingip", 404, **given, port_id=port["id"]) == "ExternalGatewayForFloatingIPNotFound"
-    assert demo.refuse("floatingip", 404, **given, port_id="nowhere") == "PortNotFound"
-    assert demo.refuse("floatingip", 400, floating_network_id=network["id"]) == "HTTPBadRequest"
-    assert demo.refuse("floatingip", 404, floating_network_id="nowhere") == "NetworkNotFound"
-    assert demo.refuse("floatingip", 403, **given, floating_ip_address="172.24.4.77") == "PolicyNotAuthorized"
-    chosen = admin.create("floatingip", **given, floating_ip_address="172.24.4.77")
-    assert chosen["floating_ip_address"] == "172.24.4.77"
-    assert admin.refuse("floatingip", 409, **given, floating_ip_address="172.24.4.77") == "IpAddressAlreadyAllocated"
-    assert admin.refuse("floatingip", 400, **given, floating_ip_address="10.20.0.5") == "InvalidIpForNetwork"
-    demo.show("floatingip", chosen["id"], status=404)
-    two = demo.create("port", network_id=network["id"], fixed_ips=[{"subnet_id": subnet["id"]}] * 2)
-    router = demo.create("router", external_gateway_info={"network_id": public["id"]})
-    plug(demo, router, subnet_id=subnet["id"])
-    assert demo.refuse("floatingip", 400, **given, port_id=two["id"]) == "HTTPBadRequest"
-    assert demo.refuse("floatingip", 400, **given, port_id=two["id"], fixed_ip_address="10.20.0.250") == (
-        "HTTPBadRequest"
+def test_a_gateways_policy(cloud: TestCloud, demo: Neutron, admin: Neutron, public: dict[str, Any]) -> None:
+    policy = admin.call("POST", "qos/policies", {"policy": {"name": "slow", "shared": True}}, status=201)["policy"]
+    rule = {"dscp_marking_rule": {"dscp_mark": 10}}
+    admin.call("POST", f"qos/policies/{policy['id']}/dscp_marking_rules", rule, status=201)
+    info = {"network_id": public["id"], "qos_policy_id": policy["id"]}
+    router = demo.create("router", external_gateway_info=info)
+    assert router["external_gateway_info"]["qos_policy_id"] == policy["id"]
+    cloud.settle()
+    gateway = cloud.network.routers[router["id"]].gateway
+    assert gateway is not None
+    assert gateway.qos is not None
+    assert gateway.qos.dscp == 10
+    kept = demo.update("router", router["id"], external_gateway_info={"network_id": public["id"]})
+    assert kept["external_gateway_info"]["qos_policy_id"] == policy["id"]
+    info["qos_policy_id"] = None
+    assert (
+        demo.update("router", router["id"], external_gateway_info=info)["external_gateway_info"]["qos_policy_id"]
+        is None
     )
-    address = two["fixed_ips"][1]["ip_address"]
-    made = demo.create("floatingip", **given, port_id=two["id"], fixed_ip_address=address)
-    assert made["fixed_ip_address"] == address
+    assert gateways(demo, router, "add", info | {"qos_policy_id": policy["id"]}, status=400)["type"] == "InvalidInput"
 
 
-def test_floating_ips_run_out(demo: Neutron, admin: Neutron) -> None:
-    outside = admin.create("network", **{"router.external": True})
-    admin.create("subnet", network_id=outside["id"], cidr="198.51.100.0/30", ip_version=4, enable_dhcp=False)
-    made = demo.create("floatingip", floating_network_id=outside["id"])
-    assert made["floating_ip_address"] == "198.51.100.2"
-    assert demo.refuse("floatingip", 409, floating_network_id=outside["id"]) == "IpAddressGenerationFailure"
-    assert demo.list("floatingip", f"?floating_network_id={outside['id']}&status=DOWN") == [made]
+def test_a_route_keeps_its_way_out(demo: Neutron, public: dict[str, Any]) -> None:
+    _, _, router = routed(demo, public)
+    route = {"destination": "10.50.0.0/16", "nexthop": "172.24.4.250"}
+    demo.update("router", router["id"], routes=[route])
+    assert demo.update("router", router["id"], status=400, external_gateway_info=None)["type"] == "InvalidRoutes"
+    info = demo.update("router", router["id"], external_gateway_info=None, routes=[])
+    assert (info["external_gateway_info"], info["routes"]) == (None, [])
+    many = [{"destination": f"10.60.{number}.0/24", "nexthop": "10.20.0.9"} for number in range(31)]
+    assert demo.update("router", router["id"], status=400, routes=many)["type"] == "RoutesExhausted"
+    demo.update("router", router["id"], routes=many[:30])
+    one_more = {"router": {"routes": [many[30]]}}
+    path = f"routers/{router['id']}/add_extraroutes"
+    assert demo.call("PUT", path, one_more, status=400)["type"] == "RoutesExhausted"
 
 
-def test_an_external_network_takes_its_unused_floating_ips_along(demo: Neutron, admin: Neutron) -> None:
-    outside = admin.create("network", **{"router.external": True})
-    admin.create("subnet", network_id=outside["id"], cidr="198.51.100.0/24", ip_version=4, enable_dhcp=False)
-    floating = demo.create("floatingip", floating_network_id=outside["id"])
-    admin.delete("network", outside["id"])
-    demo.show("floatingip", floating["id"], status=404)
+def test_interfaces_that_cannot_be(demo: Neutron, admin: Neutron) -> None:
+    shared = admin.create("network", shared=True)
+    subnet = admin.create("subnet", network_id=shared["id"], cidr="10.90.0.0/24", ip_version=4)
+    router = demo.create("router")
+    assert plug(demo, router, status=400, subnet_id=subnet["id"])["type"] == "HTTPBadRequest"
+    port = demo.create("port", network_id=shared["id"])
+    plug(demo, router, port_id=port["id"])
+    _, closed = demo.network("10.91.0.0/24", gateway_ip=None)
+    assert plug(demo, router, status=400, subnet_id=closed["id"])["type"] == "HTTPBadRequest"
+    _, foreign = demo.network("fd00:9::/64", ipv6_address_mode="slaac")
+    assert plug(demo, router, status=400, subnet_id=foreign["id"])["type"] == "HTTPBadRequest"
+    network, first = demo.network("fd00:10::/64")
+    second = demo.create("subnet", network_id=network["id"], cidr="fd00:11::/64", ip_version=6)
+    plug(demo, router, subnet_id=first["id"])
+    other = demo.create("port", network_id=network["id"], fixed_ips=[{"subnet_id": second["id"]}])
+    assert plug(demo, router, status=400, port_id=other["id"])["type"] == "HTTPBadRequest"
+    two, _ = demo.network("10.92.0.0/24")
+    demo.create("subnet", network_id=two["id"], cidr="10.93.0.0/24", ip_version=4)
+    subnets = [{"subnet_id": item["id"]} for item in demo.list("subnet", f"?network_id={two['id']}")]
+    double = demo.create("port", network_id=two["id"], fixed_ips=subnets)
+    assert plug(demo, router, status=400, port_id=double["id"])["type"] == "HTTPBadRequest"
+
+
+def test_a_network_shared_by_name_may_be_routed(demo: Neutron, admin: Neutron) -> None:
+    project = demo.create("network")["project_id"]
+    network = admin.create("network")
+    subnet = admin.create("subnet", network_id=network["id"], cidr="10.94.0.0/24", ip_version=4)
+    policy = {"object_type": "network", "object_id": network["id"], "action": "access_as_shared",
+              "target_tenant": project}  # fmt: skip
+    admin.create("rbac_policy", **policy)
+    router = demo.create("router")
+    plug(demo, router, subnet_id=subnet["id"])
+
+
+def test_a_network_external_for_one_project(demo: Neutron, admin: Neutron) -> None:
+    project = demo.create("network")["project_id"]
+    network = admin.create("network")
+    admin.create("subnet", network_id=network["id"], cidr="203.0.113.0/24", ip_version=4, enable_dhcp=False)
+    info = {"external_gateway_info": {"network_id": network["id"]}}
+    assert demo.refuse("router", 404, **info) == "NetworkNotFound"
+    policy = {"object_type": "network", "object_id": network["id"], "action": "access_as_external",
+              "target_tenant": project}  # fmt: skip
+    admin.create("rbac_policy", **policy)
+    assert demo.create("router", **info)["external_gateway_info"]["network_id"] == network["id"]
+
+
+def test_conntrack_helpers(cloud: TestCloud, demo: Neutron, admin: Neutron) -> None:
+    router = demo.create("router")
+    path = f"routers/{router['id']}/conntrack_helpers"
+    body = {"protocol": "tcp", "port": 21, "helper": "ftp"}
+    made = demo.call("POST", path, {"conntrack_helper": body}, status=201)["conntrack_helper"]
+    assert {name: made[name] for name in body} == body
+    assert demo.show("router", router["id"])["conntrack_helpers"] == [body]
+    cloud.settle()
+    assert cloud.network.routers[router["id"]].conntrack_helpers[0].helper == "ftp"
+    for change, kind in (
+        ({}, "HTTPBadRequest"),
+        ({"helper": "mine"}, "ConntrackHelperNotAllowed"),
+        ({"protocol": "udp"}, "InvalidProtocolForHelper"),
+        ({"protocol": "icmp"}, "HTTPBadRequest"),
+        ({"port": 0}, "HTTPBadRequest"),
+        ({"port": "many"}, "HTTPBadRequest"),
+        ({"more": 1}, "HTTPBadRequest"),
+    ):
+        assert demo.call("POST", path, {"conntrack_helper": body | change}, status=400)["type"] == kind
+    assert demo.call("POST", path, {"conntrack_helper": {"port": 1}}, status=400)["type"] == "HTTPBadRequest"
+    one = f"{path}/{made['id']}"
+    changed = demo.call("PUT", one, {"conntrack_helper": {"port": 2121}}, status=200)["conntrack_helper"]
+    assert changed["port"] == 2121
+    assert demo.call("GET", one, status=200)["conntrack_helper"] == changed
+    assert demo.call("GET", f"{path}?port=2121", status=200)["conntrack_helpers"] == [changed]
+    assert demo.call("GET", f"{path}?port=21", status=200)["conntrack_helpers"] == []
+    assert demo.call("GET", f"{path}/nowhere", status=404)["type"] == "ConntrackHelperNotFound"
+    hidden = admin.create("router")
+    assert demo.call("GET", f"routers/{hidden['id']}/conntrack_helpers", status=404)["type"] == "RouterNotFound"
+    demo.call("DELETE", one, status=204)
+    assert demo.show("router", router["id"])["conntrack_helpers"] == []
+    demo.call("POST", path, {"conntrack_helper": body}, status=201)
+    demo.delete("router", router["id"])

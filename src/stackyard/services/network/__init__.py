@@ -12,15 +12,18 @@ from stackyard.services.network import (
     auto_allocation,
     availability,
     conntrack_helpers,
+    default_rules,
     extensions,
     host_views,
     ndp_proxies,
     quotas,
     tags,
 )
+from stackyard.services.network.address_groups import operations as address_groups
 from stackyard.services.network.faults import fault
 from stackyard.services.network.flavors import operations as flavors
 from stackyard.services.network.floatingips import routes as floatingips
+from stackyard.services.network.local_ips import operations as local_ips
 from stackyard.services.network.metering import operations as metering
 from stackyard.services.network.networks import operations as networks
 from stackyard.services.network.networks.bodies import NetworkFields
@@ -32,6 +35,7 @@ from stackyard.services.network.qos import routes as qos
 from stackyard.services.network.rbac import routes as rbac
 from stackyard.services.network.routers import routes as routers
 from stackyard.services.network.security_groups import operations as groups
+from stackyard.services.network.security_groups import rules as group_rules
 from stackyard.services.network.security_groups.bodies import GroupFields
 from stackyard.services.network.segments import operations as segments
 from stackyard.services.network.segments import ranges as segment_ranges
@@ -76,6 +80,7 @@ ROUTES = (
     *ndp_proxies.ROUTES,
     *floatingips.ROUTES,
     *port_forwardings.ROUTES,
+    *local_ips.ROUTES,
     *flavors.ROUTES,
     Route("GET", "/v2.0/security-groups", groups.list_, _LIST, edge=True),
     Route("POST", "/v2.0/security-groups", groups.create, "create_security_group", body=dict, status=201),
@@ -83,11 +88,11 @@ ROUTES = (
     Route("PUT", _GROUP, groups.update, "update_security_group", target=groups.load, body=GroupFields,
           envelope="security_group"),
     Route("DELETE", _GROUP, groups.delete, "delete_security_group", target=groups.load, status=204),
-    Route("GET", "/v2.0/security-group-rules", groups.list_rules, _LIST),
-    Route("POST", "/v2.0/security-group-rules", groups.create_rule, "create_security_group_rule", body=dict,
-          target=groups.load_new_rules, status=201),
-    Route("GET", _RULE, groups.show_rule, "get_security_group_rule", target=groups.load_rule),
-    Route("DELETE", _RULE, groups.delete_rule, "delete_security_group_rule", target=groups.load_rule, status=204),
+    Route("GET", "/v2.0/security-group-rules", group_rules.list_, _LIST, edge=True),
+    Route("POST", "/v2.0/security-group-rules", group_rules.create, "create_security_group_rule", body=dict,
+          target=group_rules.load_new, status=201),
+    Route("GET", _RULE, group_rules.show, "get_security_group_rule", target=group_rules.load),
+    Route("DELETE", _RULE, group_rules.delete, "delete_security_group_rule", target=group_rules.load, status=204),
     Route("GET", "/v2.0/quotas", quotas.list_, "update_quota"),
     Route("GET", "/v2.0/quotas/tenant", quotas.own_project, _LIST),
     Route("GET", "/v2.0/quotas/project", quotas.own_project, _LIST),
@@ -104,6 +109,8 @@ ROUTES = (
     *availability.ROUTES,
     *qos.ROUTES,
     *rbac.ROUTES,
+    *address_groups.ROUTES,
+    *default_rules.ROUTES,
     *segments.ROUTES,
     *segment_ranges.ROUTES,
     *subnetpools.ROUTES,

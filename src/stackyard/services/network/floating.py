@@ -12,6 +12,7 @@ from stackyard.core import timeline
 from stackyard.core.db import Transaction
 from stackyard.core.runtime import Runtime
 from stackyard.services.network import marks, resources
+from stackyard.services.network.local_ips import rows as local_ips
 from stackyard.services.network.ports import rows as port_rows
 from stackyard.services.network.tables import floating_ips, ndp_proxies, port_forwardings
 
@@ -32,7 +33,8 @@ _DROP_PROXY = sa.delete(ndp_proxies).where(ndp_proxies.c.id == bindparam("id"))
 
 
 def disassociate_port(tx: Transaction, port_id: str) -> None:
-    """Leave without a port what leads to one that goes."""
+    """Leave without a port what leads to one that goes; raises ServicePortInUse for a local IP's."""
+    local_ips.refuse_local_port(tx, port_id)
     drop_lost(tx, port_id, [])
 
 
@@ -48,6 +50,7 @@ def drop_lost(tx: Transaction, port_id: str, fixed_ips: Sequence[Mapping[str, st
     for proxy in tx.all(_PROXIES_OF_PORT, {"port": port_id}):
         if proxy.ip_address not in kept:
             drop_proxy(tx, proxy)
+    local_ips.drop_lost(tx, port_id, sorted(kept))
 
 
 def disassociate(tx: Transaction, floating_id: str, router_id: str | None) -> None:

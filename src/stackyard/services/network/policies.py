@@ -7,7 +7,15 @@ port is on, and at what kind of device a port belongs to (`network_device`, `com
 from __future__ import annotations
 
 from stackyard.core.policy import Rule
-from stackyard.services.network import address_scopes, auto_allocation, availability, conntrack_helpers, ndp_proxies
+from stackyard.services.network import (
+    address_scopes,
+    auto_allocation,
+    availability,
+    conntrack_helpers,
+    default_rules,
+    ndp_proxies,
+)
+from stackyard.services.network.address_groups import operations as address_groups
 from stackyard.services.network.checks import (
     ADMIN,
     COMPUTE_DEVICE,
@@ -32,6 +40,7 @@ from stackyard.services.network.checks import (
 )
 from stackyard.services.network.flavors import operations as flavors
 from stackyard.services.network.floatingips import routes as floatingips
+from stackyard.services.network.local_ips import operations as local_ips
 from stackyard.services.network.metering import operations as metering
 from stackyard.services.network.port_forwardings import operations as port_forwardings
 from stackyard.services.network.qos import routes as qos
@@ -107,9 +116,9 @@ _SECURITY_GROUPS = (
         "delete_security_group",
         about="Make, change and delete a security group.",
     ),
-    Rule("get_security_group", SEE_OWN, "See a security group."),
+    Rule("get_security_group", any_of(SEE_OWN, SHARED), "See a security group."),
     *attributes(OWN, "security_group", "create update delete", "tags"),
-    *attributes(SEE_OWN, "security_group", "get", "tags"),
+    *attributes(any_of(SEE_OWN, SHARED), "security_group", "get", "tags"),
     *rules(
         any_of(ADMIN, GROUP_MEMBER),
         "create_security_group_rule",
@@ -137,6 +146,7 @@ POLICIES: tuple[Rule, ...] = (
     *ndp_proxies.POLICIES,
     *floatingips.POLICIES,
     *port_forwardings.POLICIES,
+    *local_ips.POLICIES,
     *flavors.POLICIES,
     *_SECURITY_GROUPS,
     *_OTHERS,
@@ -149,4 +159,6 @@ POLICIES: tuple[Rule, ...] = (
     *segment_ranges.POLICIES,
     *qos.POLICIES,
     *rbac.POLICIES,
+    *address_groups.POLICIES,
+    *default_rules.POLICIES,
 )

@@ -10,12 +10,14 @@ from sqlalchemy import bindparam
 
 from stackyard.core.db import Transaction
 from stackyard.core.runtime import Runtime
-from stackyard.host.specs import NetworkSpec, PortSpec, RouterSpec, SecurityGroupSpec
+from stackyard.host.specs import AddressGroupSpec, NetworkSpec, PortSpec, RouterSpec, SecurityGroupSpec
 from stackyard.services.network import placement, specs
+from stackyard.services.network.local_ips import rows as local_ips
 from stackyard.services.network.ports import choice
 from stackyard.services.network.qos import api as qos
 from stackyard.services.network.routers import wanted as routers_wanted
 from stackyard.services.network.tables import (
+    address_groups,
     networks,
     port_security_groups,
     ports,
@@ -38,7 +40,7 @@ _TRUNK = (
     .join(trunks, trunks.c.id == trunk_subports.c.trunk_id)
     .where(trunk_subports.c.port_id == bindparam("id"))
 )
-_GROUP = sa.select(security_groups.c.id).where(security_groups.c.id == bindparam("id"))
+_GROUP = sa.select(security_groups.c.id, security_groups.c.stateful).where(security_groups.c.id == bindparam("id"))
 _RULES = (
     sa.select(security_group_rules)
     .where(security_group_rules.c.security_group_id == bindparam("id"))
@@ -49,6 +51,9 @@ _MEMBERS = (
     .join(port_security_groups, port_security_groups.c.port_id == ports.c.id)
     .where(port_security_groups.c.security_group_id == bindparam("id"), ports.c.netns.is_not(None))
     .order_by(ports.c.id)
+)
+_ADDRESS_GROUP = sa.select(address_groups.c.id, address_groups.c.addresses).where(
+    address_groups.c.id == bindparam("id")
 )
 _ROUTER = sa.select(routers).where(routers.c.id == bindparam("id"))
 
@@ -71,16 +76,24 @@ def port(tx: Transaction, port_id: str) -> PortSpec | None:
     row = tx.first(_PORT, {"id": port_id})
     if row is None or row.netns is None or not placement.is_here(tx, "port", port_id):
         return None
-    on = tx.first(_NETWORK, {"id": row.network_id})
+    network_row = tx.first(_NETWORK, {"id": row.network_id})
+    known, limits = choice.subnets_of(tx, row.network_id), qos.of_port(tx, row, network_row)
     trunk = tx.first(_TRUNK, {"id": port_id}) if row.wire == "vlan" else None
-    return specs.port_spec(row, on, choice.subnets_of(tx, row.network_id), qos=qos.of_port(tx, row, on), trunk=trunk)
+    return local_ips.add_to(tx, specs.port_spec(row, network_row, known, qos=limits, trunk=trunk))
 
 
 def security_group(tx: Transaction, group_id: str) -> SecurityGroupSpec | None:
     """A group's rules and members."""
-    if tx.first(_GROUP, {"id": group_id}) is None or not placement.is_here(tx, "security_group", group_id):
+    row = tx.first(_GROUP, {"id": group_id})
+    if row is None or not placement.is_here(tx, "security_group", group_id):
         return None
-    return specs.security_group_spec(group_id, tx.all(_RULES, {"id": group_id}), tx.all(_MEMBERS, {"id": group_id}))
+    return specs.security_group_spec(row, tx.all(_RULES, {"id": group_id}), tx.all(_MEMBERS, {"id": group_id}))
+
+
+def address_group(tx: Transaction, group_id: str) -> AddressGroupSpec | None:
+    """An address group; every host has all, for one that no rule names costs next to nothing."""
+    row = tx.first(_ADDRESS_GROUP, {"id": group_id})
+    return None if row is None else AddressGroupSpec(id=row.id, addresses=tuple(row.addresses))
 
 
 def router(tx: Transaction, router_id: str) -> RouterSpec | None:
