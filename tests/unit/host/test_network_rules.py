@@ -185,13 +185,17 @@ CONNECTION = Connection(4, 1, 6, "10.0.0.5", "10.0.0.6", 40000, 80)
         ({"remote_group": "strangers"}, False),
         ({"remote_address_group": "offices"}, True),
         ({"remote_address_group": "elsewhere"}, False),
+        ({"remote_group": "not known yet"}, True),
+        ({"remote_address_group": "not known yet"}, True),
     ],
 )
 def test_a_rule_allows_what_it_says(options: dict[str, object], expected: bool) -> None:
     rule = msgspec.structs.replace(INGRESS, **options)
     friends = SecurityGroupSpec(id="friends", members=("10.0.0.5",))
     offices = AddressGroupSpec(id="offices", addresses=("192.0.2.0/24", "10.0.0.4/31", "fd00::/8"))
-    remotes = security_groups.Remotes({"friends": friends}, {"offices": offices})
+    strangers, elsewhere = SecurityGroupSpec(id="strangers"), AddressGroupSpec(id="elsewhere")
+    groups = {"friends": friends, "strangers": strangers}
+    remotes = security_groups.Remotes(groups, {"offices": offices, "elsewhere": elsewhere})
     assert security_groups.allows(rule, CONNECTION, remotes) is expected
 
 

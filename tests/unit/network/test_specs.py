@@ -124,12 +124,15 @@ def test_nothing_passes_a_port_of_a_network_that_is_down() -> None:
 def test_a_group_has_the_addresses_of_its_members_and_of_their_pairs() -> None:
     rule = SimpleNamespace(
         direction="ingress", ethertype="IPv6", protocol="tcp", port_range_min=80, port_range_max=90,
-        normalized_cidr=None, remote_group_id="group2",
+        normalized_cidr=None, remote_group_id="group2", remote_address_group_id=None,
     )  # fmt: skip
     pairs = [{"ip_address": "10.0.0.99", "mac_address": "m"}, {"ip_address": "10.7.0.0/24", "mac_address": "m"}]
-    spec = specs.security_group_spec("group1", [rule], [port(), port(allowed_address_pairs=pairs)])
+    spec = specs.security_group_spec(
+        SimpleNamespace(id="group1", stateful=False), [rule], [port(), port(allowed_address_pairs=pairs)]
+    )
     checks.check_security_group(spec)
     assert spec.members == ("10.0.0.5", "10.0.0.99")
+    assert not spec.stateful
     assert spec.rules == (
         SecurityRule(direction="ingress", ethertype=6, protocol="tcp", port_min=80, port_max=90, remote_group="group2"),
     )

@@ -32,6 +32,8 @@ from stackyard.host.network import (
 from stackyard.host.network.applied import Applied, port_addresses
 from stackyard.host.network.fabric import Fabric
 from stackyard.host.network.host_side import HostSide
+from stackyard.host.network.metadata import MetadataHandler
+from stackyard.host.network.metadata_sockets import MetadataSockets
 from stackyard.host.network.nft import NftError
 from stackyard.host.network.provider import Provider
 from stackyard.host.network.routers import Routers
@@ -84,8 +86,9 @@ class KernelNetworkDriver:
         self._fabric = Fabric(cloud_id, reach.host_namespace)
         self._state_directory = Path(state_dir)
         self._host = HostSide(self._fabric, host_ports)
-        self._servers = Servers(self._fabric, self._state_directory)
-        self._routers = Routers(self._fabric, self._state_directory)
+        self._metadata = MetadataSockets()
+        self._servers = Servers(self._fabric, self._state_directory, self._metadata)
+        self._routers = Routers(self._fabric, self._state_directory, self._metadata)
         self._tunnels = Tunnels(self._fabric, reach.tunnel_address)
         self._provider = Provider(self._fabric, reach.interfaces, take_used=reach.take_used)
         self._applied = Applied()
@@ -104,7 +107,8 @@ class KernelNetworkDriver:
         self._fabric.start()
 
     def close(self) -> None:
-        """End the driver's thread. Everything in the kernel stays, for a later run to adopt."""
+        """End the driver's threads. Everything in the kernel stays, for a later run to adopt."""
+        self._metadata.close_all()
         self._fabric.stop()
 
     def _do(self, what: str, function: Callable[[], _T]) -> _T:
@@ -319,6 +323,10 @@ class KernelNetworkDriver:
     def _remove_router(self, router_id: str) -> None:
         self._applied.routers.pop(router_id, None)
         self._routers.remove(router_id)
+
+    def answer_metadata(self, handler: MetadataHandler) -> None:
+        """See NetworkDriver."""
+        self._metadata.handler = handler
 
     def read_meters(self) -> metering.Meters:
         """See NetworkDriver."""

@@ -29,17 +29,21 @@ class Remotes:
     _networks: dict[str, tuple[checks.IPNetwork, ...]] = field(default_factory=dict)
 
     def has_member(self, group_id: str, address: str) -> bool:
-        """Whether the address is one of the security group's members; of an unknown group none is."""
+        """Whether the address is one of the security group's members, or may be: the group is not known yet."""
         if group_id not in self._members:
             spec = self.groups.get(group_id)
-            self._members[group_id] = frozenset().union(*members_by_version(spec).values()) if spec else frozenset()
+            if spec is None:
+                return True
+            self._members[group_id] = frozenset().union(*members_by_version(spec).values())
         return address in self._members[group_id]
 
     def has_address(self, address_group_id: str, address: str) -> bool:
-        """Whether the address lies in the address group; in an unknown one none does."""
+        """Whether the address lies in the address group, or may do: the group is not known yet."""
         if address_group_id not in self._networks:
             spec = self.address_groups.get(address_group_id)
-            self._networks[address_group_id] = tuple(map(checks.network, spec.addresses)) if spec else ()
+            if spec is None:
+                return True
+            self._networks[address_group_id] = tuple(map(checks.network, spec.addresses))
         found = checks.address(address)
         return any(found in network for network in self._networks[address_group_id])
 

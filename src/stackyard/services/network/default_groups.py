@@ -12,7 +12,7 @@ from stackyard.core.db import Transaction
 from stackyard.core.errors import OverQuota
 from stackyard.core.ids import new_uuid
 from stackyard.core.runtime import Runtime
-from stackyard.services.network import marks
+from stackyard.services.network import default_rules, marks
 from stackyard.services.network.tables import default_security_groups, security_group_rules, security_groups
 
 NAME = "default"
@@ -41,8 +41,9 @@ def ensure(tx: Transaction, runtime: Runtime, project_id: str) -> str:
     row = {"id": group_id, "project_id": project_id, "name": NAME, "description": "Default security group"}
     tx.execute(_INSERT, row | moment | {"tags": [], "stateful": True})
     tx.insert_once(_INSERT_DEFAULT, {"project_id": project_id, "security_group_id": group_id})
-    rules = default_rules(group_id, itself=True)
-    tx.execute(_INSERT_RULE, [new_rule(project_id, group_id, rule) | moment for rule in rules])
+    rules = default_rules.rules_for(tx, group_id, default=True)
+    if rules:
+        tx.execute(_INSERT_RULE, [new_rule(project_id, group_id, rule) | moment for rule in rules])
     for resource, amount in (("network.security_group", 1), ("network.security_group_rule", len(rules))):
         try:
             runtime.quotas.reserve(tx, project_id, {resource: amount})
@@ -53,20 +54,11 @@ def ensure(tx: Transaction, runtime: Runtime, project_id: str) -> str:
     return group_id
 
 
-def default_rules(group_id: str, *, itself: bool) -> list[dict[str, Any]]:
-    """What a new group allows: all that goes out and, in a default group, all that its own members send."""
-    rules = []
-    for ethertype in ("IPv4", "IPv6"):
-        rules.append({"direction": "egress", "ethertype": ethertype})
-        if itself:
-            rules.append({"direction": "ingress", "ethertype": ethertype, "remote_group_id": group_id})
-    return rules
-
-
 def new_rule(project_id: str, group_id: str, rule: dict[str, Any]) -> dict[str, Any]:
     """A rule's row without its times, from the fields that are not None."""
     empty: dict[str, Any] = dict.fromkeys(
-        ("protocol", "port_range_min", "port_range_max", "remote_ip_prefix", "normalized_cidr", "remote_group_id")
-    )
+        ("protocol", "port_range_min", "port_range_max", "remote_ip_prefix", "normalized_cidr", "remote_group_id",
+         "remote_address_group_id")
+    )  # fmt: skip
     owned = {"id": new_uuid(), "project_id": project_id, "security_group_id": group_id, "description": ""}
     return empty | owned | rule

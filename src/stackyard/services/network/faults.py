@@ -29,7 +29,7 @@ def fault(error: ApiError, request_id: str) -> Mapping[str, Any]:
 def not_found(what: str, resource_id: str) -> NotFound:
     """No such network, subnet, port, ...: `what` is its name in Neutron's fault types (Network, SecurityGroup)."""
     words = {"SecurityGroup": "Security group", "SecurityGroupRule": "Security group rule", "FloatingIP": "Floating IP",
-             "AddressScope": "Address scope", "SubnetPool": "Subnet pool"}  # fmt: skip
+             "AddressGroup": "Address group", "AddressScope": "Address scope", "SubnetPool": "Subnet pool"}  # fmt: skip
     ending = "does not exist" if what.startswith("SecurityGroup") else "could not be found"
     return NotFound(f"{words.get(what, what)} {resource_id} {ending}.", kind=f"{what}NotFound")
 

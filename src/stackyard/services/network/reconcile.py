@@ -20,7 +20,7 @@ from stackyard.host.errors import SpecError
 from stackyard.host.specs import NetworkObservation
 from stackyard.services import keys
 from stackyard.services.network import hosts, marks, owners, placement, wanted, wiring
-from stackyard.services.network.tables import floating_ips, networks, ports, routers, security_groups
+from stackyard.services.network.tables import address_groups, floating_ips, networks, ports, routers, security_groups
 
 REPAIR_SECONDS = 30.0
 
@@ -136,6 +136,17 @@ class SecurityGroups(_Kind):
         wiring.settle_security_group(self.runtime, resource_id)
 
 
+class AddressGroups(_Kind):
+    """Addresses that rules name together."""
+
+    of = marks.ADDRESS_GROUP
+    table = address_groups
+
+    def settle(self, resource_id: str) -> None:
+        """Apply or remove the group."""
+        wiring.settle_address_group(self.runtime, resource_id)
+
+
 class Routers(_Kind):
     """Routers, with translation and floating IPs."""
 
@@ -158,7 +169,7 @@ def _execute_all(tx: Transaction, statements: Iterable[sa.Executable], values: M
 
 def reconcilers(runtime: Runtime) -> list[Reconciler]:
     """One for each kind."""
-    return [Networks(runtime), SecurityGroups(runtime), Ports(runtime), Routers(runtime)]
+    return [Networks(runtime), AddressGroups(runtime), SecurityGroups(runtime), Ports(runtime), Routers(runtime)]
 
 
 def periodic(runtime: Runtime) -> list[tuple[str, float, Callable[[], object]]]:
@@ -174,12 +185,14 @@ def periodic(runtime: Runtime) -> list[tuple[str, float, Callable[[], object]]]:
 
 
 _IDS: dict[str, sa.Select[Any]] = {
+    marks.ADDRESS_GROUP: sa.select(address_groups.c.id),
     marks.NETWORK: sa.select(networks.c.id).where(networks.c.status == "ACTIVE"),
     marks.SECURITY_GROUP: sa.select(security_groups.c.id),
     marks.PORT: sa.select(ports.c.id).where(ports.c.netns.is_not(None), ports.c.status == "ACTIVE"),
     marks.ROUTER: sa.select(routers.c.id).where(routers.c.status == "ACTIVE"),
 }
 _ALL: dict[str, sa.Select[Any]] = {
+    marks.ADDRESS_GROUP: sa.select(address_groups.c.id),
     marks.NETWORK: sa.select(networks.c.id),
     marks.SECURITY_GROUP: sa.select(security_groups.c.id),
     marks.PORT: sa.select(ports.c.id).where(ports.c.netns.is_not(None)),
@@ -209,6 +222,7 @@ def there(observed: NetworkObservation, kind: str) -> set[str]:
     """What of a kind the kernel has."""
     found = {
         marks.NETWORK: observed.networks,
+        marks.ADDRESS_GROUP: observed.address_groups,
         marks.SECURITY_GROUP: observed.security_groups,
         marks.PORT: observed.ports,
         marks.ROUTER: observed.routers,

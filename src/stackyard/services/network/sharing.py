@@ -15,6 +15,7 @@ from sqlalchemy import bindparam
 from stackyard.core.db import Transaction
 from stackyard.core.errors import OverQuota
 from stackyard.core.ids import new_uuid
+from stackyard.core.paging import Filter, boolean
 from stackyard.core.quota import UNLIMITED, Quotas
 from stackyard.services.network.tables import network_rbacs, networks
 
@@ -70,6 +71,16 @@ def shared(object_type: str, table: sa.Table) -> sa.ColumnElement[bool]:
         network_rbacs.c.action == SHARED,
         _WITH,
     )
+
+
+def shared_filter(object_type: str, table: sa.Table) -> Filter:
+    """`?shared=`: whether it is shared with bindparam("caller")."""
+    return flag_filter(shared(object_type, table))
+
+
+def flag_filter(clause: sa.ColumnElement[bool]) -> Filter:
+    """A filter on what is not a column but can be asked."""
+    return Filter(where=sa.case((clause, sa.true()), else_=sa.false()).in_, read=boolean)
 
 
 def is_shared(tx: Transaction, object_type: str, object_id: str, project_id: str | None, action: str = SHARED) -> bool:
@@ -155,6 +166,14 @@ def settle_network(tx: Transaction, object_type: str, object_id: str) -> None:
 def of_object(tx: Transaction, object_type: str, object_id: str) -> list[Any]:
     """All policies on something."""
     return list(tx.all(_OF_OBJECT, {"type": object_type, "object": object_id}))
+
+
+def adopt(tx: Transaction) -> None:
+    """Write the policies of networks that were shared or external before there were policies."""
+    for column, action in ((networks.c.shared, SHARED), (networks.c.external, EXTERNAL)):
+        known = sa.select(network_rbacs.c.object_id).where(network_rbacs.c.action == action)
+        for row in tx.all(sa.select(networks.c.id, networks.c.project_id).where(column, networks.c.id.not_in(known))):
+            insert(tx, row.project_id, "network", row.id, action, ALL)
 
 
 def forget(tx: Transaction, object_type: str, object_id: str) -> None:

@@ -138,14 +138,16 @@ def port_spec(
     )
 
 
-def security_group_spec(group_id: str, rules: Iterable[Any], members: Iterable[Any]) -> SecurityGroupSpec:
+def security_group_spec(group: Any, rules: Iterable[Any], members: Iterable[Any]) -> SecurityGroupSpec:
     """A group with its rules and the addresses of the ports in it that are wired anywhere."""
     found: dict[str, None] = {}
     for port in members:
         found |= dict.fromkeys(item["ip_address"] for item in port.fixed_ips)
         pairs = (item["ip_address"] for item in port.allowed_address_pairs)
         found |= dict.fromkeys(text for text in pairs if "/" not in text)
-    return SecurityGroupSpec(id=group_id, rules=tuple(_rule(rule) for rule in rules), members=tuple(found))
+    return SecurityGroupSpec(
+        id=group.id, rules=tuple(_rule(rule) for rule in rules), members=tuple(found), stateful=group.stateful
+    )
 
 
 def _rule(rule: Any) -> SecurityRule:
@@ -157,4 +159,5 @@ def _rule(rule: Any) -> SecurityRule:
         port_max=rule.port_range_max,
         remote_cidr=rule.normalized_cidr,
         remote_group=rule.remote_group_id,
+        remote_address_group=rule.remote_address_group_id,
     )

@@ -15,7 +15,7 @@ from sqlalchemy import bindparam
 
 from stackyard.core.db import Transaction
 from stackyard.core.runtime import Runtime
-from stackyard.host.specs import NetworkSpec, PortSpec, RouterSpec, SecurityGroupSpec
+from stackyard.host.specs import AddressGroupSpec, NetworkSpec, PortSpec, RouterSpec, SecurityGroupSpec
 from stackyard.services import keys
 from stackyard.services.network import marks, wanted
 from stackyard.services.network.tables import ports
@@ -58,6 +58,18 @@ def settle_security_group(runtime: Runtime, group_id: str) -> SecurityGroupSpec 
             driver.remove_security_group(group_id)
         else:
             driver.apply_security_group(spec)
+    return spec
+
+
+def settle_address_group(runtime: Runtime, group_id: str) -> AddressGroupSpec | None:
+    """Apply or remove an address group."""
+    driver = runtime[keys.NETWORK_DRIVER]
+    with _lock(marks.ADDRESS_GROUP, group_id):
+        spec = runtime.database.read("address_group.wanted", wanted.address_group, group_id)
+        if spec is None:
+            driver.remove_address_group(group_id)
+        else:
+            driver.apply_address_group(spec)
     return spec
 
 

@@ -14,14 +14,14 @@ from stackyard.core.db import Transaction
 from stackyard.core.errors import Conflict
 from stackyard.core.ids import new_uuid
 from stackyard.core.runtime import Runtime
-from stackyard.services.network import default_groups, marks, resources
+from stackyard.services.network import default_groups, default_rules, marks, resources, seen
 from stackyard.services.network.faults import not_found
 from stackyard.services.network.security_groups import rows as group_rows
 from stackyard.services.network.tables import networks, ports, security_groups
 
 _OLDEST = (
     sa.select(networks)
-    .where(sa.not_(networks.c.external), sa.or_(networks.c.project_id == bindparam("project"), networks.c.shared))
+    .where(sa.not_(networks.c.external), sa.or_(networks.c.project_id == bindparam("project"), seen.NETWORK_SHARED))
     .order_by((networks.c.project_id == bindparam("project")).desc(), networks.c.created_at, networks.c.id)
     .limit(1)
 )
@@ -31,7 +31,7 @@ _GROUP = sa.select(security_groups).where(security_groups.c.id == bindparam("id"
 
 def oldest_network(tx: Transaction, caller: Caller) -> Any:
     """The network for a container that names none, as Zun picks it: of the project, or shared; the oldest."""
-    found = tx.first(_OLDEST, {"project": caller.project_id})
+    found = tx.first(_OLDEST, {"project": caller.project_id, "caller": caller.project_id})
     if found is None:
         raise Conflict(f"There is no network available to project {caller.project_id}; create one with a subnet.")
     return found
@@ -68,7 +68,7 @@ def create_security_group(
         "tags": [],
     }
     row |= {"revision_number": 1, "created_at": tx.now, "updated_at": tx.now, "stateful": True}
-    wanted = [*default_groups.default_rules(row["id"], itself=False), *rules]
+    wanted = [*default_rules.rules_for(tx, row["id"], default=False), *rules]
     group_rows.insert(tx, runtime, row, wanted)
     return str(row["id"])
 

@@ -1,0 +1,1 @@
+"""Address groups: addresses that rules of security groups name together."""
