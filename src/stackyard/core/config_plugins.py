@@ -16,6 +16,10 @@ class Kuryr:
         "/run/docker/plugins/kuryr.sock",
         "Where Docker finds the plug-in; the file's name is the driver's. One that another cloud serves is left to it.",
     )
+    docker_socket: str = setting(
+        "",
+        "Path of the Docker Engine's socket, where the names of containers are asked for; empty: the usual places.",
+    )
     project: str = setting("demo", "Name (in the default domain) or id of the project that Docker's networks are in.")
     scope: str = setting(
         "local", "local: each Docker Engine has networks of its own; global: all of a swarm share them.",

@@ -32,7 +32,9 @@ def request_address(session: Session, body: RequestAddress) -> dict[str, Any]:
         address = wanted
     else:
         raise NotFound(f"Subnet with pool {body.pool_id} does not exist.")
-    return {"Address": f"{address}/{cidr.prefixlen}" if address else "", "Data": {}}
+    # Docker insists on an answer; this one says that there is no gateway, or none that is known yet.
+    nowhere = "0.0.0.0/0" if cidr.version == 4 else "::/0"
+    return {"Address": f"{address}/{cidr.prefixlen}" if address else nowhere, "Data": {}}
 
 
 def _read_wanted(text: str, cidr: IPNetwork) -> str:
@@ -53,9 +55,10 @@ def _gateway(session: Session, cidr: IPNetwork, subnet: Mapping[str, Any] | None
     if wanted:
         return wanted
     # It may be that the network is to use one of these subnets, whose gateway is then the right one.
-    if session.neutron.list("subnets", cidr=str(cidr)) or cidr.num_addresses < 4:
-        return ""
-    return str(cidr[1])
+    known = {str(row["gateway_ip"] or "") for row in session.neutron.list("subnets", cidr=str(cidr))}
+    if known:
+        return known.pop() if len(known) == 1 else ""
+    return str(cidr[1]) if cidr.num_addresses > 2 else ""
 
 
 def _address(session: Session, subnet: Mapping[str, Any], wanted: str, mac: str) -> str:

@@ -21,7 +21,7 @@ from stackyard.core.ids import new_request_id
 from stackyard.core.log import request_id_var
 from stackyard.core.runtime import Runtime
 from stackyard.host.errors import HostError
-from stackyard.plugins.kuryr import addresses, bodies, endpoints, exposed, networks, pools, publishing
+from stackyard.plugins.kuryr import addresses, bodies, container_names, endpoints, exposed, networks, pools, publishing
 from stackyard.plugins.kuryr.forwarding import Forwarder
 from stackyard.plugins.kuryr.session import Session, open_session
 from stackyard.services.network import api as network_api
@@ -54,7 +54,6 @@ CALLS: dict[str, tuple[type[bodies.DockerBody], Operation]] = {
     "NetworkDriver.CreateNetwork": (bodies.CreateNetwork, networks.create),
     "NetworkDriver.DeleteNetwork": (bodies.NetworkOnly, networks.delete),
     "NetworkDriver.CreateEndpoint": (bodies.CreateEndpoint, endpoints.create),
-    "NetworkDriver.EndpointOperInfo": (bodies.EndpointOnly, endpoints.show),
     "IpamDriver.RequestPool": (bodies.RequestPool, pools.request_pool),
     "IpamDriver.ReleasePool": (bodies.ReleasePool, pools.release_pool),
     "IpamDriver.RequestAddress": (bodies.RequestAddress, addresses.request_address),
@@ -76,6 +75,7 @@ class Plugin:
             "NetworkDriver.ProgramExternalConnectivity": self._program,
             "NetworkDriver.RevokeExternalConnectivity": self._revoke,
             "NetworkDriver.DeleteEndpoint": self._delete_endpoint,
+            "NetworkDriver.EndpointOperInfo": self._show,
         }
 
     def start(self) -> None:
@@ -147,6 +147,13 @@ class Plugin:
         body = decode(data, bodies.Join)
         answer, port_id = self.runtime.database.write("kuryr.Join", self._operate, endpoints.join, body)
         network_api.rewire_now(self.runtime, [port_id])
+        return dict(answer)
+
+    def _show(self, data: bytes) -> dict[str, Any]:
+        body = decode(data, bodies.EndpointOnly)
+        answer, nameless = self.runtime.database.read("kuryr.EndpointOperInfo", self._operate, endpoints.show, body)
+        if nameless:
+            self.runtime.slow_threads.submit(container_names.learn, self.runtime, body.network_id, body.endpoint_id)
         return dict(answer)
 
     def _program(self, data: bytes) -> dict[str, Any]:

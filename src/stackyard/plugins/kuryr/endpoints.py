@@ -110,17 +110,19 @@ def delete(session: Session, body: EndpointOnly) -> dict[str, Any]:
         return {}
     changes: dict[str, Any] = {"device_id": "", "device_owner": ""}
     if names.DEVICE_OWNER in port["tags"]:
-        changes["name"] = names.UNBOUND_PORT
+        changes |= {"name": names.UNBOUND_PORT, "dns_name": ""}
     freed = session.service.update("port", port["id"], **changes)
     session.neutron.tag("port", freed, drop=[*names.id_tags(body.endpoint_id), names.EXISTING_PORT])
     return {}
 
 
-def show(session: Session, body: EndpointOnly) -> dict[str, Any]:
-    """/NetworkDriver.EndpointOperInfo."""
+def show(session: Session, body: EndpointOnly) -> tuple[dict[str, Any], bool]:
+    """/NetworkDriver.EndpointOperInfo: the answer, and whether there is a port without a name."""
     network = session.network(body.network_id)
     port = session.port(network, body.endpoint_id) if network is not None else None
-    return {"Value": {"status": port["status"], "port": port["id"]} if port is not None else {}}
+    if port is None:
+        return {"Value": {}}, False
+    return {"Value": {"status": port["status"], "port": port["id"]}}, not port["dns_name"]
 
 
 def join(session: Session, body: Join) -> tuple[dict[str, Any], str]:
@@ -138,7 +140,9 @@ def join(session: Session, body: Join) -> tuple[dict[str, Any], str]:
         "DisableGatewayService": True,
     }
     used = {item["subnet_id"] for item in port["fixed_ips"]}
-    for subnet in session.neutron.list("subnets", network_id=network["id"]):
+    # The port may also have addresses that Docker knows nothing of: those that IPv6 hosts give themselves.
+    tags = ",".join(names.id_tags(body.network_id))
+    for subnet in session.neutron.list("subnets", network_id=network["id"], tags=tags):
         if subnet["id"] in used:
             _lead_out(answer, subnet)
     return answer, port["id"]

@@ -6,11 +6,13 @@ profile, from which `forwarding` knows which ports of this host lead where, also
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from stackyard.core.body import convert
-from stackyard.core.errors import InvalidField, NotFound
+from stackyard.core.errors import Conflict, InvalidField, NotFound
 from stackyard.plugins.kuryr import names
 from stackyard.plugins.kuryr.bodies import EndpointOnly, ExposedPort, ExternalConnectivity, PublishedPort
 from stackyard.plugins.kuryr.session import Session
@@ -67,14 +69,23 @@ def rules(wanted: Iterable[tuple[int, int]]) -> list[dict[str, Any]]:
 
 
 def _open(session: Session, port: Mapping[str, Any], wanted: list[dict[str, Any]]) -> None:
+    """Put a port into the group with these rules, which all that expose the same share: projects have few groups."""
     if not port["port_security_enabled"]:
         return
-    group = network_api.create_security_group(
-        session.tx, session.runtime, session.project_id, names.exposed_group_name(port["id"]),
-        description="Docker exposed ports created by Kuryr.", rules=wanted,
-    )  # fmt: skip
-    current = session.neutron.show("port", port["id"])["security_groups"]
-    network_api.set_security_groups(session.tx, port["id"], [*current, group])
+    text = ", ".join(f"{rule['protocol']} {rule['port_range_min']}-{rule['port_range_max']}" for rule in wanted[::2])
+    name = names.EXPOSED_PREFIX + hashlib.sha256(text.encode()).hexdigest()[:12]
+    try:
+        group = str(network_api.find_security_group(session.tx, session.neutron.caller, name).id)
+    except NotFound:
+        group = network_api.create_security_group(
+            session.tx, session.runtime, session.project_id, name,
+            description=f"Docker exposed ports created by Kuryr: {text}"[:255], rules=wanted,
+        )  # fmt: skip
+    network_api.set_security_groups(session.tx, port["id"], [*_groups(session, port), group])
+
+
+def _groups(session: Session, port: Mapping[str, Any]) -> list[str]:
+    return list(session.neutron.show("port", port["id"])["security_groups"])
 
 
 def revoke(session: Session, body: EndpointOnly) -> dict[str, Any]:
@@ -87,16 +98,16 @@ def revoke(session: Session, body: EndpointOnly) -> dict[str, Any]:
 
 
 def withdraw(session: Session, port: Mapping[str, Any]) -> None:
-    """Take a port out of its group of exposed ports, and delete that; nothing of it is published any more."""
-    caller = session.neutron.caller
-    try:
-        group = network_api.find_security_group(session.tx, caller, names.exposed_group_name(port["id"]))
-    except NotFound:
-        group = None
-    if group is not None:
-        current = session.neutron.show("port", port["id"])["security_groups"]
-        network_api.set_security_groups(session.tx, port["id"], [key for key in current if key != group.id])
-        network_api.delete_security_group(session.tx, session.runtime, group.id)
+    """Take a port out of the group of its exposed ports; nothing of it is published any more."""
+    now = _groups(session, port)
+    found = [session.service.show("security_group", key) for key in now]
+    ours = [group["id"] for group in found if group["name"].startswith(names.EXPOSED_PREFIX)]
+    if ours:
+        network_api.set_security_groups(session.tx, port["id"], [key for key in now if key not in ours])
+    for key in ours:
+        # Others may be in it, that expose the same.
+        with contextlib.suppress(Conflict), session.tx.savepoint():
+            network_api.delete_security_group(session.tx, session.runtime, key)
     profile = session.service.show("port", port["id"])["binding:profile"]
     if PUBLISHED in profile:
         kept = {key: value for key, value in profile.items() if key != PUBLISHED}

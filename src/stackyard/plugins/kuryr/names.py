@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 EXISTING_POOL: Final = "kuryr.subnetpool.existing"
@@ -16,8 +17,11 @@ DEVICE_OWNER: Final = "compute:kuryr"
 OWN_PORT: Final = "kuryr.port.endpoint"
 """Tag of a port that was made with its endpoint, its address being somebody else's to give: it goes with it."""
 
+MADE_SUBNET: Final = "kuryr.subnet.made"
+"""Tag of a subnet that we made."""
+
 UNBOUND_PORT: Final = "kuryr-unbound-port"
-SUBNET_PREFIX: Final = "kuryr-subnet-"
+EXPOSED_PREFIX: Final = "kuryr-exposed-"
 
 GENERIC_OPTIONS: Final = "com.docker.network.generic"
 EXPOSED_PORTS: Final = "com.docker.network.endpoint.exposedports"
@@ -66,7 +70,7 @@ def network_name(network_id: str) -> str:
 
 def subnet_name(cidr: str) -> str:
     """The name of a subnet that we make."""
-    return f"{SUBNET_PREFIX}{cidr}"
+    return f"kuryr-subnet-{cidr}"
 
 
 def pool_name(cidr: str) -> str:
@@ -79,9 +83,9 @@ def port_name(endpoint_id: str) -> str:
     return f"{endpoint_id}-port"
 
 
-def exposed_group_name(port_id: str) -> str:
-    """The name of the security group with a container's exposed and published ports."""
-    return f"{port_id}-exposed_ports"
+def members(tags: Iterable[str]) -> int:
+    """How many networks of Docker's these tags say that something is of."""
+    return sum(tag.startswith("kuryr.net.uuid.lh:") for tag in tags)
 
 
 def device_name(port_id: str) -> str:

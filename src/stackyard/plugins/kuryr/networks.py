@@ -87,10 +87,10 @@ def _subnet(session: Session, network: Mapping[str, Any], network_id: str, wante
     """Find or make the network's subnet with this CIDR, and tag it with the pool that its addresses are from."""
     pool = pools.requested(session, wanted.cidr, wanted.options)
     subnet = _found(session, network, wanted)
-    tags = [] if pool is None else [pool["id"]]
+    tags = [*names.id_tags(network_id), *([] if pool is None else [pool["id"]])]
     if subnet is None:
         subnet = _new_subnet(session, network, pool, wanted)
-        tags += names.id_tags(network_id)
+        tags.append(names.MADE_SUBNET)
     session.service.tag("subnet", subnet, add=tags)
     for name, address in wanted.kept.items():
         _keep(session, subnet, name, address)

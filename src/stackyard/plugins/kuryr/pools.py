@@ -196,11 +196,16 @@ def release_pool(session: Session, body: ReleasePool) -> dict[str, Any]:
     if names.EXISTING_POOL in pool["tags"]:
         _untag(session, pool, cidr)
         return {}
-    # A subnet that something of the user's is still in keeps its pool; both are the user's to delete.
-    with_subnets = session.neutron.list("subnets", subnetpool_id=pool["id"])
-    if not with_subnets:
-        session.service.delete("subnetpool", pool["id"])
+    _drop_empty(session, pool["id"])
     return {}
+
+
+def _drop_empty(session: Session, pool_id: str | None) -> None:
+    """Delete a pool of ours, unless it has subnets: one that something of the user's is in is the user's to delete."""
+    for pool in session.neutron.list("subnetpools", id=pool_id) if pool_id else []:
+        ours = pool["name"].startswith(names.pool_name("")) and names.EXISTING_POOL not in pool["tags"]
+        if ours and not session.neutron.list("subnets", subnetpool_id=pool["id"]):
+            session.service.delete("subnetpool", pool["id"])
 
 
 def _untag(session: Session, pool: Mapping[str, Any], cidr: IPNetwork) -> None:
@@ -210,8 +215,8 @@ def _untag(session: Session, pool: Mapping[str, Any], cidr: IPNetwork) -> None:
 
 
 def drop_subnet(session: Session, subnet: Mapping[str, Any]) -> bool:
-    """Delete a subnet that we made and that nothing is in any more; whether it is gone."""
-    if not subnet["name"].startswith(names.SUBNET_PREFIX):
+    """Delete a subnet that we made, unless another network of Docker's or a port is in it; whether it is gone."""
+    if names.MADE_SUBNET not in subnet["tags"] or names.members(subnet["tags"]) > 1:
         return False
     try:
         with session.tx.savepoint():
@@ -220,4 +225,5 @@ def drop_subnet(session: Session, subnet: Mapping[str, Any]) -> bool:
         if error.status != 409:
             raise
         return False
+    _drop_empty(session, subnet["subnetpool_id"])
     return True
