@@ -225,12 +225,13 @@ def _prefix(name: str, given: str | None) -> str | None:
     if not given:
         return None
     try:
-        found = ipaddress.ip_interface(given)
+        # An address of one link ("fe80::1%eth0") means nothing elsewhere, and nftables would not take it.
+        network = None if "%" in given else ipaddress.ip_interface(given).network
     except ValueError:
-        raise _invalid(f"{name}: {given} is invalid [it is neither an address nor a network].") from None
-    if getattr(found.ip, "scope_id", None):
-        raise _invalid(f"{name}: {given} is invalid [it has a zone].")
-    return str(found.network)
+        network = None
+    if network is None:
+        raise _invalid(f"{name}: {given} is invalid [it is neither an address nor a network].")
+    return str(network)
 
 
 def _invalid(message: str) -> BadRequest:
