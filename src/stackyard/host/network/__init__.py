@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from stackyard.host.network.metadata import MetadataHandler
 from stackyard.host.specs import (
     AddressGroupSpec,
     NetworkObservation,
@@ -80,6 +81,10 @@ class NetworkDriver(Protocol):
 
         None when there is none: the network has no server, or is not here.
         """
+        ...
+
+    def answer_metadata(self, handler: MetadataHandler) -> None:
+        """Ask this handler for what guests ask of 169.254.169.254 and fe80::a9fe:a9fe; until then they are told 503."""
         ...
 
     def read_meters(self) -> dict[str, tuple[int, int]]:

@@ -13,7 +13,7 @@ import re
 from pathlib import Path
 
 from stackyard.host.network import checks
-from stackyard.host.network.router_rules import METADATA4
+from stackyard.host.network.metadata import METADATA4
 from stackyard.host.specs import DhcpOption, HostRecord, NetworkSpec, SubnetSpec
 
 DEVICE = "service"
@@ -66,7 +66,7 @@ def main_text(spec: NetworkSpec, directory: Path, user: str, upstream: tuple[str
     """What only a start reads. `upstream` are the servers asked for names of the outside world."""
     domain = checks.host_name(spec.dns_domain)
     lines = [
-        "no-resolv", "no-hosts", "no-poll", "bind-interfaces", "except-interface=lo", f"interface={DEVICE}",
+        "no-resolv", "no-hosts", "no-poll", "bind-dynamic", "except-interface=lo", f"interface={DEVICE}",
         "domain-needed", "bogus-priv", f"domain={domain}", f"local=/{domain}/", "cache-size=1000",
         f"user={user}", f"pid-file={directory / 'pid'}", f"addn-hosts={directory / 'hosts'}",
         f"dhcp-hostsfile={directory / 'leases'}", f"dhcp-optsfile={directory / 'options'}",

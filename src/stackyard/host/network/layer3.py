@@ -22,6 +22,7 @@ _SIOCGIFFLAGS, _IFF_UP, _IFF_RUNNING = 0x8913, 0x1, 0x40
 _RUNNING_SECONDS = 0.5
 _PERMANENT = 0x80
 _MAIN_TABLE = 254
+_SCOPE_LINK = 253
 _EEXIST, _ESRCH, _EADDRNOTAVAIL = 17, 3, 99
 
 
@@ -125,6 +126,23 @@ def sync_routes(
             ignoring((_ESRCH,), ip.route, "del", **options)
     for destination, next_hop in sorted(target - present.keys()):
         _add_route(ip, index, destination, next_hop, metric, onlink)
+
+
+def sync_links(ip: Any, index: int, cidrs: Iterable[str]) -> None:
+    """Make the device's routes of ours without a next hop lead to these networks, which are on its wire."""
+    target = {str(checks.network(item)) for item in cidrs}
+    present = {}
+    for family in (socket.AF_INET, socket.AF_INET6):
+        for message in ip.get_routes(family=family, table=_MAIN_TABLE):
+            ours = message["proto"] == ROUTE_PROTOCOL and message.get_attr("RTA_OIF") == index
+            if ours and message.get_attr("RTA_GATEWAY") is None and message.get_attr("RTA_DST"):
+                present[f"{message.get_attr('RTA_DST')}/{message['dst_len']}"] = family
+    for destination in sorted(present.keys() - target):
+        ignoring((_ESRCH,), ip.route, "del", dst=destination, oif=index, family=present[destination])
+    for destination in sorted(target - present.keys()):
+        family = socket.AF_INET6 if ":" in destination else socket.AF_INET
+        scope = {} if family == socket.AF_INET6 else {"scope": _SCOPE_LINK}
+        ignoring((_EEXIST,), ip.route, "add", dst=destination, oif=index, family=family, proto=ROUTE_PROTOCOL, **scope)
 
 
 def _present_routes(ip: Any, index: int | None) -> dict[tuple[str, str], Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 from stackyard.host.network import checks, names, router_checks
+from stackyard.host.network.metadata import MetadataHandler
 from stackyard.host.specs import (
     AddressGroupSpec,
     NetworkObservation,
@@ -28,6 +29,7 @@ class MemoryNetworkDriver:
         self.security_groups: dict[str, SecurityGroupSpec] = {}
         self.address_groups: dict[str, AddressGroupSpec] = {}
         self.routers: dict[str, RouterSpec] = {}
+        self.metadata_handler: MetadataHandler | None = None
         self.meters: dict[str, tuple[int, int]] = {}
         self.calls: list[tuple[str, str]] = []
         self.started = False
@@ -144,6 +146,10 @@ class MemoryNetworkDriver:
             self._called("remove_router", router_id)
             self.routers.pop(router_id, None)
             self._lost.pop(router_id, None)
+
+    def answer_metadata(self, handler: MetadataHandler) -> None:
+        """See NetworkDriver: `metadata_handler` is what was given."""
+        self.metadata_handler = handler
 
     def read_meters(self) -> dict[str, tuple[int, int]]:
         """See NetworkDriver: what `meters` has been given for the labels of the routers that are there."""

@@ -16,13 +16,12 @@ from dataclasses import dataclass
 
 from stackyard.host.network import checks, names, router_limits
 from stackyard.host.network import conntrack_helpers as helpers
+from stackyard.host.network.metadata import METADATA4
 from stackyard.host.network.nft import Chain
 from stackyard.host.specs import PortForwarding, RouterGateway, RouterSpec
 
 TABLE = "inet stackyard"
 INWARD, OUTWARD, WAYS, PROXIED = "floating_in", "floating_out", "ways", "proxied"
-METADATA4 = "169.254.169.254"
-"""Where guests find what is told to them about themselves; the router answers for networks that lead to it."""
 
 _COLLECTIONS = {
     INWARD: "map {} {{ type ipv4_addr : ipv4_addr; }}",

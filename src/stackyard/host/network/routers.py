@@ -18,11 +18,13 @@ from stackyard.host.network.conntrack import end_connections
 from stackyard.host.network.daemons import Daemon
 from stackyard.host.network.departed import departed, shrank
 from stackyard.host.network.fabric import Fabric, Pair
+from stackyard.host.network.metadata import METADATA4, Door
+from stackyard.host.network.metadata_sockets import MetadataSockets
 from stackyard.host.network.names import Alias
 from stackyard.host.network.nft import Nftables
 from stackyard.host.specs import Address, RouterGateway, RouterInterface, RouterSpec
 
-_LOOPBACK = (Address(ip=rules.METADATA4, prefix_length=32),)
+_LOOPBACK = (Address(ip=METADATA4, prefix_length=32),)
 Leg = RouterInterface | RouterGateway
 
 
@@ -45,8 +47,9 @@ def wanted_addresses(spec: RouterSpec) -> dict[str, list[Address]]:
 class Routers:
     """Keeps the routers. Methods run in the fabric's thread."""
 
-    def __init__(self, fabric: Fabric, state_directory: Path) -> None:
+    def __init__(self, fabric: Fabric, state_directory: Path, metadata: MetadataSockets) -> None:
         self._fabric = fabric
+        self._metadata = metadata
         self.directory = state_directory / "routers"
 
     def _namespace(self, router_id: str) -> str:
@@ -102,6 +105,7 @@ class Routers:
                 announce(device, checks.mac(leg.mac), added[device])
             if not fresh and shrank(spec, before):
                 end_connections(departed(spec))
+        self._metadata.open(Door("router", spec.id), self._namespace(spec.id), None)
         self._apply_radvd(spec, {leg.network_id: mtus[device] for device, leg in legs(spec)})
 
     def _apply_leg(self, spec: RouterSpec, device: str, leg: Leg, descriptor: int, undo: contextlib.ExitStack) -> int:
@@ -173,6 +177,7 @@ class Routers:
 
     def remove(self, router_id: str) -> None:
         """Remove the namespace, its legs and its daemon; gone is fine."""
+        self._metadata.close(Door("router", router_id))
         namespace, directory = self._namespace(router_id), self._directory(router_id)
         if directory.exists():
             daemons.end_recorded(directory / "pid", directory)
@@ -201,7 +206,7 @@ class Routers:
         mains = [path.name for path in self._directory(spec.id).glob("radvd-*.conf")]
         if mains and not any(self._radvd(spec.id, name).pid() for name in mains):
             return "its IPv6 advertisements have stopped"
-        return None
+        return self._metadata.problem(Door("router", spec.id))
 
 
 def identity(fabric: Fabric, namespace: str) -> str | None:

@@ -13,11 +13,16 @@ from stackyard.host.network import checks, daemons, dns, layer3, names, netns
 from stackyard.host.network.announcements import release, send_frames
 from stackyard.host.network.daemons import Daemon
 from stackyard.host.network.fabric import Fabric, Pair
+from stackyard.host.network.metadata import METADATA4, METADATA6, Door
+from stackyard.host.network.metadata_sockets import MetadataSockets
 from stackyard.host.network.names import Alias
-from stackyard.host.specs import NetworkSpec, ServicePort
+from stackyard.host.network.neighbours import device_addresses
+from stackyard.host.specs import Address, NetworkSpec, ServicePort
 
 _RESOLV_CONF = (Path("/run/systemd/resolve/resolv.conf"), Path("/etc/resolv.conf"))
 _METRIC = 100
+_METADATA6 = Address(ip=METADATA6, prefix_length=64)
+_EADDRNOTAVAIL = 99
 
 
 def host_resolvers() -> tuple[str, ...]:
@@ -33,8 +38,9 @@ def host_resolvers() -> tuple[str, ...]:
 class Servers:
     """Keeps the servers. Methods run in the fabric's thread."""
 
-    def __init__(self, fabric: Fabric, state_directory: Path) -> None:
+    def __init__(self, fabric: Fabric, state_directory: Path, metadata: MetadataSockets) -> None:
         self._fabric = fabric
+        self._metadata = metadata
         self.directory = state_directory / "dns"
 
     def _directory(self, network_id: str) -> Path:
@@ -77,12 +83,21 @@ class Servers:
                 if message.get_attr("IFLA_ADDRESS") != checks.mac(port.mac):
                     ip.link("set", index=index, state="down")
                     ip.link("set", index=index, address=checks.mac(port.mac))
-                layer3.sync_addresses(ip, index, port.addresses, lambda _: True)
+                layer3.sync_addresses(ip, index, _addresses(spec, port), lambda _: True)
+                if not spec.metadata:
+                    layer3.ignoring((_EADDRNOTAVAIL,), ip.addr, "del", index=index, address=METADATA6, prefixlen=64)
                 ip.link("set", index=index, state="up", mtu=spec.mtu)
+                layer3.sync_links(ip, index, _unserved(spec, port))
                 gateways = [item.gateway for item in spec.subnets if item.gateway]
                 layer3.sync_routes(ip, index, layer3.default_routes(dict.fromkeys(gateways)), _METRIC)
         finally:
             os.close(descriptor)
+        door = Door("network", spec.id)
+        if spec.metadata:
+            undo.callback(self._metadata.close, door)
+            self._metadata.open(door, namespace, dns.DEVICE)
+        else:
+            self._metadata.close(door)
 
     def apply_hosts(self, spec: NetworkSpec) -> None:
         """Write the server's files, and start it, make it read them again, or leave it be, as the change needs."""
@@ -129,6 +144,7 @@ class Servers:
     def remove(self, network_id: str) -> None:
         """End the server and remove its namespace; gone is fine."""
         namespace, directory = names.server_namespace(self._fabric.cloud, network_id), self._directory(network_id)
+        self._metadata.close(Door("network", network_id))
         if not directory.exists() and not netns.exists(namespace):
             return
         daemons.end_recorded(directory / "pid", directory)
@@ -145,7 +161,38 @@ class Servers:
         mains = [path.name for path in self._directory(spec.id).glob("dnsmasq-*.conf")]
         if not any(self._daemon(spec.id, name).pid() for name in mains):
             return "its DHCP and DNS server does not run"
-        return None
+        if not _addresses_of(spec, spec.service_port) <= self._present_addresses(spec.id):
+            return "its DHCP and DNS server has lost an address"
+        return self._metadata.problem(Door("network", spec.id)) if spec.metadata else None
+
+    def _present_addresses(self, network_id: str) -> frozenset[tuple[str, int]]:
+        namespace = names.server_namespace(self._fabric.cloud, network_id)
+        if not netns.exists(namespace):
+            return frozenset()
+        descriptor = netns.open_namespace(netns.path_of(namespace))
+        try:
+            with netns.inside(descriptor):
+                return device_addresses(dns.DEVICE)
+        finally:
+            os.close(descriptor)
+
+
+def _addresses(spec: NetworkSpec, port: ServicePort) -> tuple[Address, ...]:
+    """The port's own, and those at which metadata is asked for: whoever has no better way finds them on the wire."""
+    if not spec.metadata:
+        return port.addresses
+    asked = (Address(ip=METADATA4, prefix_length=32), *((_METADATA6,) if Path("/proc/sys/net/ipv6").is_dir() else ()))
+    return (*port.addresses, *asked)
+
+
+def _addresses_of(spec: NetworkSpec, port: ServicePort) -> frozenset[tuple[str, int]]:
+    return frozenset((str(checks.address(item.ip)), item.prefix_length) for item in _addresses(spec, port))
+
+
+def _unserved(spec: NetworkSpec, port: ServicePort) -> list[str]:
+    """Subnets in which the server has no address: their guests are answered all the same, on the wire."""
+    own = [checks.address(item.ip) for item in port.addresses]
+    return [item.cidr for item in spec.subnets if not any(one in checks.network(item.cidr) for one in own)]
 
 
 def _both_in(cidr: str, one: checks.IPAddress, other: checks.IPAddress) -> bool:
