@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import shutil
@@ -59,6 +60,7 @@ def remove_everything(state: StateDirectory) -> None:
     from stackyard.host.containers.dockerd import stop_engine
     from stackyard.host.network.kernel import KernelNetworkDriver
     from stackyard.migrations.apply import drop_schema
+    from stackyard.plugins.listening import clear
 
     cloud_id = state.read().id
     settings = settings_of(state)
@@ -68,6 +70,8 @@ def remove_everything(state: StateDirectory) -> None:
     if settings.database.url:
         with database_of(state, seeded=False) as database:
             drop_schema(database)
+    with contextlib.suppress(OSError):  # another cloud's by now
+        clear(Path(settings.kuryr.socket))
     shutil.rmtree(state.path)
 
 

@@ -23,14 +23,15 @@ def listen(path: Path) -> socket.socket | None:
         if len(os.fsencode(path)) > _LONGEST:
             raise OSError(f"the path is longer than {_LONGEST} bytes")
         path.parent.mkdir(parents=True, exist_ok=True)
-        _clear(path)
+        clear(path)
         return _bind(path)
     except OSError as error:
         log.warning("a socket is not served", extra={"path": str(path), "reason": error.strerror or str(error)})
         return None
 
 
-def _clear(path: Path) -> None:
+def clear(path: Path) -> None:
+    """Remove a socket that nobody serves any more; gone is fine. Raises OSError for one that is, or no socket."""
     try:
         if not stat.S_ISSOCK(path.lstat().st_mode):
             raise OSError("something that is no socket is in the way")
@@ -65,8 +66,5 @@ def _bind(path: Path) -> socket.socket:
 def leave(path: Path, listener: socket.socket) -> None:
     """Stop listening, and take the name away unless another has it by now."""
     listener.close()
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(str(path))
-        except ConnectionRefusedError:
-            path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        clear(path)

@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from stackyard.core.body import decode
 from stackyard.core.db import Transaction
 from stackyard.core.dispatch import Receive, Scope, Send, read_body
-from stackyard.core.errors import ApiError, MethodNotAllowed, NotFound
+from stackyard.core.errors import ApiError, Forbidden, MethodNotAllowed, NotFound
 from stackyard.core.ids import new_request_id
 from stackyard.core.log import request_id_var
 from stackyard.core.runtime import Runtime
@@ -90,6 +90,8 @@ class Plugin:
         """Serve one call."""
         request = Request(scope, receive)
         try:
+            if "origin" in request.headers:
+                raise Forbidden("Web pages have no business here.")
             data = await read_body(request, LARGEST_BODY)
             loop = asyncio.get_running_loop()
             path = scope["path"]
