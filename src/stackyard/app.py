@@ -59,6 +59,7 @@ def quota_defaults(settings: Settings) -> dict[str, int]:
         "network",
         "subnet",
         "subnetpool",
+        "trunk",
         "port",
         "router",
         "floatingip",

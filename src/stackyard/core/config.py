@@ -200,6 +200,7 @@ class Quota:
     port: int = setting(500, "Ports.", at_least(-1))
     router: int = setting(10, "Routers.", at_least(-1))
     floatingip: int = setting(50, "Floating IPs.", at_least(-1))
+    trunk: int = setting(-1, "Trunks.", at_least(-1))
     security_group: int = setting(10, "Security groups.", at_least(-1))
     security_group_rule: int = setting(100, "Security group rules.", at_least(-1))
     rbac_policy: int = setting(10, "RBAC policies: what a project shares with others.", at_least(-1))

@@ -5,7 +5,7 @@ Written in the transaction that makes it true. `stackyard why` prints it; it is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -33,17 +33,15 @@ _READ = sa.select(timeline).where(timeline.c.resource_id == bindparam("resource"
 
 def record(tx: Transaction, kind: str, resource_id: str, event: str, detail: str = "") -> None:
     """Add an entry: `event` is a short verb phrase (create asked, start failed), `detail` says the rest."""
-    tx.execute(
-        _INSERT,
-        {
-            "resource_id": resource_id,
-            "kind": kind,
-            "at": tx.now,
-            "event": event,
-            "detail": detail,
-            "request_id": request_id_var.get(None),
-        },
-    )
+    record_all(tx, kind, (resource_id,), event, detail)
+
+
+def record_all(tx: Transaction, kind: str, resource_ids: Iterable[str], event: str, detail: str = "") -> None:
+    """Add the same entry to many resources at once."""
+    same = {"kind": kind, "at": tx.now, "event": event, "detail": detail, "request_id": request_id_var.get(None)}
+    entries = [{"resource_id": resource_id, **same} for resource_id in resource_ids]
+    if entries:
+        tx.execute(_INSERT, entries)
 
 
 def read(tx: Transaction, resource_id: str) -> Sequence[Row[Any]]:

@@ -29,8 +29,9 @@ from stackyard.services.network.networks import operations as networks
 from stackyard.services.network.networks.bodies import NetworkFields
 from stackyard.services.network.policies import POLICIES
 from stackyard.services.network.port_forwardings import operations as port_forwardings
+from stackyard.services.network.ports import bindings as port_bindings
 from stackyard.services.network.ports import operations as ports
-from stackyard.services.network.ports.bodies import PortFields
+from stackyard.services.network.ports.bodies import PortChanges
 from stackyard.services.network.qos import routes as qos
 from stackyard.services.network.rbac import routes as rbac
 from stackyard.services.network.routers import routes as routers
@@ -42,6 +43,7 @@ from stackyard.services.network.segments import ranges as segment_ranges
 from stackyard.services.network.subnetpools import operations as subnetpools
 from stackyard.services.network.subnets import operations as subnets
 from stackyard.services.network.subnets.bodies import SubnetFields
+from stackyard.services.network.trunks import operations as trunks
 
 _NETWORK = "/v2.0/networks/{network_id}"
 _SUBNET = "/v2.0/subnets/{subnet_id}"
@@ -73,7 +75,7 @@ ROUTES = (
     Route("GET", "/v2.0/ports", ports.list_, _LIST),
     Route("POST", "/v2.0/ports", ports.create, "create_port", body=dict, target=ports.load_new, status=201),
     Route("GET", _PORT, ports.show, "get_port", target=ports.load),
-    Route("PUT", _PORT, ports.update, "update_port", target=ports.load, body=PortFields, envelope="port"),
+    Route("PUT", _PORT, ports.update, "update_port", target=ports.load, body=PortChanges, envelope="port"),
     Route("DELETE", _PORT, ports.delete, "delete_port", target=ports.load, status=204),
     *routers.ROUTES,
     *conntrack_helpers.ROUTES,
@@ -111,6 +113,8 @@ ROUTES = (
     *rbac.ROUTES,
     *address_groups.ROUTES,
     *default_rules.ROUTES,
+    *port_bindings.ROUTES,
+    *trunks.ROUTES,
     *segments.ROUTES,
     *segment_ranges.ROUTES,
     *subnetpools.ROUTES,

@@ -1,14 +1,14 @@
 """Giving out addresses, inside the transaction that makes the port.
 
-A free address is found by a few random draws from the subnet's pools, each one look-up in an index; in a nearly full
-subnet, by reading what is taken in order from a random place until there is a gap. The primary key (subnet, address)
-has the last word: of two transactions that draw the same address one is run again.
+Free addresses, for one port or for many, are found by random draws from the subnet's pools, looked up together; in a
+nearly full subnet, by reading what is taken in order from a random place and filling the gaps. The primary key (subnet,
+address) has the last word: of two transactions that draw the same address one is run again.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,37 +70,54 @@ def size(pools: Sequence[Pool]) -> int:
     return sum(end - start + 1 for start, end in pools)
 
 
-def first_gap(taken: Sequence[int], start: int, end: int) -> int | None:
-    """The lowest address from `start` to `end` that is not in `taken` (sorted, none below `start`)."""
+def gaps(taken: Sequence[int], start: int, end: int) -> Iterator[int]:
+    """The addresses from `start` to `end` that are not in `taken` (sorted, none below `start`), in order."""
     expected = start
     for address in taken:
-        if address != expected:
-            break
-        expected += 1
-    return expected if expected <= end else None
+        yield from range(expected, min(address, end + 1))
+        expected = address + 1
+    yield from range(expected, end + 1)
+
+
+def first_gap(taken: Sequence[int], start: int, end: int) -> int | None:
+    """The lowest address from `start` to `end` that is not in `taken` (sorted, none below `start`)."""
+    return next(gaps(taken, start, end), None)
 
 
 def free_address(
-    tx: Transaction, space: Space, held: frozenset[str] = frozenset(), *, lowest: bool = False
+    tx: Transaction, space: Space, held: Collection[str] = frozenset(), *, lowest: bool = False
 ) -> str | None:
-    """An address that nobody has, None when there is none. `held` are addresses of this same change to leave out.
+    """An address that nobody has, None when there is none; as `free_addresses`."""
+    return next(iter(free_addresses(tx, space, 1, held, lowest=lowest)), None)
 
-    `lowest` asks for the first free one instead of any.
+
+def free_addresses(
+    tx: Transaction, space: Space, count: int, held: Collection[str] = frozenset(), *, lowest: bool = False
+) -> list[str]:
+    """Up to `count` addresses that nobody has, fewer when there are no more. `held` are addresses of this same change
+    to leave out.
+
+    `lowest` asks for the first free ones instead of any.
     """
     if lowest:
-        return _by_gap(tx, space, space.pools, held)
-    count = size(space.pools)
-    if not count:
-        return None
-    drawn = {key_of(draw(space.pools, secrets.randbelow(count)), space.version) for _ in range(DRAWS)}
-    taken = set(tx.connection.execute(_TAKEN, {"subnet": space.subnet_id, "keys": list(drawn)}).scalars())
-    for key in drawn - taken:
-        found = text_of(int(key, 16), space.version)
-        if found not in held:
+        return _by_gap(tx, space, space.pools, count, held)
+    number = size(space.pools)
+    if not number or not count:
+        return []
+    if 2 * (count + DRAWS) <= number:
+        # Some more than are wanted, so that a few which are taken do not matter.
+        drawn = {
+            key_of(draw(space.pools, secrets.randbelow(number)), space.version)
+            for _ in range(count + DRAWS + count // 4)
+        }
+        taken = set(tx.connection.execute(_TAKEN, {"subnet": space.subnet_id, "keys": list(drawn)}).scalars())
+        free = (text_of(int(key, 16), space.version) for key in drawn - taken)
+        found = [text for text in free if text not in held][:count]
+        if len(found) == count:
             return found
-    if count <= sum(_count(tx, space, pool) for pool in space.pools):
-        return None
-    return _by_gap(tx, space, list(_rotated(space.pools, secrets.randbelow(count))), held)
+    if number <= sum(_count(tx, space, pool) for pool in space.pools):
+        return []
+    return _by_gap(tx, space, list(_rotated(space.pools, secrets.randbelow(number))), count, held)
 
 
 def _count(tx: Transaction, space: Space, pool: Pool) -> int:
@@ -120,23 +137,24 @@ def _rotated(pools: Sequence[Pool], number: int) -> Iterator[Pool]:
         yield (start, begin - 1)
 
 
-def _by_gap(tx: Transaction, space: Space, pools: Sequence[Pool], held: frozenset[str]) -> str | None:
+def _by_gap(tx: Transaction, space: Space, pools: Sequence[Pool], count: int, held: Collection[str]) -> list[str]:
+    found: list[str] = []
     for start, end in pools:
         begin = start
         while begin <= end:
             first, last = key_of(begin, space.version), key_of(end, space.version)
             rows = tx.connection.execute(_IN_ORDER, {"subnet": space.subnet_id, "first": first, "last": last}).scalars()
             taken = [int(key, 16) for key in rows]
-            gap = first_gap(taken, begin, end)
-            if gap is None:
-                break
-            # Past a full chunk without a gap nothing is known yet.
-            unknown = len(taken) == _CHUNK and gap > taken[-1]
-            found = text_of(gap, space.version)
-            if not unknown and found not in held:
-                return found
-            begin = gap if unknown else gap + 1
-    return None
+            # Past a full chunk nothing is known yet.
+            known = taken[-1] if len(taken) == _CHUNK else end
+            for address in gaps(taken, begin, known):
+                text = text_of(address, space.version)
+                if text not in held:
+                    found.append(text)
+                if len(found) == count:
+                    return found
+            begin = known + 1
+    return found
 
 
 def holder(tx: Transaction, subnet_id: str, address: int, version: int) -> str | None:
@@ -147,16 +165,22 @@ def holder(tx: Transaction, subnet_id: str, address: int, version: int) -> str |
 
 def take(tx: Transaction, port_id: str, addresses: Sequence[tuple[str, int, str]]) -> None:
     """Give a port addresses: (subnet id, number, text) each. A collision raises IntegrityError: run again."""
-    if addresses:
-        rows = [
-            {
-                "subnet_id": subnet_id,
-                "ip_key": key_of(number, 6 if ":" in text else 4),
-                "ip_address": text,
-                "port_id": port_id,
-            }
-            for subnet_id, number, text in addresses
-        ]
+    take_all(tx, {port_id: addresses})
+
+
+def take_all(tx: Transaction, addresses: Mapping[str, Sequence[tuple[str, int, str]]]) -> None:
+    """Give many ports addresses at once, by port id."""
+    rows = [
+        {
+            "subnet_id": subnet_id,
+            "ip_key": key_of(number, 6 if ":" in text else 4),
+            "ip_address": text,
+            "port_id": port_id,
+        }
+        for port_id, chosen in addresses.items()
+        for subnet_id, number, text in chosen
+    ]
+    if rows:
         tx.execute(_INSERT, rows)
 
 

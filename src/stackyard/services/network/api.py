@@ -24,8 +24,9 @@ from stackyard.services.network.hosts import physical_networks, use_name
 from stackyard.services.network.inward import Inward
 from stackyard.services.network.ports import choice, rows
 from stackyard.services.network.ports.bodies import read_dns_name, read_groups
-from stackyard.services.network.ports.views import view
+from stackyard.services.network.ports.views import for_admin, of_network, view
 from stackyard.services.network.tables import networks, ports, security_groups
+from stackyard.services.network.trunks import rows as trunks
 from stackyard.services.network.workloads import (
     claim_port,
     create_security_group,
@@ -237,13 +238,16 @@ def _port(tx: Transaction, port_id: str) -> Any:
 def delete_port(tx: Transaction, runtime: Runtime, port_id: str) -> None:
     """Delete a port, its floating IP being left without it; gone is fine."""
     disassociate_port(tx, port_id)
+    trunks.forget_port(tx, runtime, port_id)
     rows.remove(tx, runtime, port_id)
 
 
 def port_view(tx: Transaction, port_id: str, default_domain: str = "openstacklocal") -> dict[str, Any]:
     """A port as the API shows it to an administrator; raises PortNotFound."""
     row = _port(tx, port_id)
-    return view(row, seen.any_network(tx, row.network_id).dns_domain or default_domain, binding=True)
+    network = seen.any_network(tx, row.network_id)
+    known = seen.Found(row._mapping, **of_network(network))
+    return view(known, for_admin(network.dns_domain or default_domain))
 
 
 def ports_of_device(tx: Transaction, device_id: str) -> Sequence[Any]:
@@ -269,6 +273,7 @@ def bind_port(tx: Transaction, port_id: str, *, netns: str, device: str, host: s
     marks.bound(tx, row.network_id, row.security_group_ids, host=host, left=left)
     if left:
         marks.port_left(tx, port_id, left)
+    trunks.follow(tx, port_id)
 
 
 def binding(tx: Transaction, port_id: str) -> tuple[str, str, str] | None:
@@ -289,6 +294,7 @@ def unbind_port(tx: Transaction, port_id: str) -> None:
     marks.port_left(tx, port_id, row.binding_host)
     marks.bound(tx, row.network_id, (), host="", left=row.binding_host)
     marks.security_groups(tx, row.security_group_ids)
+    trunks.follow(tx, port_id)
 
 
 def wire_now(runtime: Runtime, port_ids: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ from stackyard.core.errors import NotFound
 _UPDATED = "2026-01-01T00:00:00-00:00"
 
 EXTENSIONS: dict[str, tuple[str, str]] = {
+    "aap-reject-multicast": ("Reject multicast MACs in address pairs", "Address pairs have unicast MACs"),
     "allowed-address-pairs": ("Allowed Address Pairs", "Provides allowed address pairs"),
     "availability_zone": ("Availability Zone", "The availability zones of hosts."),
     "availability_zone_filter": ("Availability Zone Filter Extension", "Finds availability zones by their attributes"),
@@ -22,6 +23,26 @@ EXTENSIONS: dict[str, tuple[str, str]] = {
     "standard-attr-segment": ("Standard Attribute Extension for segments", "Standard attributes of segments"),
     "vlan-transparent": ("Vlantransparent", "Provides Vlan Transparent Networks"),
     "binding": ("Port Binding", "Expose port bindings of a virtual port to external application"),
+    "binding-extended": ("Port Bindings Extended", "Several bindings of a port, of which one is active"),
+    "data-plane-status": ("Port data plane status extension", "Status of underlying data plane"),
+    "dns-domain-ports": ("dns_domain for ports", "Allows the DNS domain to be specified for a network port."),
+    "extra_dhcp_opt": ("Neutron Extra DHCP options", "DHCP options of single ports"),
+    "ip_allocation": ("IP Allocation", "Says how a port got its addresses"),
+    "port-device-profile": ("Port device profile", "Expose the port device profile (Cyborg)"),
+    "port-hardware-offload-type": ("Port hardware offload", "Expose port hardware offload extension"),
+    "port-hint-ovs-tx-steering": ("Port hint for OVS tx steering", "The hint tx-steering"),
+    "port-hints": ("Port hints", "Hints for what serves a port"),
+    "port-mac-address-regenerate": ("Neutron Port MAC address regenerate", "Network port MAC address regenerate"),
+    "port-numa-affinity-policy": ("Port NUMA affinity policy", "Expose the port NUMA affinity policy"),
+    "port-numa-affinity-policy-socket": ("Port NUMA affinity policy socket", "The NUMA affinity policy socket"),
+    "port-resource-request": ("Port Resource Request", "What a port asks of placement"),
+    "port-resource-request-groups": ("Port Resource Request Groups", "Several groups of resources and traits"),
+    "port-trusted-vif": ("Port trusted vif", "Expose port 'trusted' attribute in the API"),
+    "tag-ports-during-bulk-creation": ("Tag Ports During Bulk Creation", "Tags of ports as they are made"),
+    "trunk": ("Trunk Extension", "Provides support for trunk ports"),
+    "trunk-details": ("Trunk port details", "Expose trunk port details"),
+    "uplink-status-propagation": ("Uplink status propagation extension", "Whether a port's link follows the uplink's"),
+    "uplink-status-propagation-updatable": ("Uplink status propagation updatable extension", "And to change it"),
     "dns-integration": ("DNS Integration", "Names of ports, answered by the network's DNS."),
     "ext-gw-mode": ("Neutron L3 Configurable external gateway mode", "Router gateways with and without SNAT"),
     "external-net": ("Neutron external network", "Adds external network attribute to network resource."),
@@ -113,7 +134,7 @@ EXTENSIONS: dict[str, tuple[str, str]] = {
 """Alias -> name and description, of what is served and nothing else."""
 
 _COLLECTIONS = ("networks", "subnets", "ports", "routers", "floatingips", "security-groups", "security-group-rules",
-                "segments", "network_segment_ranges",
+                "segments", "network_segment_ranges", "trunks",
                 "rbac-policies", "address-groups",
                 "default-security-group-rules", "quotas", "agents", "availability_zones", "service-providers",
                 "network-ip-availabilities", "subnetpools", "address-scopes",

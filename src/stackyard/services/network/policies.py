@@ -43,12 +43,14 @@ from stackyard.services.network.floatingips import routes as floatingips
 from stackyard.services.network.local_ips import operations as local_ips
 from stackyard.services.network.metering import operations as metering
 from stackyard.services.network.port_forwardings import operations as port_forwardings
+from stackyard.services.network.ports import bindings as port_bindings
 from stackyard.services.network.qos import routes as qos
 from stackyard.services.network.rbac import routes as rbac
 from stackyard.services.network.routers import routes as routers
 from stackyard.services.network.segments import operations as segments
 from stackyard.services.network.segments import ranges as segment_ranges
 from stackyard.services.network.subnetpools import operations as subnetpools
+from stackyard.services.network.trunks import operations as trunks
 
 _PROVIDER = ("provider:network_type", "provider:physical_network", "provider:segmentation_id")
 _ADDRESSES = ("fixed_ips:ip_address", "mac_address", "port_security_enabled")
@@ -103,6 +105,9 @@ _PORTS = (
         "binding:host_id",
         "binding:profile",
     ),
+    *attributes(ADMIN, "port", "get create update", "hints", "trusted"),
+    *attributes(ADMIN, "port", "get", "resource_request"),
+    *attributes(any_of(ADMIN, "role:data_plane_integrator"), "port", "update", "data_plane_status"),
     *attributes(any_of(ADMIN, MEMBER), "port", "create update", "tags"),
     *attributes(any_of(ADMIN, MEMBER, NET_MEMBER), "port", "delete", "tags"),
     *attributes(any_of(ADMIN, READER, NET_READER), "port", "get", "tags"),
@@ -155,6 +160,8 @@ POLICIES: tuple[Rule, ...] = (
     *auto_allocation.POLICIES,
     *availability.POLICIES,
     *metering.POLICIES,
+    *port_bindings.POLICIES,
+    *trunks.POLICIES,
     *segments.POLICIES,
     *segment_ranges.POLICIES,
     *qos.POLICIES,

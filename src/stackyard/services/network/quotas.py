@@ -23,6 +23,7 @@ RESOURCES = (
     "security_group_rule",
     "subnet",
     "subnetpool",
+    "trunk",
 )
 _LARGEST = 2**31 - 1
 

@@ -18,6 +18,7 @@ from stackyard.core.db import Transaction
 from stackyard.core.paging import EVERYTHING, Scope
 from stackyard.services.network import sharing
 from stackyard.services.network.faults import not_found
+from stackyard.services.network.ports.views import NETWORK_COLUMNS
 from stackyard.services.network.tables import networks, ports, subnets
 
 NETWORK_SHARED = sa.or_(networks.c.shared, sharing.shared("network", networks))
@@ -53,8 +54,8 @@ _SUBNET = (
 _PORT = (
     sa.select(
         ports,
+        *NETWORK_COLUMNS,
         networks.c.project_id.label("network_owner"),
-        networks.c.dns_domain.label("network_domain"),
         NETWORK_SHARED.label("shared"),
     )
     .join(networks, networks.c.id == ports.c.network_id)

@@ -107,7 +107,8 @@ def port_spec(
 ) -> PortSpec:
     """A port that is bound: one default route a family, from the first subnet that has a gateway.
 
-    `trunk` says which port carries a subport (`parent_id`), under which VLAN (`segmentation_id`).
+    `trunk` says which port carries a subport (`parent_id`), under which VLAN (`segmentation_id`), and
+    whether it lets it (`trunk_up`).
     """
     by_id = {subnet.id: subnet for subnet in subnets}
     used = [by_id[key] for key in dict.fromkeys(item["subnet_id"] for item in port.fixed_ips) if key in by_id]
@@ -128,7 +129,7 @@ def port_spec(
         addresses=addresses(port.fixed_ips, by_id),
         gateways=tuple(gateways.values()),
         routes=tuple(route for subnet in used for route in routes(subnet.host_routes)),
-        admin_up=port.admin_state_up and network.admin_state_up,
+        admin_up=port.admin_state_up and network.admin_state_up and (trunk is None or trunk.trunk_up),
         port_security=port.port_security_enabled,
         security_groups=tuple(port.security_group_ids),
         allowed_pairs=tuple(

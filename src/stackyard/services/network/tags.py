@@ -19,8 +19,11 @@ from stackyard.services.network.ports import operations as ports
 from stackyard.services.network.qos import operations as qos
 from stackyard.services.network.routers import operations as routers
 from stackyard.services.network.security_groups import operations as groups
+from stackyard.services.network.segments import operations as segments
+from stackyard.services.network.segments import ranges
 from stackyard.services.network.subnetpools import operations as subnetpools
 from stackyard.services.network.subnets import operations as subnets
+from stackyard.services.network.trunks import operations as trunks
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,9 @@ KINDS = (
     Tagged("subnet", "subnets", "subnet_id", tables.subnets, subnets.load),
     Tagged("subnetpool", "subnetpools", "subnetpool_id", tables.subnetpools, subnetpools.load),
     Tagged("port", "ports", "port_id", tables.ports, ports.load),
+    Tagged("trunk", "trunks", "trunk_id", tables.trunks, trunks.load),
+    Tagged("segment", "segments", "segment_id", tables.network_segments, segments.load),
+    Tagged("network_segment_range", "network_segment_ranges", "range_id", tables.network_segment_ranges, ranges.load),
     Tagged("router", "routers", "router_id", tables.routers, routers.load),
     Tagged("floatingip", "floatingips", "floatingip_id", tables.floating_ips, floatingips.load),
     Tagged("security_group", "security-groups", "security_group_id", tables.security_groups, groups.load),
@@ -100,7 +106,8 @@ def routes() -> tuple[Route, ...]:
     for kind in KINDS:
         all_of = f"/v2.0/{kind.path}/{{{kind.parameter}}}/tags"
         one = f"{all_of}/{{tag}}"
-        see, change, drop = (f"{verb}_{kind.noun}:tags" for verb in ("get", "update", "delete"))
+        ending = "segments_tags" if kind.noun == "segment" else f"{kind.noun}:tags"  # as Neutron names its rules
+        see, change, drop = (f"{verb}_{ending}" for verb in ("get", "update", "delete"))
         found += [
             Route("GET", all_of, list_, see, target=kind.load),
             Route("PUT", all_of, partial(replace, kind.table), change, target=kind.load, body=dict),

@@ -36,7 +36,9 @@ _HOSTS = (
 )
 _PORT = sa.select(ports).where(ports.c.id == bindparam("id"))
 _TRUNK = (
-    sa.select(trunks.c.port_id.label("parent_id"), trunk_subports.c.segmentation_id)
+    sa.select(
+        trunks.c.port_id.label("parent_id"), trunk_subports.c.segmentation_id, trunks.c.admin_state_up.label("trunk_up")
+    )
     .join(trunks, trunks.c.id == trunk_subports.c.trunk_id)
     .where(trunk_subports.c.port_id == bindparam("id"))
 )

@@ -47,9 +47,7 @@ _OTHERS_PORTS = (
 _OUTSIDE = (
     sa.select(sa.func.count())
     .select_from(ports)
-    .where(
-        ports.c.network_id == bindparam("id"), ports.c.device_owner.in_((owners.FLOATING_IP, owners.ROUTER_GATEWAY))
-    )
+    .where(ports.c.network_id == bindparam("id"), ports.c.device_owner.in_((owners.FLOATING_IP, owners.ROUTER_GATEWAY)))
 )
 """What can only be on an external network."""
 

@@ -16,7 +16,7 @@ from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest, InvalidField
 from stackyard.services.network import sharing
 from stackyard.services.network.addresses import read_mac, read_network
-from stackyard.services.network.faults import conflict, invalid, not_found
+from stackyard.services.network.faults import conflict, not_found
 from stackyard.services.network.resources import Flag, Text
 from stackyard.services.network.tables import security_groups
 
@@ -49,12 +49,28 @@ class PortFields(Body):
     binding_host: Text | UnsetType | None = field(name="binding:host_id", default=UNSET)
     binding_profile: dict[str, Any] | UnsetType | None = field(name="binding:profile", default=UNSET)
     vnic_type: Text | UnsetType = field(name="binding:vnic_type", default=UNSET)
+    extra_dhcp_opts: list[dict[str, Any]] | UnsetType | None = UNSET
+    dns_domain: Text | UnsetType | None = UNSET
+    qos_policy_id: Text | UnsetType | None = UNSET
+    propagate_uplink_status: Flag | UnsetType = UNSET
+    numa_affinity_policy: Text | UnsetType | None = UNSET
+    hints: dict[str, Any] | UnsetType | None = UNSET
+    trusted: Flag | UnsetType | None = UNSET
+
+
+class PortChanges(PortFields):
+    """The body of a PUT."""
+
+    data_plane_status: Text | UnsetType | None = UNSET
 
 
 class NewPortBody(PortFields, kw_only=True):
     """The body of a POST."""
 
     network_id: Text
+    device_profile: Text | UnsetType | None = UNSET
+    hardware_offload_type: Text | UnsetType | None = UNSET
+    tags: list[Any] | UnsetType | None = UNSET
     project_id: Text | UnsetType | None = UNSET
     tenant_id: Text | UnsetType | None = UNSET
 
@@ -99,11 +115,9 @@ def read_dns_name(text: str | None, domain: str) -> str:
 
 
 def read_vnic_type(text: str) -> str:
-    """The kind of network card; only the normal one can be made here."""
+    """The kind of network card. Hosts here make the normal one; a port of another kind stays unplugged."""
     if text not in VNIC_TYPES:
         raise InvalidField("binding:vnic_type", f"'{text}' is not in {list(VNIC_TYPES)}.")
-    if text != "normal":
-        raise invalid(f"binding:vnic_type '{text}' is not served by this cloud; use normal.")
     return text
 
 

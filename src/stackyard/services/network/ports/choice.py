@@ -1,5 +1,8 @@
-"""Choosing a port's addresses, as Neutron does: those asked for, else one a family, and in IPv6 subnets whose hosts
+"""Choosing ports' addresses, as Neutron does: those asked for, else one a family, and in IPv6 subnets whose hosts
 number themselves the one that belongs to the port's MAC.
+
+A `Choice` serves one change, of one port or of many: it reads each network's subnets once, remembers what it has given
+to whom, and draws the addresses that may be any together.
 """
 
 from __future__ import annotations
@@ -67,28 +70,14 @@ class Wish:
     port_id: str = ""
     found: list[Chosen] = field(default_factory=list)
 
-    def add(self, subnet: Any, text: str) -> None:
-        """Take this address."""
-        self.found.append((subnet.id, int(ipaddress.ip_address(text)), text))
-
     def has(self, subnet_id: str) -> bool:
         """Whether an address of this subnet is among those found."""
         return any(chosen[0] == subnet_id for chosen in self.found)
 
-
-def choose(tx: Transaction, wish: Wish) -> list[Chosen]:
-    """The addresses that the port is to have; raises Neutron's faults when one cannot be."""
-    known = candidates(subnets_of(tx, wish.network_id), wish)
-    if wish.wanted is None:
-        _choose_one_a_family(tx, wish, known)
-    else:
-        for item in _exact_first(wish.wanted):
-            _choose_wanted(tx, wish, known, item)
-    if wish.device_owner not in owners.ROUTER and wish.device_owner != owners.FLOATING_IP:
-        for subnet in known:
-            if numbers_itself(subnet) and not wish.has(subnet.id):
-                wish.add(subnet, interface_address(subnet.cidr, wish.mac))
-    return wish.found
+    @property
+    def of_router(self) -> bool:
+        """Whether the port chooses its addresses also where others build theirs from the MAC."""
+        return self.device_owner in owners.ROUTER or self.device_owner == owners.FLOATING_IP
 
 
 def candidates(known: Sequence[Any], wish: Wish) -> Sequence[Any]:
@@ -106,84 +95,145 @@ def candidates(known: Sequence[Any], wish: Wish) -> Sequence[Any]:
     return sorted(found, key=lambda subnet: not subnet.service_types)
 
 
-def _exact_first(wanted: Sequence[dict[str, str]]) -> list[dict[str, str]]:
-    """Addresses asked for by number before those that may be any, so that these do not take them."""
-    return sorted(wanted, key=lambda item: "ip_address" not in item)
+def choose(tx: Transaction, wish: Wish) -> list[Chosen]:
+    """The addresses that one port is to have; raises Neutron's faults when one cannot be."""
+    return choose_all(tx, [wish])[0]
 
 
-def _choose_one_a_family(tx: Transaction, wish: Wish, known: Sequence[Any]) -> None:
-    for version in (4, 6):
-        family = [s for s in known if s.ip_version == version and not numbers_itself(s)]
-        if not family:
-            continue
-        for subnet in family:
-            text = allocation.free_address(tx, allocation.Space.of(subnet), lowest=wish.lowest)
-            if text is not None:
-                wish.add(subnet, text)
-                break
-        else:
-            raise conflict(
-                "IpAddressGenerationFailure",
-                f"No more IP addresses available on network {wish.network_id}.",
-            )
+def choose_all(tx: Transaction, wishes: Sequence[Wish]) -> list[list[Chosen]]:
+    """The addresses that each port is to have: those asked for by number first, so that no other takes them."""
+    choice = _Choice(tx)
+    for wish in wishes:
+        for item in wish.wanted or ():
+            choice.exact(wish, item)
+    for wish in wishes:
+        for item in wish.wanted or ():
+            choice.any_of_subnet(wish, item)
+    choice.one_a_family([wish for wish in wishes if wish.wanted is None])
+    for wish in wishes:
+        choice.automatic(wish)
+    return [wish.found for wish in wishes]
 
 
-def _choose_wanted(tx: Transaction, wish: Wish, known: Sequence[Any], item: dict[str, str]) -> None:
-    if not item or item.keys() - {"subnet_id", "ip_address"}:
-        raise invalid("an item of fixed_ips has a subnet_id, an ip_address, or both.")
-    subnet = None
-    if item.get("subnet_id"):
-        subnet = next((s for s in known if s.id == item["subnet_id"]), None)
+class _Choice:
+    """One change's choosing."""
+
+    def __init__(self, tx: Transaction) -> None:
+        self._tx = tx
+        self._networks: dict[str, Sequence[Any]] = {}
+        self._given: dict[str, dict[str, str]] = {}
+        """Subnet id -> address -> port id, of addresses that were chosen and are not written yet."""
+
+    def _subnets(self, wish: Wish) -> Sequence[Any]:
+        known = self._networks.get(wish.network_id)
+        if known is None:
+            known = self._networks[wish.network_id] = subnets_of(self._tx, wish.network_id)
+        return candidates(known, wish)
+
+    def _held(self, subnet_id: str) -> dict[str, str]:
+        return self._given.setdefault(subnet_id, {})
+
+    def _add(self, wish: Wish, subnet: Any, text: str) -> None:
+        wish.found.append((subnet.id, int(ipaddress.ip_address(text)), text))
+        self._held(subnet.id)[text] = wish.port_id
+
+    def exact(self, wish: Wish, item: dict[str, str]) -> None:
+        """Take the address that an item of fixed_ips names; leave an item without one."""
+        if not item or item.keys() - {"subnet_id", "ip_address"} or not any(item.values()):
+            raise invalid("an item of fixed_ips has a subnet_id, an ip_address, or both.")
+        subnet = self._named(wish, item["subnet_id"]) if item.get("subnet_id") else None
+        if item.get("ip_address"):
+            self._take_exact(wish, subnet, item["ip_address"])
+
+    def _named(self, wish: Wish, subnet_id: str) -> Any:
+        for subnet in self._subnets(wish):
+            if subnet.id == subnet_id:
+                return subnet
+        raise invalid(
+            f"Failed to create port on network {wish.network_id}, because fixed_ips included invalid subnet "
+            f"{subnet_id}."
+        )
+
+    def _take_exact(self, wish: Wish, subnet: Any, given: str) -> None:
+        address = read_address("fixed_ips.ip_address", given)
         if subnet is None:
-            raise invalid(
-                f"Failed to create port on network {wish.network_id}, because fixed_ips included invalid subnet "
-                f"{item['subnet_id']}."
-            )
-    if item.get("ip_address"):
-        _choose_exact(tx, wish, known, subnet, item["ip_address"])
-    elif subnet is not None:
-        _choose_any(tx, wish, subnet)
-    else:
-        raise invalid("an item of fixed_ips has a subnet_id, an ip_address, or both.")
-
-
-def _choose_any(tx: Transaction, wish: Wish, subnet: Any) -> None:
-    if numbers_itself(subnet) and wish.device_owner not in owners.ROUTER:
-        return
-    held = frozenset(text for _, _, text in wish.found)
-    for item in wish.current:
-        if item["subnet_id"] == subnet.id and item["ip_address"] not in held:
-            wish.add(subnet, item["ip_address"])
-            return
-    text = allocation.free_address(tx, allocation.Space.of(subnet), held, lowest=wish.lowest)
-    if text is None:
-        raise conflict("IpAddressGenerationFailure", f"No more IP addresses available on subnet {subnet.id}.")
-    wish.add(subnet, text)
-
-
-def _choose_exact(tx: Transaction, wish: Wish, known: Sequence[Any], subnet: Any, given: str) -> None:
-    address = read_address("fixed_ips.ip_address", given)
-    if subnet is None:
-        subnet = next((s for s in known if address in ipaddress.ip_network(s.cidr)), None)
+            known = self._subnets(wish)
+            subnet = next((s for s in known if address in ipaddress.ip_network(s.cidr)), None)
         if subnet is None:
             raise BadRequest(
                 f"IP address {address} is not a valid IP for any of the subnets on the specified network.",
                 kind="InvalidIpForNetwork",
             )
+        _check_within(subnet, address)
+        automatic = numbers_itself(subnet) and wish.device_owner not in owners.ROUTER
+        if automatic and str(address) != interface_address(subnet.cidr, wish.mac):
+            raise BadRequest(
+                f"IPv6 address {address} cannot be directly assigned to a port on subnet {subnet.id} as the subnet is "
+                "configured for automatic addresses",
+                kind="AllocationOnAutoAddressSubnet",
+            )
+        if any(chosen[2] == str(address) for chosen in wish.found):
+            raise invalid(f"Duplicate IP address '{address}' in fixed_ips.")
+        held_by = self._held(subnet.id).get(str(address)) or allocation.holder(
+            self._tx, subnet.id, int(address), subnet.ip_version
+        )
+        if held_by is not None and held_by != wish.port_id:
+            raise conflict("IpAddressAlreadyAllocated", f"IP address {address} already allocated in subnet {subnet.id}")
+        self._add(wish, subnet, str(address))
+
+    def any_of_subnet(self, wish: Wish, item: dict[str, str]) -> None:
+        """Take any address of the subnet that an item of fixed_ips names, that which the port has before others."""
+        if item.get("ip_address"):
+            return
+        subnet = self._named(wish, item["subnet_id"])
+        if numbers_itself(subnet) and wish.device_owner not in owners.ROUTER:
+            return
+        chosen = {text for _, _, text in wish.found}
+        for own in wish.current:
+            if own["subnet_id"] == subnet.id and own["ip_address"] not in chosen:
+                self._add(wish, subnet, own["ip_address"])
+                return
+        text = allocation.free_address(self._tx, allocation.Space.of(subnet), self._held(subnet.id), lowest=wish.lowest)
+        if text is None:
+            raise conflict("IpAddressGenerationFailure", f"No more IP addresses available on subnet {subnet.id}.")
+        self._add(wish, subnet, text)
+
+    def one_a_family(self, wishes: Sequence[Wish]) -> None:
+        """Give ports that ask for nothing an address of each IP version, from the oldest subnet that has one."""
+        alike: dict[tuple[str, str, bool], list[Wish]] = {}
+        for wish in wishes:
+            alike.setdefault((wish.network_id, wish.device_owner, wish.lowest), []).append(wish)
+        for (network_id, _, lowest), group in alike.items():
+            usable = self._subnets(group[0])
+            for version in (4, 6):
+                family = [s for s in usable if s.ip_version == version and not numbers_itself(s)]
+                if family:
+                    self._spread(group, family, network_id, lowest=lowest)
+
+    def _spread(self, group: Sequence[Wish], family: Sequence[Any], network_id: str, *, lowest: bool) -> None:
+        waiting = list(group)
+        for subnet in family:
+            found = allocation.free_addresses(
+                self._tx, allocation.Space.of(subnet), len(waiting), self._held(subnet.id), lowest=lowest
+            )
+            for wish, text in zip(waiting, found, strict=False):
+                self._add(wish, subnet, text)
+            waiting = waiting[len(found) :]
+            if not waiting:
+                return
+        raise conflict("IpAddressGenerationFailure", f"No more IP addresses available on network {network_id}.")
+
+    def automatic(self, wish: Wish) -> None:
+        """Give a port its addresses in subnets whose hosts number themselves, unless it asked for none at all."""
+        if wish.of_router:
+            return
+        for subnet in self._subnets(wish):
+            if numbers_itself(subnet) and not wish.has(subnet.id):
+                self._add(wish, subnet, interface_address(subnet.cidr, wish.mac))
+
+
+def _check_within(subnet: Any, address: Any) -> None:
     network = ipaddress.ip_network(subnet.cidr)
     edges = (network.network_address, network.broadcast_address) if network.version == 4 else (network.network_address,)
     if address not in network or (network.num_addresses > 2 and address in edges):
         raise BadRequest(f"IP address {address} is not a valid IP for the specified subnet.", kind="InvalidIpForSubnet")
-    automatic = numbers_itself(subnet) and wish.device_owner not in owners.ROUTER
-    if automatic and str(address) != interface_address(subnet.cidr, wish.mac):
-        raise BadRequest(
-            f"IPv6 address {address} cannot be directly assigned to a port on subnet {subnet.id} as the subnet is "
-            "configured for automatic addresses",
-            kind="AllocationOnAutoAddressSubnet",
-        )
-    if any(chosen[2] == str(address) for chosen in wish.found):
-        raise invalid(f"Duplicate IP address '{address}' in fixed_ips.")
-    held_by = allocation.holder(tx, subnet.id, int(address), subnet.ip_version)
-    if held_by is not None and held_by != wish.port_id:
-        raise conflict("IpAddressAlreadyAllocated", f"IP address {address} already allocated in subnet {subnet.id}")
-    wish.add(subnet, str(address))

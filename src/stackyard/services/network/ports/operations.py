@@ -15,12 +15,14 @@ from stackyard.core.call import Call, Query, Reply
 from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest
 from stackyard.core.paging import Filter, Listing, Scope
-from stackyard.services.network import default_groups, floating, marks, owners, resources, seen
-from stackyard.services.network.addresses import read_mac
+from stackyard.services.network import floating, marks, owners, resources, seen
+from stackyard.services.network.addresses import new_mac, read_mac
 from stackyard.services.network.faults import conflict
-from stackyard.services.network.ports import rows
+from stackyard.services.network.ports import attributes, creation, rows
+from stackyard.services.network.ports.bindings import vif_type
 from stackyard.services.network.ports.bodies import (
     NewPortBody,
+    PortChanges,
     PortFields,
     check_port_security,
     read_dns_name,
@@ -29,15 +31,15 @@ from stackyard.services.network.ports.bodies import (
     read_vnic_type,
 )
 from stackyard.services.network.ports.choice import Wish, choose
-from stackyard.services.network.ports.views import sees_binding, view
+from stackyard.services.network.ports.views import NETWORK_COLUMNS, facts, of_network, view
+from stackyard.services.network.qos import api as qos
 from stackyard.services.network.resources import either, flag
 from stackyard.services.network.tables import ip_allocations, networks, port_security_groups, ports
+from stackyard.services.network.trunks import rows as trunk_rows
 
 NAMES = ("port", "ports")
 
-_VIEWED = sa.select(ports, networks.c.dns_domain.label("network_domain")).join(
-    networks, networks.c.id == ports.c.network_id
-)
+_VIEWED = sa.select(ports, *NETWORK_COLUMNS).join(networks, networks.c.id == ports.c.network_id)
 _ONE = _VIEWED.where(ports.c.id == bindparam("id"))
 
 
@@ -60,11 +62,13 @@ LISTING = Listing(
     ports,
     resources.standard_filters(
         ports, "network_id", "admin_state_up", "status", "mac_address", "device_id", "device_owner",
-        "port_security_enabled", "dns_name",
+        "port_security_enabled", "dns_name", "dns_domain", "qos_policy_id", "data_plane_status", "ip_allocation",
+        "propagate_uplink_status", "numa_affinity_policy", "device_profile", "hardware_offload_type",
     )
     | {
         "binding:host_id": Filter(ports.c.binding_host),
         "binding:vnic_type": Filter(ports.c.binding_vnic_type),
+        "qos_network_policy_id": Filter(networks.c.qos_policy_id),
         "security_groups": Filter(where=_having(port_security_groups, port_security_groups.c.security_group_id)),
         "fixed_ips": Filter(read=_fixed_ip, where=_with_address),
     },
@@ -92,8 +96,8 @@ def list_(tx: Transaction, call: Call) -> dict[str, Any]:
     """GET /ports."""
     query, scope = _with_parts(call.query, seen.scope(call.caller, "port"))
     page = resources.page_of(tx, query, LISTING, scope)
-    binding = sees_binding(call)
-    return resources.listed(call, "ports", page, lambda row: view(row, domain_of(call, row), binding=binding))
+    known = facts(tx, call, page.rows)
+    return resources.listed(call, "ports", page, lambda row: view(row, known))
 
 
 _PART = "ip_address_substr="
@@ -121,17 +125,19 @@ def _with_parts(query: Query, scope: Scope) -> tuple[Query, Scope]:
 
 def show(tx: Transaction, call: Call) -> dict[str, Any]:
     """GET /ports/{port_id}."""
-    del tx
     row = call.target
-    return {"port": resources.shown(call, view(row, domain_of(call, row), binding=sees_binding(call)))}
+    return {"port": resources.shown(call, view(row, facts(tx, call, [row])))}
 
 
 def load_new(tx: Transaction, call: Call) -> dict[str, Any]:
     """What the rule create_port looks at: the network that the (first) new port is to be on."""
     bodies, bulk = resources.read_bodies(call, NewPortBody, *NAMES)
+    seen_networks: dict[str, Any] = {}
     items = []
     for body in bodies:
-        network = seen.network(tx, call.caller, body.network_id)
+        network = seen_networks.get(body.network_id)
+        if network is None:
+            network = seen_networks[body.network_id] = seen.network(tx, call.caller, body.network_id)
         target = seen.on_network(network, resources.owner(call, body))
         target |= seen.port_facts(either(body.device_owner, "") or "")
         items.append((body, network, target))
@@ -139,57 +145,26 @@ def load_new(tx: Transaction, call: Call) -> dict[str, Any]:
 
 
 def create(tx: Transaction, call: Call) -> Reply:
-    """POST /ports, one or many."""
-    views = []
-    binding = sees_binding(call)
+    """POST /ports, one or many: a single one is a bulk of one."""
+    making = creation.Creation(tx, call)
+    news = []
     for body, network, target in call.target["items"]:
-        call.require("create_port", target)
-        if target["project_id"] != call.caller.project_id:
-            call.require("create_network", target)
-        _require_attributes(call, "create_port", target, body)
-        row = rows.insert(tx, call.runtime, _new_port(tx, call, body, network, target["project_id"]))
-        domain = network.dns_domain or call.runtime.settings.network.dns_domain
-        views.append(view(seen.Found(row), domain, binding=binding))
-    return resources.created(call, NAMES, views, bulk=call.target["bulk"])
+        _check_create(call, target, body)
+        news.append(making.new_port(body, network, target["project_id"]))
+    made = rows.insert_all(tx, call.runtime, news)
+    shown = [
+        seen.Found(row, **of_network(network)) for row, (_, network, _) in zip(made, call.target["items"], strict=True)
+    ]
+    known = facts(tx, call, shown, new=True)
+    return resources.created(call, NAMES, [view(row, known) for row in shown], bulk=call.target["bulk"])
 
 
-def _new_port(tx: Transaction, call: Call, body: NewPortBody, network: Any, project_id: str) -> rows.NewPort:
-    owner = either(body.device_owner, "") or ""
-    secure = flag("port_security_enabled", body.port_security_enabled, default=network.port_security_enabled)
-    mac = read_mac("mac_address", body.mac_address) if isinstance(body.mac_address, str) else None
-    given = either(body.security_groups, None)
-    groups: Sequence[str] = ()
-    if given is not None:
-        groups = read_groups(tx, given, usable_by(call, project_id))
-    elif secure and not owner.startswith("network:"):
-        groups = [default_groups.ensure(tx, call.runtime, project_id)]
-    pairs = read_pairs(either(body.allowed_address_pairs, None), mac or "")
-    check_port_security(secure, groups, pairs)
-    fixed_ips = either(body.fixed_ips, None)
-    domain = network.dns_domain or call.runtime.settings.network.dns_domain
-    return rows.NewPort(
-        network_id=network.id,
-        project_id=project_id,
-        name=either(body.name, ""),
-        description=either(body.description, "") or "",
-        mac=mac,
-        fixed_ips=fixed_ips,
-        device_id=either(body.device_id, "") or "",
-        device_owner=owner,
-        admin_state_up=flag("admin_state_up", body.admin_state_up, default=True),
-        port_security=secure,
-        security_groups=groups,
-        address_pairs=pairs,
-        dns_name=read_dns_name(either(body.dns_name, ""), domain),
-        binding_host=either(body.binding_host, "") or "",
-        vnic_type=read_vnic_type(either(body.vnic_type, "normal")),
-        binding_profile=either(body.binding_profile, None) or {},
-    )
-
-
-def usable_by(call: Call, project_id: str) -> frozenset[str | None] | None:
-    """Whose security groups a port of this project may be put into by the caller."""
-    return None if call.caller.is_admin else frozenset({project_id, call.caller.project_id})
+def _check_create(call: Call, target: Mapping[str, Any], body: NewPortBody) -> None:
+    call.require("create_port", target)
+    if target["project_id"] != call.caller.project_id:
+        call.require("create_network", target)
+    _require_attributes(call, "create_port", target, body)
+    resources.require_attributes(call, "create_port", target, [("tags", bool(either(body.tags, None)))])
 
 
 def _require_attributes(call: Call, rule: str, target: Mapping[str, Any], body: PortFields) -> None:
@@ -205,6 +180,9 @@ def _require_attributes(call: Call, rule: str, target: Mapping[str, Any], body: 
         ("device_id", bool(either(body.device_id, None))),
         ("binding:host_id", bool(either(body.binding_host, None))),
         ("binding:profile", bool(either(body.binding_profile, None))),
+        ("binding:vnic_type", body.vnic_type is not UNSET),
+        ("hints", either(body.hints, None) is not None),
+        ("trusted", either(body.trusted, None) is not None),
     ])  # fmt: skip
 
 
@@ -216,18 +194,22 @@ def update(tx: Transaction, call: Call) -> dict[str, Any]:
     if either(body.mac_address, None) == row.mac_address:
         body.mac_address = UNSET
     _require_attributes(call, "update_port", target, body)
+    resources.require_attributes(call, "update_port", target, [
+        ("data_plane_status", body.data_plane_status is not UNSET),
+        ("mac_address", body.mac_address is None),
+    ])  # fmt: skip
     changes = _changes(tx, call, row, body)
     if changes:
         resources.touch(tx, ports, row.id, **changes)
         timeline.record(tx, marks.PORT, row.id, "update asked", ", ".join(sorted(changes)))
         mark_changed(tx, row, changes)
     shown = tx.first(_ONE, {"id": row.id})
-    return {"port": view(shown, domain_of(call, row), binding=sees_binding(call))}
+    return {"port": view(shown, facts(tx, call, [shown]))}
 
 
 def mark_changed(tx: Transaction, row: Any, changes: Mapping[str, Any]) -> None:
     """Queue the work that a change of a port leads to."""
-    if changes.keys() & {"fixed_ips", "mac_address", "dns_name", "name"}:
+    if changes.keys() & {"fixed_ips", "mac_address", "dns_name", "name", "dns_domain", "extra_dhcp_opts"}:
         marks.network(tx, row.network_id)
     if row.netns is not None:
         marks.port(tx, row.id)
@@ -239,26 +221,53 @@ _PLAIN = {"name": "name", "description": "description", "device_id": "device_id"
           "binding_host": "binding_host"}  # fmt: skip
 
 
-def _changes(tx: Transaction, call: Call, row: Any, body: PortFields) -> dict[str, Any]:
+def _changes(tx: Transaction, call: Call, row: Any, body: PortChanges) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     for name, value in body.given():
         if name in _PLAIN:
             changes[_PLAIN[name]] = value or ""
     if body.admin_state_up is not UNSET:
         changes["admin_state_up"] = flag("admin_state_up", body.admin_state_up, default=True)
+    changes |= attributes.read(body, row.extra_dhcp_opts)
+    changes |= _policy_changes(tx, call, row, body)
+    if body.data_plane_status is not UNSET:
+        changes["data_plane_status"] = attributes.read_data_plane_status(body.data_plane_status)
     if body.dns_name is not UNSET:
         changes["dns_name"] = read_dns_name(body.dns_name, domain_of(call, row))
-    if body.vnic_type is not UNSET:
-        changes["binding_vnic_type"] = read_vnic_type(body.vnic_type)
-    if body.binding_profile is not UNSET:
-        changes["binding_profile"] = body.binding_profile or {}
-    if isinstance(body.mac_address, str):
-        changes["mac_address"] = _new_mac(tx, row, body.mac_address)
+    _binding_changes(tx, call, row, body, changes)
+    if body.mac_address is not UNSET:
+        changes["mac_address"] = _new_mac(tx, row, body.mac_address or new_mac())
     mac = changes.get("mac_address", row.mac_address)
     if body.fixed_ips is not UNSET:
         changes["fixed_ips"] = _new_addresses(tx, row, mac, body.fixed_ips or [])
+        changes["ip_allocation"] = "immediate" if changes["fixed_ips"] else "none"
+    creation.check_device(tx, call, row.project_id, changes.get("device_owner", row.device_owner), body.device_id)
     _security_changes(tx, call, row, body, changes)
     return changes
+
+
+def _binding_changes(tx: Transaction, call: Call, row: Any, body: PortChanges, changes: dict[str, Any]) -> None:
+    if body.vnic_type is not UNSET:
+        changes["binding_vnic_type"] = read_vnic_type(body.vnic_type)
+        if row.netns is not None and changes["binding_vnic_type"] != row.binding_vnic_type:
+            raise conflict(
+                "PortInUse",
+                f"Unable to complete operation on port {row.id} for network {row.network_id}. Port is wired: its "
+                "binding:vnic_type can change when it is not.",
+            )
+    if body.binding_profile is not UNSET:
+        changes["binding_profile"] = attributes.read_profile(body.binding_profile)
+    if changes.keys() & {"binding_host", "binding_vnic_type"}:
+        host = changes.get("binding_host", row.binding_host)
+        changes["vif_type"] = vif_type(tx, call.runtime, host, changes.get("binding_vnic_type", row.binding_vnic_type))
+
+
+def _policy_changes(tx: Transaction, call: Call, row: Any, body: PortChanges) -> dict[str, Any]:
+    if body.qos_policy_id is UNSET:
+        return {}
+    if body.qos_policy_id and body.qos_policy_id != row.qos_policy_id:
+        qos.usable(tx, call.caller, body.qos_policy_id)
+    return {"qos_policy_id": body.qos_policy_id or None}
 
 
 def _new_mac(tx: Transaction, row: Any, given: str) -> str:
@@ -285,7 +294,7 @@ def _security_changes(tx: Transaction, call: Call, row: Any, body: PortFields, c
     secure = flag("port_security_enabled", body.port_security_enabled, default=row.port_security_enabled)
     groups, pairs = row.security_group_ids, row.allowed_address_pairs
     if body.security_groups is not UNSET:
-        groups = read_groups(tx, body.security_groups or [], usable_by(call, row.project_id))
+        groups = read_groups(tx, body.security_groups or [], creation.usable_by(call, row.project_id))
     if body.allowed_address_pairs is not UNSET:
         pairs = read_pairs(body.allowed_address_pairs, changes.get("mac_address", row.mac_address))
     check_port_security(secure, groups, pairs)
@@ -307,5 +316,6 @@ def delete(tx: Transaction, call: Call) -> None:
             "ServicePortInUse",
             f"Port {row.id} cannot be deleted directly via the port API: has device owner {row.device_owner}.",
         )
+    trunk_rows.refuse_port_of_trunk(tx, row.id)
     floating.disassociate_port(tx, row.id)
     rows.remove(tx, call.runtime, row.id)

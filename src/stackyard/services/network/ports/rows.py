@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +18,7 @@ from stackyard.core.runtime import Runtime
 from stackyard.services.network import allocation, marks, owners, resources
 from stackyard.services.network.addresses import new_mac
 from stackyard.services.network.faults import conflict
-from stackyard.services.network.ports.choice import Chosen, Wish, choose
+from stackyard.services.network.ports.choice import Chosen, Wish, choose_all
 from stackyard.services.network.tables import ip_allocations, port_security_groups, ports
 
 _INSERT = sa.insert(ports)
@@ -31,7 +32,10 @@ _MAC = sa.select(ports.c.id).where(ports.c.network_id == bindparam("network"), p
 
 @dataclass(slots=True, kw_only=True)
 class NewPort:
-    """A port that is to be made. `fixed_ips` None: whatever is right; `mac` None: a random one."""
+    """A port that is to be made. `fixed_ips` None: whatever is right; `mac` None: a random one.
+
+    `more` are further columns of its row, where they are not to be as for any port.
+    """
 
     network_id: str
     project_id: str
@@ -50,6 +54,13 @@ class NewPort:
     vnic_type: str = "normal"
     binding_profile: dict[str, Any] = field(default_factory=dict)
     lowest: bool = False
+    tags: Sequence[str] = ()
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def counted(self) -> bool:
+        """Whether it counts against its project's quota."""
+        return bool(self.project_id) and self.device_owner != owners.DHCP
 
 
 def read(tx: Transaction, port_id: str) -> Any:
@@ -58,59 +69,112 @@ def read(tx: Transaction, port_id: str) -> Any:
 
 
 def insert(tx: Transaction, runtime: Runtime, new: NewPort) -> dict[str, Any]:
-    """Write a port; raises Neutron's faults for addresses, MACs and quota."""
-    port_id = new_uuid()
-    mac = new.mac or new_mac()
-    if new.mac:
-        refuse_taken_mac(tx, new.network_id, mac)
-    counted = bool(new.project_id) and new.device_owner != owners.DHCP
-    if counted:
-        resources.reserve(tx, runtime, new.project_id, "port")
-    wish = Wish(new.network_id, mac, new.device_owner, new.fixed_ips, lowest=new.lowest, port_id=port_id)
-    chosen = choose(tx, wish)
-    row = _row(tx, new, port_id, mac, chosen) | {"counted": counted}
+    """Write one port; as `insert_all`."""
+    return insert_all(tx, runtime, [new])[0]
+
+
+def insert_all(tx: Transaction, runtime: Runtime, news: Sequence[NewPort]) -> list[dict[str, Any]]:
+    """Write ports, all or none; raises Neutron's faults for addresses, MACs and quota."""
+    macs = _macs(tx, news)
+    counts = Counter(new.project_id for new in news if new.counted)
+    for project_id, amount in counts.items():
+        resources.reserve(tx, runtime, project_id, "port", amount)
+    wishes = [
+        Wish(new.network_id, mac, new.device_owner, new.fixed_ips, lowest=new.lowest, port_id=new_uuid())
+        for new, mac in zip(news, macs, strict=True)
+    ]
+    chosen = choose_all(tx, wishes)
+    rows = [_row(tx, new, wish, found) for new, wish, found in zip(news, wishes, chosen, strict=True)]
     try:
-        tx.execute(_INSERT, row)
-        allocation.take(tx, port_id, chosen)
+        tx.execute(_INSERT, rows)
+        allocation.take_all(tx, {wish.port_id: found for wish, found in zip(wishes, chosen, strict=True)})
     except IntegrityError as error:
         # Someone took the address or the MAC in the meantime: choose anew.
         raise TryAgain(str(error.orig)) from error
-    if new.security_groups:
-        tx.execute(_INSERT_GROUP, [{"port_id": port_id, "security_group_id": group} for group in new.security_groups])
-    timeline.record(tx, marks.PORT, port_id, "create asked")
-    if new.device_owner != owners.FLOATING_IP:
-        marks.network(tx, new.network_id, delay=0 if new.device_owner == owners.DHCP else marks.SOON)
-    return row
+    groups = [{"port_id": row["id"], "security_group_id": one} for row in rows for one in row["security_group_ids"]]
+    if groups:
+        tx.execute(_INSERT_GROUP, groups)
+    resources.store_tags(tx, rows)
+    timeline.record_all(tx, marks.PORT, [row["id"] for row in rows], "create asked")
+    delays: dict[str, float] = {}
+    for new in news:
+        if new.device_owner != owners.FLOATING_IP:
+            delay = 0 if new.device_owner == owners.DHCP else marks.SOON
+            delays[new.network_id] = min(delay, delays.get(new.network_id, delay))
+    for network_id, delay in delays.items():
+        marks.network(tx, network_id, delay=delay)
+    return rows
 
 
-def _row(tx: Transaction, new: NewPort, port_id: str, mac: str, chosen: Sequence[Chosen]) -> dict[str, Any]:
-    return {
-        "id": port_id,
+def _macs(tx: Transaction, news: Sequence[NewPort]) -> list[str]:
+    """Each port's MAC: the one asked for, when no port of the network has it, or a random one."""
+    taken: set[tuple[str, str]] = set()
+    for new in news:
+        if new.mac:
+            if (new.network_id, new.mac) in taken:
+                _refuse_mac(new.network_id, new.mac)
+            refuse_taken_mac(tx, new.network_id, new.mac)
+            taken.add((new.network_id, new.mac))
+    found = []
+    for new in news:
+        mac = new.mac or new_mac()
+        while not new.mac and (new.network_id, mac) in taken:
+            mac = new_mac()
+        taken.add((new.network_id, mac))
+        found.append(mac)
+    return found
+
+
+_PLAIN: dict[str, Any] = {
+    "extra_dhcp_opts": [],
+    "dns_domain": "",
+    "qos_policy_id": None,
+    "data_plane_status": None,
+    "propagate_uplink_status": True,
+    "vif_type": "unbound",
+    "numa_affinity_policy": None,
+    "device_profile": None,
+    "hints": None,
+    "hardware_offload_type": None,
+    "trusted": None,
+    "wire": "veth",
+    "netns": None,
+    "device": None,
+    "status": "DOWN",
+    "status_reason": "",
+    "revision_number": 1,
+}
+"""What a new port has unless something else is said."""
+
+
+def _row(tx: Transaction, new: NewPort, wish: Wish, chosen: Sequence[Chosen]) -> dict[str, Any]:
+    own = {
+        "id": wish.port_id,
         "project_id": new.project_id,
         "name": new.name,
         "description": new.description,
-        "tags": [],
-        "revision_number": 1,
+        "tags": list(new.tags),
         "created_at": tx.now,
         "updated_at": tx.now,
         "network_id": new.network_id,
         "admin_state_up": new.admin_state_up,
-        "status": "DOWN",
-        "status_reason": "",
-        "mac_address": mac,
+        "mac_address": wish.mac,
         "device_id": new.device_id,
         "device_owner": new.device_owner,
         "port_security_enabled": new.port_security,
         "dns_name": new.dns_name,
         "fixed_ips": stored(chosen),
+        "ip_allocation": "none" if new.fixed_ips is not None and not chosen else "immediate",
         "security_group_ids": list(new.security_groups),
-        "allowed_address_pairs": [item | {"mac_address": item["mac_address"] or mac} for item in new.address_pairs],
+        "allowed_address_pairs": [
+            item | {"mac_address": item["mac_address"] or wish.mac} for item in new.address_pairs
+        ],
+        "counted": new.counted,
         "binding_host": new.binding_host,
         "binding_vnic_type": new.vnic_type,
         "binding_profile": new.binding_profile,
-        "netns": None,
-        "device": None,
     }
+    return {**_PLAIN, **own, **new.more}
 
 
 def stored(chosen: Sequence[Chosen]) -> list[dict[str, str]]:
@@ -121,10 +185,14 @@ def stored(chosen: Sequence[Chosen]) -> list[dict[str, str]]:
 def refuse_taken_mac(tx: Transaction, network_id: str, mac: str) -> None:
     """Raise MacAddressInUse when a port of the network has this MAC."""
     if tx.scalar(_MAC, {"network": network_id, "mac": mac}) is not None:
-        raise conflict(
-            "MacAddressInUse",
-            f"Unable to complete operation for network {network_id}. The mac address {mac} is in use.",
-        )
+        _refuse_mac(network_id, mac)
+
+
+def _refuse_mac(network_id: str, mac: str) -> None:
+    raise conflict(
+        "MacAddressInUse",
+        f"Unable to complete operation for network {network_id}. The mac address {mac} is in use.",
+    )
 
 
 def change_addresses(tx: Transaction, row: Any, chosen: Sequence[Chosen]) -> list[dict[str, str]]:

@@ -81,6 +81,7 @@ def view(row: Any) -> dict[str, Any]:
         "segmentation_id": row.segmentation_id,
         "name": row.name or None,
         "description": row.description or None,
+        "tags": row.tags,
         "created_at": iso_z(row.created_at),
         "updated_at": iso_z(row.updated_at),
         "revision_number": row.revision_number,

@@ -34,6 +34,7 @@ ports = sa.Table(
     sa.Column("data_plane_status", sa.String(16), nullable=True),
     sa.Column("propagate_uplink_status", sa.Boolean, nullable=False, server_default=sa.true()),
     sa.Column("vif_type", sa.String(32), nullable=False, server_default="unbound"),
+    sa.Column("ip_allocation", sa.String(16), nullable=False, server_default="immediate"),
     sa.Column("numa_affinity_policy", sa.String(16), nullable=True),
     sa.Column("device_profile", sa.String(255), nullable=True),
     sa.Column("hints", sa.JSON(none_as_null=True), nullable=True),
