@@ -45,7 +45,7 @@ def _wish(tx: Transaction, call: Call, action: str, **values: Any) -> None:
     tables.update(tx, row, **values)
     action_log.begin(tx, call, row.uuid, action)
     timeline.record(tx, KIND, row.uuid, f"{action} asked")
-    reconcile.mark(tx, KIND, row.uuid)
+    reconcile.mark(tx, reconcile.kind_on(KIND, row.host), row.uuid)
 
 
 def _timeout(call: Call) -> int:

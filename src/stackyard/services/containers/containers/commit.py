@@ -52,5 +52,5 @@ def commit(tx: Transaction, call: Call) -> Reply:
     made: dict[str, Any] = {"image_id": image_id, "container_uuid": row.uuid, "created_at": tx.now}
     tx.execute(sa.insert(commits), made)
     timeline.record(tx, KIND, row.uuid, "commit asked", f"to image {image_id}")
-    reconcile.mark(tx, COMMIT_KIND, image_id)
+    reconcile.mark(tx, reconcile.kind_on(COMMIT_KIND, row.host), image_id)
     return Reply({"uuid": image_id}, status=202)

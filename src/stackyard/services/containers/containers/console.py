@@ -138,7 +138,7 @@ async def kill(call: Call) -> Reply:
     """POST .../kill?signal=: SIGKILL when none is named."""
     states.require(call.target, "kill")
     name = _signal((await _asked(call, KillParameters)).signal)
-    uuid = call.target.uuid
+    uuid, kind = call.target.uuid, reconcile.kind_on(KIND, call.target.host)
 
     def asked(tx: Transaction) -> None:
         action_log.begin(tx, call, uuid, "kill")
@@ -146,7 +146,7 @@ async def kill(call: Call) -> Reply:
 
     def sent(tx: Transaction) -> None:
         action_log.finish(tx, uuid)
-        reconcile.mark(tx, KIND, uuid)
+        reconcile.mark(tx, kind, uuid)
 
     await call.write("containers.kill asked", asked)
     with as_api_errors():

@@ -59,7 +59,7 @@ def create(tx: Transaction, call: Call) -> Reply:
     files.keep(tx, uuid, asked.files)
     action_log.begin(tx, call, uuid, "create")
     timeline.record(tx, KIND, uuid, "create asked", f"image {asked.image}" + (", to run" if run else ""))
-    reconcile.mark(tx, KIND, uuid)
+    reconcile.mark(tx, reconcile.kind_on(KIND, host), uuid)
     view = ContainerView(call)(SimpleNamespace(**row))
     return Reply(view, status=202, headers={"Location": view["links"][0]["href"]})
 

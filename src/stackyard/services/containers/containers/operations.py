@@ -114,7 +114,7 @@ def _change(tx: Transaction, call: Call, action: str) -> dict[str, Any]:
     action_log.begin(tx, call, row.uuid, action, finished="limits_changed" not in changed)
     timeline.record(tx, KIND, row.uuid, f"{action} asked", ", ".join(f"{k}={v}" for k, v in changed.items()))
     if "limits_changed" in changed:
-        reconcile.mark(tx, KIND, row.uuid)
+        reconcile.mark(tx, reconcile.kind_on(KIND, row.host), row.uuid)
     return ContainerView(call)(tables.by_uuid(tx, row.uuid))
 
 
@@ -177,4 +177,4 @@ def want_deleted(tx: Transaction, row: Any, *, stop_timeout: int | None = None) 
         status_reason=None,
         task_state="container_deleting",
     )
-    reconcile.mark(tx, KIND, row.uuid)
+    reconcile.mark(tx, reconcile.kind_on(KIND, row.host), row.uuid)

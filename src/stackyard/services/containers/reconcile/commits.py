@@ -8,23 +8,23 @@ from typing import Any
 from stackyard.core import timeline
 from stackyard.core.db import Transaction
 from stackyard.core.errors import ApiError, NotFound
-from stackyard.core.reconcile import DONE, Again, GiveUp, Outcome
+from stackyard.core.reconcile import DONE, Again, GiveUp, Outcome, kind_on
 from stackyard.core.runtime import Runtime
 from stackyard.host.errors import EngineUnavailableError, HostError, NotFoundError
 from stackyard.services.containers.containers import commit
 from stackyard.services.containers.images import engine_name
 from stackyard.services.containers.reconcile.containers import ENGINE_AWAY_PAUSE
 from stackyard.services.image import api as image_api
-from stackyard.services.keys import ENGINE
+from stackyard.services.keys import ENGINE, HOST_NAME
 
 
 class CommitReconciler:
     """Fills the images that were asked for; a commit that was cut short is made again."""
 
-    kind = commit.COMMIT_KIND
     deadline = 600.0
 
     def __init__(self, runtime: Runtime) -> None:
+        self.kind = kind_on(commit.COMMIT_KIND, runtime[HOST_NAME])
         self._runtime = runtime
         self._engine = runtime[ENGINE]
 

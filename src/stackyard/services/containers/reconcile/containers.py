@@ -19,6 +19,7 @@ from stackyard.host.specs import ContainerObservation
 from stackyard.services.containers import action_log, files, quotas, registries, vault
 from stackyard.services.containers.containers import ports, tables
 from stackyard.services.containers.containers.actions import DEFAULT_STOP_TIMEOUT
+from stackyard.services.containers.containers.create import KIND
 from stackyard.services.containers.containers.states import Status, Wanted
 from stackyard.services.containers.reconcile.busy import BUSY
 from stackyard.services.containers.reconcile.fetch import Fetcher, Registry, Source
@@ -54,10 +55,10 @@ class Job(msgspec.Struct, kw_only=True):
 class ContainerReconciler:
     """Brings containers from what is to what is wanted."""
 
-    kind = "container"
     deadline = 300.0
 
     def __init__(self, runtime: Runtime) -> None:
+        self.kind = reconcile.kind_on(KIND, runtime[HOST_NAME])
         self._runtime = runtime
         self._database = runtime.database
         self._engine = runtime[ENGINE]
@@ -272,7 +273,7 @@ def _lost(tx: Transaction, row: Any) -> None:
     values = {"wanted": Wanted.FAILED, "status": Status.ERROR, "status_reason": _LOST, "task_state": None}
     if tables.write_outcome(tx, row, **values, build_done=0):
         action_log.finish(tx, row.uuid, _LOST)
-        timeline.record(tx, ContainerReconciler.kind, row.uuid, "lost", _LOST)
+        timeline.record(tx, KIND, row.uuid, "lost", _LOST)
 
 
 def _write(tx: Transaction, row: Any, values: dict[str, Any], steps: list[Step]) -> None:
@@ -282,6 +283,6 @@ def _write(tx: Transaction, row: Any, values: dict[str, Any], steps: list[Step])
     detail = ", ".join(steps)
     if values["status"] != row.status or steps:
         event = str(values["status"]).lower()
-        timeline.record(tx, ContainerReconciler.kind, row.uuid, event, values["status_reason"] or detail)
+        timeline.record(tx, KIND, row.uuid, event, values["status_reason"] or detail)
     if values["wanted"] == Wanted.DELETED:
-        reconcile.mark(tx, ContainerReconciler.kind, row.uuid)
+        reconcile.mark(tx, reconcile.kind_on(KIND, row.host), row.uuid)

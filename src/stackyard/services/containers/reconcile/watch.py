@@ -63,6 +63,7 @@ class Watcher:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._database = runtime.database
+        self._kind = reconcile.kind_on(KIND, runtime[HOST_NAME])
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._away_since: float | None = None
@@ -106,7 +107,7 @@ class Watcher:
             return row is not None and row.status not in _EXPECTED.get(event.action, set())
 
         if self._database.read("containers.event", look):
-            self._database.write("containers.mark", reconcile.mark, KIND, event.container_id)
+            self._database.write("containers.mark", reconcile.mark, self._kind, event.container_id)
 
     def sync(self) -> None:
         """Compare every container's state with the engine's list, and have those that differ looked at."""
@@ -122,7 +123,7 @@ class Watcher:
         rows = self._database.read("containers.sync", lambda tx: tx.all(_ALL, {"host": self._runtime[HOST_NAME]}))
         dirty = [row.uuid for row in rows if _differs(row, seen.get(row.uuid))]
         for uuid in dirty:
-            self._database.write("containers.mark", reconcile.mark, KIND, uuid)
+            self._database.write("containers.mark", reconcile.mark, self._kind, uuid)
 
     def _unknown(self, tx: Transaction, reason: str) -> None:
         values = {"at_host": self._runtime[HOST_NAME], "reason": f"The container engine does not answer: {reason}"}
@@ -140,11 +141,15 @@ def _differs(row: Any, state: str | None) -> bool:
 def mark_all(runtime: Runtime) -> None:
     """Have everything looked at once: at start, and when the engine is back."""
 
+    host = runtime[HOST_NAME]
+
     def mark(tx: Transaction) -> None:
-        for row in tx.all(_UUIDS, {"host": runtime[HOST_NAME]}):
-            reconcile.mark(tx, KIND, row.uuid)
+        for row in tx.all(_UUIDS, {"host": host}):
+            reconcile.mark(tx, reconcile.kind_on(KIND, host), row.uuid)
         for row in tx.all(COMMITS):
-            reconcile.mark(tx, COMMIT_KIND, row.image_id)
+            container = tables.by_uuid(tx, row.container_uuid)
+            if container is None or container.host == host:
+                reconcile.mark(tx, reconcile.kind_on(COMMIT_KIND, host), row.image_id)
 
     runtime.database.write("containers.mark all", mark)
 
