@@ -28,12 +28,66 @@ def _hook(name: str, priority: int) -> str:
     return f"{{ type filter hook {name} priority {priority}; policy accept; }}"
 
 
+_ND = "130, 131, 132, 133, 135, 136, 143"
+"""ICMPv6 types of neighbour and listener discovery and router solicitation, without which IPv6 does not work."""
+
+_HIDING = "0, 43, 44, 51, 60, 135, 139, 140"
+"""IPv6 headers that, in a fragment, would move what comes after them out of the sight of rules."""
+
+COMMON = (
+    Chain(
+        "any_spoof",
+        (
+            "ether type != { ip, ip6, arp } drop",
+            "ether type ip udp sport 67 drop",
+            "ether type ip6 udp sport 547 drop",
+            "icmpv6 type { 134, 137 } drop",
+            f"frag nexthdr {{ {_HIDING} }} drop",
+            "frag nexthdr 58 icmpv6 type 133-137 drop",
+            "ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept",
+            "ip6 saddr :: icmpv6 type { 131, 133, 143 } accept",
+        ),
+    ),
+    Chain(
+        "any_egress",
+        (
+            "ether type arp accept",
+            "meta mark 2 iifname != @stateless drop",
+            "icmpv6 type { 134, 137 } drop",
+            f"icmpv6 type {{ {_ND} }} accept",
+            "ether type ip udp sport 68 udp dport 67 accept",
+            "ether type ip6 udp sport 546 udp dport 547 accept",
+        ),
+    ),
+    Chain(
+        "any_ingress",
+        (
+            "ether type arp accept",
+            "meta mark 2 oifname != @stateless drop",
+            f"icmpv6 type {{ {_ND}, 134 }} accept",
+            "ether type ip udp sport 67 udp dport 68 accept",
+            "ether type ip6 udp sport 547 udp dport 546 accept",
+        ),
+    ),
+)
+"""What is so for every secured port. Once, and with it the sets in it: nft reads all sets of a namespace before each
+transaction, so that sets in the chains of every port would make a single rule's change slow."""
+
 BASE = (
+    *COMMON,
     Chain("input", ("drop",), _hook("input", -200)),
     Chain("spoof", ("iifname vmap @spoof", _UNKNOWN_FROM), _hook("prerouting", -300)),
     Chain("rate", ("oifname vmap @rate",), _hook("forward", -210)),
-    Chain("egress", ("meta mark 1 accept", "iifname vmap @egress", _UNKNOWN_FROM), _hook("forward", -200)),
-    Chain("ingress", ("meta mark 1 accept", "oifname vmap @ingress", _UNKNOWN_TO), _hook("forward", -190)),
+    Chain(
+        "egress",
+        ("meta mark 1 iifname != @stateless accept", "iifname vmap @egress", _UNKNOWN_FROM),
+        _hook("forward", -200),
+    ),
+    Chain(
+        "ingress",
+        ("meta mark 1 oifname != @stateless accept", "oifname vmap @ingress", _UNKNOWN_TO),
+        _hook("forward", -190),
+    ),
 )
 
 _STATES = ("ct state established,related meta mark set 1", "ct state invalid meta mark set 2")
@@ -45,15 +99,12 @@ TRACKING_BASE = (
 _DISPATCH = (("spoof", "s_"), ("egress", "e_"), ("ingress", "i_"), ("rate", "r_"))
 """Base chains that ask a map by a port's device, and what the names of the ports' chains begin with."""
 
-_ND = "130, 131, 132, 133, 135, 136, 143"
-"""ICMPv6 types of neighbour and listener discovery and router solicitation, without which IPv6 does not work."""
-
 
 def base_text() -> str:
     """Tables, maps and base chains; harmless to apply again."""
     lines = [f"add table {TABLE}\n", f"add table {TRACKING}\n"]
     lines += [f"add map {TABLE} {name} {{ type ifname : verdict; }}\n" for name, _ in _DISPATCH]
-    lines.append(f"add set {TABLE} free {{ type ifname; }}\n")
+    lines += [f"add set {TABLE} {name} {{ type ifname; }}\n" for name in ("free", "stateless")]
     lines.append(f"add map {TRACKING} zones {{ typeof iifname : ct zone; }}\n")
     lines += [chain.text(TABLE) for chain in BASE]
     lines += [chain.text(TRACKING) for chain in TRACKING_BASE]
@@ -95,36 +146,41 @@ def _collapsed6(items: Iterable[checks.IPNetwork]) -> list[ipaddress.IPv6Network
     return list(ipaddress.collapse_addresses(n for n in items if isinstance(n, ipaddress.IPv6Network)))
 
 
-def _targets(items: list[ipaddress.IPv6Network]) -> str:
+def _targets(items: list[ipaddress.IPv6Network]) -> list[str]:
     """IPv6 networks as ranges of 128-bit numbers, for comparing the target of a neighbour advertisement."""
     ranges = []
     for item in items:
         first, last = int(item.network_address), int(item.broadcast_address)
         ranges.append(f"0x{first:032x}" if first == last else f"0x{first:032x}-0x{last:032x}")
-    return ", ".join(ranges)
+    return ranges
 
 
-def _one_of(items: Iterable[object]) -> str:
-    """A value, or a set of several: comparing is cheaper than looking up."""
+_FEW = 4
+
+
+def _each(items: Iterable[object]) -> list[str]:
+    """Values for a rule each, or a set of many: comparing is cheaper than looking up, and needs no set."""
     texts = [str(item) for item in items]
-    return texts[0] if len(texts) == 1 else f"{{ {', '.join(texts)} }}"
+    return texts if len(texts) <= _FEW else [f"{{ {', '.join(texts)} }}"]
+
+
+def _none_of(what: str, items: Iterable[object]) -> str:
+    """Compares with all of the values."""
+    return " ".join(f"{what} != {item}" for item in items)
 
 
 def _quick_rules(sources: dict[str, list[checks.IPNetwork]]) -> Iterable[str]:
     """Nearly all packets, by one rule each. A tag hides the type from `ether type`, so none passes here."""
     for mac, items in sources.items():
-        if allowed := _collapsed4(items):
-            start, end = f"ether saddr {mac} ether type ip", f"ip saddr {_one_of(allowed)} accept"
+        for source in _each(_collapsed4(items)):
+            start, end = f"ether saddr {mac} ether type ip", f"ip saddr {source} accept"
             yield f"{start} ip protocol != 17 {end}"
             yield f"{start} udp sport != 67 {end}"
         own6 = _collapsed6([*items, ipaddress.ip_network(link_local(mac))])
-        start, end = f"ether saddr {mac} ether type ip6", f"ip6 saddr {_one_of(own6)} accept"
-        yield f"{start} ip6 nexthdr 6 {end}"
-        yield f"{start} ip6 nexthdr 17 udp sport != 547 {end}"
-
-
-_HIDING = "0, 43, 44, 51, 60, 135, 139, 140"
-"""IPv6 headers that, in a fragment, would move what comes after them out of the sight of rules."""
+        for source in _each(own6):
+            start, end = f"ether saddr {mac} ether type ip6", f"ip6 saddr {source} accept"
+            yield f"{start} ip6 nexthdr 6 {end}"
+            yield f"{start} ip6 nexthdr 17 udp sport != 547 {end}"
 
 
 def spoof_rules(spec: PortSpec) -> tuple[str, ...]:
@@ -132,25 +188,19 @@ def spoof_rules(spec: PortSpec) -> tuple[str, ...]:
     sources = _sources(spec)
     rules = [
         *_quick_rules(sources),
-        f"ether saddr != {_one_of(sources)} drop",
-        "ether type != { ip, ip6, arp } drop",
-        "ether type ip udp sport 67 drop",
-        "ether type ip6 udp sport 547 drop",
-        "icmpv6 type { 134, 137 } drop",
-        f"frag nexthdr {{ {_HIDING} }} drop",
-        "frag nexthdr 58 icmpv6 type 133-137 drop",
-        "ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept",
-        "ip6 saddr :: icmpv6 type { 131, 133, 143 } accept",
+        f"{_none_of('ether saddr', sources)} drop",
+        "jump any_spoof",
     ]
     for mac, items in sources.items():
-        probes = _one_of(_collapsed4([*items, ipaddress.ip_network("0.0.0.0/32")]))
-        rules.append(f"ether saddr {mac} arp saddr ether {mac} arp saddr ip {probes} accept")
-        if allowed := _collapsed4(items):
-            rules.append(f"ether saddr {mac} ip saddr {_one_of(allowed)} accept")
+        start = f"ether saddr {mac}"
+        probes = _each(_collapsed4([*items, ipaddress.ip_network("0.0.0.0/32")]))
+        rules += [f"{start} arp saddr ether {mac} arp saddr ip {probe} accept" for probe in probes]
+        rules += [f"{start} ip saddr {source} accept" for source in _each(_collapsed4(items))]
         own6 = _collapsed6([*items, ipaddress.ip_network(link_local(mac))])
-        rules.append(f"ether saddr {mac} ip6 saddr :: icmpv6 type 135 @th,64,128 {{ {_targets(own6)} }} accept")
-        rules.append(f"ether saddr {mac} icmpv6 type 136 @th,64,128 != {{ {_targets(own6)} }} drop")
-        rules.append(f"ether saddr {mac} ip6 saddr {_one_of(own6)} accept")
+        targets = _targets(own6)
+        rules += [f"{start} ip6 saddr :: icmpv6 type 135 @th,64,128 {one} accept" for one in _each(targets)]
+        rules.append(f"{start} icmpv6 type 136 {_none_of('@th,64,128', targets)} drop")
+        rules += [f"{start} ip6 saddr {source} accept" for source in _each(own6)]
     return (*rules, "drop")
 
 
@@ -174,12 +224,7 @@ def _mark_rules(spec: PortSpec) -> tuple[str, ...]:
 
 def _egress_rules(spec: PortSpec) -> tuple[str, ...]:
     return (
-        "ether type arp accept",
-        "meta mark 2 drop",
-        "icmpv6 type { 134, 137 } drop",
-        f"icmpv6 type {{ {_ND} }} accept",
-        "ether type ip udp sport 68 udp dport 67 accept",
-        "ether type ip6 udp sport 546 udp dport 547 accept",
+        "jump any_egress",
         *(f"jump {group_chain(group, 'egress')}" for group in spec.security_groups),
         "drop",
     )
@@ -187,11 +232,7 @@ def _egress_rules(spec: PortSpec) -> tuple[str, ...]:
 
 def _ingress_rules(spec: PortSpec) -> tuple[str, ...]:
     return (
-        "ether type arp accept",
-        "meta mark 2 drop",
-        f"icmpv6 type {{ {_ND}, 134 }} accept",
-        "ether type ip udp sport 67 udp dport 68 accept",
-        "ether type ip6 udp sport 547 udp dport 546 accept",
+        "jump any_ingress",
         *(f"jump {group_chain(group, 'ingress')}" for group in spec.security_groups),
         "drop",
     )
