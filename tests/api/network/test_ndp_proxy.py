@@ -9,8 +9,6 @@ from tests.api.network.neutron import Neutron
 from tests.api.network.routing import plug, unplug
 from tests.cloud import TestCloud
 
-INSIDE = "2001:db8:1::/48"
-
 
 class Scoped:
     """An external network and a tenant's one in an address scope, with a router between."""
@@ -45,6 +43,9 @@ def test_create_show_update_delete(cloud: TestCloud, demo: Neutron, admin: Neutr
     assert (made["ip_address"], made["name"], made["revision_number"]) == (address, "one", 1)
     cloud.settle()
     assert cloud.network.routers[router["id"]].proxied == (address,)
+    gateway = cloud.network.routers[router["id"]].gateway
+    assert gateway is not None
+    assert gateway.routed == (scoped.subnet["cidr"],)
     assert demo.update("ndp_proxy", made["id"], name="two", description="d")["name"] == "two"
     assert [item["id"] for item in demo.list("ndp_proxy", f"?router_id={router['id']}")] == [made["id"]]
     assert demo.list("ndp_proxy", "?router_id=nowhere") == []

@@ -288,6 +288,17 @@ def test_a_router_hides_tenants_only_when_asked_to() -> None:
     assert "ct state new" not in open_
 
 
+def test_who_is_of_the_outer_networks_scope_is_not_hidden() -> None:
+    spec = router()
+    known = msgspec.structs.replace(GATEWAY, routed=("10.1.0.0/24", "2001:db8::/64"))
+    text = "".join(chain.text("t") for chain in router_rules.chains(msgspec.structs.replace(spec, gateways=(known,))))
+    device = names.inner_gateway("g")
+    accepted = text.index(f'oifname "{device}" ip saddr {{ 10.1.0.0/24 }} accept')
+    assert accepted < text.index("meta nfproto ipv4 snat ip to 198.18.0.5")
+    assert f'oifname "{device}" ip6 saddr {{ 2001:db8::/64 }} accept' in text
+    assert text.index(f'iifname "{device}" ip daddr {{ 10.1.0.0/24 }} accept') < text.index("!= dnat drop")
+
+
 def test_the_host_is_closed_but_for_its_open_ports() -> None:
     spec = NetworkSpec(id="x", subnets=(SubnetSpec(id="s", cidr="198.18.0.0/24", gateway="198.18.0.1"),))
     guard, outward = table_chains("a1b2c3d4", {"x": spec}, (443, 80))

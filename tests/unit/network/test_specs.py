@@ -168,6 +168,11 @@ def test_a_router_leads_out_by_its_external_subnets_gateway() -> None:
     assert spec.floating_ips[0].qos == limits
     assert spec.port_forwardings[0].external_ports == (8000, 8009)
     assert spec.conntrack_helpers == (ConntrackHelper(helper="ftp", protocol="tcp", port=21),)
+    assert spec.gateway.routed == ()
+    found.scopes = {"pub": "scope", "sub4": "scope"}
+    known = wanted.build(found).gateway
+    assert known is not None
+    assert known.routed == ("10.0.0.0/24",)
     row.gateway_port_id = None
     found.subnets = [subnet()]
     closed = wanted.build(found)

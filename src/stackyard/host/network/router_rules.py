@@ -118,7 +118,18 @@ def _guard(spec: RouterSpec, gateway: RouterGateway) -> Iterator[str]:
     """What is hidden outwards must not be reachable inwards by whoever learns its private address."""
     if spec.proxied:
         yield f"iifname {_device(gateway)} ip6 daddr @{PROXIED} accept"
+    for family, cidrs in _routed(gateway):
+        yield f"iifname {_device(gateway)} {family} daddr {cidrs} accept"
     yield f"iifname {_device(gateway)} ct state new ct status & dnat != dnat drop"
+
+
+def _routed(gateway: RouterGateway) -> Iterator[tuple[str, str]]:
+    """The tenants that are not hidden behind a gateway, as sets by nftables' name of the family."""
+    found = [checks.network(text) for text in gateway.routed]
+    for family, version in (("ip", 4), ("ip6", 6)):
+        cidrs = ", ".join(str(item) for item in found if item.version == version)
+        if cidrs:
+            yield family, f"{{ {cidrs} }}"
 
 
 def _outward(spec: RouterSpec) -> Iterator[str]:
@@ -131,6 +142,9 @@ def _outward(spec: RouterSpec) -> Iterator[str]:
             yield f"{inside} {device} {other} meta nfproto ipv4 snat ip to {first4}"
         yield f"{device} snat ip to ip saddr map @{OUTWARD}"
     yield f"{inside} ct status dnat snat ip to ip saddr map @{OUTWARD}"
+    for gateway in spec.gateways:
+        for family, cidrs in _routed(gateway) if gateway.snat else ():
+            yield f"oifname {_device(gateway)} {family} saddr {cidrs} accept"
     shown6 = f"ip6 saddr != @{PROXIED} " if spec.proxied else ""
     for gateway in spec.gateways:
         device, first4, first6 = _device(gateway), first_address(gateway, 4), first_address(gateway, 6)

@@ -46,6 +46,10 @@ class DhcpOption(Spec, frozen=True):
     ip_version: int = 4
 
 
+NO_MAC = "00:00:00:00:00:00"
+"""The MAC of a host record that is a name only."""
+
+
 class HostRecord(Spec, frozen=True):
     """One port as DHCP and DNS know it: its MAC, its addresses, the names that resolve to them, its own options."""
 
@@ -227,6 +231,7 @@ class RouterInterface(Spec, frozen=True):
 class RouterGateway(Spec, frozen=True):
     """A router's leg on an external network; `snat` hides tenants behind its first IPv4 address.
 
+    All but those in `routed` (CIDRs), which are of that network's address scope: there they are known as they are.
     `qos` limits what passes between tenants and that address.
     """
 
@@ -236,6 +241,7 @@ class RouterGateway(Spec, frozen=True):
     addresses: tuple[Address, ...]
     next_hops: tuple[str, ...] = ()
     snat: bool = True
+    routed: tuple[str, ...] = ()
     qos: Qos | None = None
 
 

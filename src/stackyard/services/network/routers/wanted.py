@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
@@ -31,6 +31,7 @@ from stackyard.services.network.tables import (
     port_forwardings,
     ports,
     router_ports,
+    subnetpools,
     subnets,
 )
 
@@ -57,12 +58,20 @@ _FORWARDED = (
 _PROXIED = (
     sa.select(ndp_proxies.c.ip_address).where(ndp_proxies.c.router_id == bindparam("id")).order_by(ndp_proxies.c.id)
 )
+_SCOPES = (
+    sa.select(subnets.c.id, subnetpools.c.address_scope_id)
+    .join(subnetpools, subnetpools.c.id == subnets.c.subnetpool_id)
+    .where(subnets.c.network_id.in_(bindparam("networks", expanding=True)), subnetpools.c.address_scope_id.is_not(None))
+)
 _POLICY_OF_NETWORK = sa.select(networks.c.qos_policy_id).where(networks.c.id == bindparam("id"))
 
 
 @dataclass(slots=True, kw_only=True)
 class Found:
-    """A router's row and the rows around it; `policies` by the id of what they limit: gateway port, floating IP."""
+    """A router's row and the rows around it.
+
+    `policies` by the id of what they limit (gateway port, floating IP), address scopes by that of a subnet.
+    """
 
     router: Any
     ports: Mapping[str, Any]
@@ -73,6 +82,7 @@ class Found:
     proxied: Sequence[str] = ()
     metering: tuple[MeteringLabel, ...] = ()
     policies: Mapping[str, Qos | None]
+    scopes: Mapping[str, str] = field(default_factory=dict)
 
 
 def read(tx: Transaction, row: Any) -> RouterSpec:
@@ -98,6 +108,9 @@ def read(tx: Transaction, row: Any) -> RouterSpec:
             proxied=[item.ip_address for item in proxied],
             metering=metering.labels_of(tx, row.project_id),
             policies=policies,
+            scopes={item.id: item.address_scope_id for item in tx.all(_SCOPES, {"networks": sorted(on)})}
+            if outside
+            else {},
         )
     )
 
@@ -110,10 +123,7 @@ def build(found: Found) -> RouterSpec:
         id=row.id,
         admin_up=row.admin_state_up,
         interfaces=tuple(_leg(port, by_id) for port in found.legs),
-        gateways=tuple(
-            _gateway(gateway, found.ports[gateway.port_id], by_id, found.policies.get(gateway.port_id))
-            for gateway in outside
-        ),
+        gateways=tuple(_gateway(gateway, found, by_id) for gateway in outside),
         ecmp=row.enable_default_route_ecmp,
         floating_ips=tuple(_floating(item, found.policies.get(item.id)) for item in found.floating if outside),
         port_forwardings=tuple(_forwarding(item) for item in found.forwarded if outside),
@@ -138,7 +148,8 @@ def _leg(port: Any, by_id: Mapping[str, Any]) -> RouterInterface:
     )
 
 
-def _gateway(gateway: gateways.Gateway, port: Any, by_id: Mapping[str, Any], limits: Qos | None) -> RouterGateway:
+def _gateway(gateway: gateways.Gateway, found: Found, by_id: Mapping[str, Any]) -> RouterGateway:
+    port = found.ports[gateway.port_id]
     hops = dict.fromkeys(by_id[item["subnet_id"]].gateway_ip for item in port.fixed_ips if item["subnet_id"] in by_id)
     return RouterGateway(
         port_id=port.id,
@@ -147,8 +158,16 @@ def _gateway(gateway: gateways.Gateway, port: Any, by_id: Mapping[str, Any], lim
         addresses=specs.addresses(port.fixed_ips, by_id),
         next_hops=tuple(hop for hop in hops if hop),
         snat=gateway.enable_snat,
-        qos=limits,
+        routed=_routed(port, found, by_id),
+        qos=found.policies.get(gateway.port_id),
     )
+
+
+def _routed(port: Any, found: Found, by_id: Mapping[str, Any]) -> tuple[str, ...]:
+    """The tenants' subnets that are in an address scope of a gateway's own."""
+    own = {found.scopes[item["subnet_id"]] for item in port.fixed_ips if item["subnet_id"] in found.scopes}
+    inside = {item["subnet_id"] for leg in found.legs for item in leg.fixed_ips if item["subnet_id"] in by_id}
+    return tuple(by_id[key].cidr for key in sorted(inside) if found.scopes.get(key) in own)
 
 
 def _floating(row: Any, limits: Qos | None) -> FloatingIPSpec:
