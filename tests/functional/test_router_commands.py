@@ -114,15 +114,18 @@ def test_conntrack_helpers(run: EveryCommand, router: str) -> None:
     run(*base, "delete", router, made)
 
 
-def test_neighbour_proxies(run: EveryCommand, network: str) -> None:
+def test_neighbour_proxies(run: EveryCommand) -> None:
+    """Only within one address scope is a tenant's address worth something outside, so both subnets are of one pool."""
     admin = "stackyard-admin"
-    outside = ("--network", "public", "--ip-version", "6", "--subnet-range", "fd60::/64", "--no-dhcp")
     scope = run.cloud.look("address", "scope", "create", "proxied", "--ip-version", "6", cloud=admin)["id"]
     pool = ("--pool-prefix", "fd62::/48", "--address-scope", scope, "--default-prefix-length", "64")
     run.cloud.openstack("subnet", "pool", "create", "proxied", *pool, cloud=admin)
-    run.cloud.openstack("subnet", "create", "outside6", *outside, cloud=admin)
+    drawn = ("--ip-version", "6", "--subnet-pool", "proxied")
+    run.cloud.openstack("subnet", "create", "outside6", "--network", "public", *drawn, "--no-dhcp", cloud=admin)
+    network = run.cloud.look("network", "create", "proxied", cloud=admin)["id"]
+    run.cloud.openstack("subnet", "create", "proxied6", "--network", network, *drawn, cloud=admin)
     router = run.look("router", "create", "proxying", "--external-gateway", "public", "--enable-ndp-proxy")["id"]
-    run("router", "add", "subnet", router, "inside6")
+    run("router", "add", "subnet", router, "proxied6")
     port = run.cloud.look("port", "create", "proxied", "--network", network, cloud=admin)["id"]
     made = run.look("router", "ndp", "proxy", "create", router, "--port", port, "--name", "commands")["id"]
     run("router", "ndp", "proxy", "set", made, "--description", "changed")
@@ -130,8 +133,9 @@ def test_neighbour_proxies(run: EveryCommand, network: str) -> None:
     assert made in run.column("router", "ndp", "proxy", "list", name="ID")
     run("router", "ndp", "proxy", "delete", made)
     run.cloud.openstack("port", "delete", port, cloud=admin)
-    run("router", "remove", "subnet", router, "inside6")
+    run("router", "remove", "subnet", router, "proxied6")
     run("router", "delete", router)
+    run.cloud.openstack("network", "delete", network, cloud=admin)
     run.cloud.openstack("subnet", "delete", "outside6", cloud=admin)
     run.cloud.openstack("subnet", "pool", "delete", "proxied", cloud=admin)
     run.cloud.openstack("address", "scope", "delete", scope, cloud=admin)
