@@ -146,17 +146,39 @@ def group(*items: SecurityRule, members: tuple[str, ...] = ()) -> SecurityGroupS
 EGRESS, INGRESS = (SecurityRule(direction=direction, ethertype=4) for direction in ("egress", "ingress"))
 
 
+def no_handles(chain: str) -> dict[str, int]:
+    return {}
+
+
 def test_one_rule_touches_one_chain_and_one_member_one_element() -> None:
     before = group(EGRESS, members=("10.0.0.1",))
-    text = security_groups.apply_text(group(EGRESS, INGRESS, members=("10.0.0.1",)), before)
-    assert "g_5f0c00000000_i" in text
-    assert "g_5f0c00000000_e" not in text
-    text = security_groups.apply_text(group(EGRESS, members=("10.0.0.1", "10.0.0.2")), before)
+    text = security_groups.apply_text(group(EGRESS, INGRESS, members=("10.0.0.1",)), before, no_handles)
+    rule = "ether type ip accept"
+    assert text == f'add rule bridge stackyard g_5f0c00000000_i {rule} comment "{nft.digest(rule)}"\n'
+    text = security_groups.apply_text(group(EGRESS, members=("10.0.0.1", "10.0.0.2")), before, no_handles)
     assert text == "add element bridge stackyard m4_5f0c00000000 { 10.0.0.2 }\n"
-    text = security_groups.apply_text(group(EGRESS, members=("fd00::1",)), before)
+    text = security_groups.apply_text(group(EGRESS, members=("fd00::1",)), before, no_handles)
     assert "delete element bridge stackyard m4_5f0c00000000 { 10.0.0.1 }" in text
     assert "add element bridge stackyard m6_5f0c00000000 { fd00::1 }" in text
-    assert security_groups.apply_text(before, before) == ""
+    assert security_groups.apply_text(before, before, no_handles) == ""
+
+
+def test_a_rule_is_taken_out_by_its_handle_or_with_the_whole_chain() -> None:
+    tcp = msgspec.structs.replace(INGRESS, protocol="tcp")
+    before, after = group(INGRESS, tcp), group(INGRESS)
+    handle = {nft.digest(security_groups.rule_text(tcp)): 42}
+    text = security_groups.apply_text(after, before, lambda chain: handle)
+    assert text == "delete rule bridge stackyard g_5f0c00000000_i handle 42\n"
+    assert "flush chain" in security_groups.apply_text(after, before, no_handles)
+
+
+def test_the_rules_of_a_group_may_stand_in_any_order() -> None:
+    _, chain = security_groups.group_chains(group(INGRESS, msgspec.structs.replace(INGRESS, protocol="tcp")))
+    note, one, two = chain.comments()
+    assert nft.Listing({chain.name: (note, two, one)}).holds(chain)
+    assert not nft.Listing({chain.name: (one, two, note)}).holds(chain)
+    assert not nft.Listing({chain.name: (note, one)}).holds(chain)
+    assert not nft.Listing({chain.name: (note, one, one)}).holds(chain)
 
 
 def test_a_group_shrinks_by_a_rule_or_a_member_less() -> None:

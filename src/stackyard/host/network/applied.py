@@ -10,19 +10,24 @@ from stackyard.host.specs import AddressGroupSpec, NetworkSpec, PortSpec, Router
 
 @dataclass
 class Applied:
-    """Specs by id, each as last applied in full. `prints` tell whether a port's wire is still the one that was made."""
+    """Specs by id, each as last applied in full. `prints` tell whether a port's wire is still the one that was made.
+
+    `stateless` are the devices in the kernel's set of that name, None while nobody has looked.
+    """
 
     networks: dict[str, NetworkSpec] = field(default_factory=dict)
     ports: dict[str, PortSpec] = field(default_factory=dict)
     groups: dict[str, SecurityGroupSpec] = field(default_factory=dict)
     address_groups: dict[str, AddressGroupSpec] = field(default_factory=dict)
     routers: dict[str, RouterSpec] = field(default_factory=dict)
+    stateless: set[str] | None = None
     prints: dict[str, tuple[int, int, int] | None] = field(default_factory=dict)
 
     def clear(self) -> None:
         """Forget everything."""
         for table in (self.networks, self.ports, self.groups, self.address_groups, self.routers, self.prints):
             table.clear()
+        self.stateless = None
 
     def routers_on(self, network_id: str) -> list[RouterSpec]:
         """Routers with a leg on the network; a leg's MTU is its network's."""

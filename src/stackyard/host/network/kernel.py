@@ -26,11 +26,13 @@ from stackyard.host.network import (
     ports,
     router_checks,
     security_groups,
+    statefulness,
     survey,
     taps,
 )
 from stackyard.host.network.applied import Applied, port_addresses
 from stackyard.host.network.fabric import Fabric
+from stackyard.host.network.filter import TABLE
 from stackyard.host.network.host_side import HostSide
 from stackyard.host.network.metadata import MetadataHandler
 from stackyard.host.network.metadata_sockets import MetadataSockets
@@ -190,6 +192,7 @@ class KernelNetworkDriver:
         if before == spec and same_wire:
             return
         applied.ports.pop(spec.id, None)
+        statefulness.settle(self._fabric, applied, [spec])
         ports.apply(self._fabric, spec, before if same_wire else None)
         applied.ports[spec.id] = spec
         applied.prints[spec.id] = ports.fingerprint(self._fabric, spec)
@@ -221,6 +224,7 @@ class KernelNetworkDriver:
         before = self._applied.ports.pop(port_id, None)
         self._applied.prints.pop(port_id, None)
         ports.remove(self._fabric, port_id)
+        statefulness.forget(self._fabric, self._applied, port_id)
         if before is not None:
             connections.end_of_addresses(self._fabric, before.network_id, port_addresses(before))
 
@@ -237,10 +241,13 @@ class KernelNetworkDriver:
         if before == spec:
             return
         applied.groups.pop(spec.id, None)
-        text = security_groups.apply_text(spec, before)
+        nft = self._fabric.nft
+        text = security_groups.apply_text(spec, before, lambda chain: nft.handles(TABLE, chain))
         if text:
-            self._fabric.nft.run(text)
+            nft.run(text)
         applied.groups[spec.id] = spec
+        if before is None or before.stateful != spec.stateful:
+            statefulness.settle(self._fabric, applied, applied.ports_of_group(spec.id))
         if connections.shrank(spec, before):
             affected = [*applied.ports_of_group(spec.id), *applied.ports_looking_at(spec.id)]
             connections.end_forbidden(self._fabric, applied, affected)

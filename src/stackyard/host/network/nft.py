@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,18 +23,27 @@ class NftError(HostError):
     """The kernel or the parser refused a transaction; nothing of it is in force."""
 
 
+def digest(rule: str) -> str:
+    """What stands as a rule's comment."""
+    return hashlib.blake2s(rule.encode(), digest_size=4).hexdigest()
+
+
 @dataclass(frozen=True)
 class Chain:
-    """A chain as it shall be. `hook` makes it a base chain; `note` stands as the comment of an empty first rule."""
+    """A chain as it shall be. `hook` makes it a base chain; `note` stands as the comment of an empty first rule.
+
+    Of a chain that is not `ordered` the rules may stand in any order.
+    """
 
     name: str
     rules: tuple[str, ...] = ()
     hook: str = ""
     note: str = ""
+    ordered: bool = True
 
     def comments(self) -> tuple[str, ...]:
         """What a listing shows while nobody has touched the chain."""
-        digests = tuple(hashlib.blake2s(rule.encode(), digest_size=4).hexdigest() for rule in self.rules)
+        digests = tuple(map(digest, self.rules))
         return (self.note, *digests) if self.note else digests
 
     def declare(self, table: str) -> str:
@@ -48,6 +58,23 @@ class Chain:
             lines.append(f'add rule {table} {self.name} {rule} comment "{comment}"\n')
         return "".join(lines)
 
+    def change_text(self, table: str, before: Chain, handles: Mapping[str, int]) -> str:
+        """Make the chain, which is not ordered and holds the rules of `before`, hold these: rule by rule.
+
+        `handles` are those of the rules by their comments. Where one is missing, all rules are written anew.
+        """
+        gone = [digest(rule) for rule in before.rules if rule not in self.rules]
+        if any(comment not in handles for comment in gone):
+            return self.text(table)
+        lines = [f"delete rule {table} {self.name} handle {handles[comment]}\n" for comment in gone]
+        known = set(before.rules)
+        lines += [
+            f'add rule {table} {self.name} {rule} comment "{digest(rule)}"\n'
+            for rule in self.rules
+            if rule not in known
+        ]
+        return "".join(lines)
+
 
 @dataclass(frozen=True)
 class Listing:
@@ -58,7 +85,10 @@ class Listing:
 
     def holds(self, chain: Chain) -> bool:
         """Whether the chain is there, unchanged."""
-        return self.chains.get(chain.name) == chain.comments()
+        found, wanted = self.chains.get(chain.name), chain.comments()
+        if chain.ordered or found is None:
+            return found == wanted
+        return found[:1] == wanted[:1] and sorted(found) == sorted(wanted)
 
     def has(self, name: str, key: str) -> bool:
         """Whether the set or map has the element."""
@@ -143,6 +173,26 @@ class Nftables:
             if "No such file" in str(error):
                 return Listing()
             raise
+
+    def list_set(self, table: str, name: str) -> frozenset[str]:
+        """The elements of a set; none when it is not there."""
+        try:
+            return parse_listing(self._run(f"list set {table} {name}", _OUTPUT_JSON)).elements.get(name, frozenset())
+        except NftError as error:
+            if "No such file" in str(error):
+                return frozenset()
+            raise
+
+    def handles(self, table: str, chain: str) -> dict[str, int]:
+        """The handles of a chain's rules by their comments; none when it is not there."""
+        try:
+            document = self._run(f"list chain {table} {chain}", _OUTPUT_JSON)
+        except NftError as error:
+            if "No such file" in str(error):
+                return {}
+            raise
+        entries = [entry["rule"] for entry in json.loads(document)["nftables"] if "rule" in entry]
+        return {rule.get("comment", ""): rule["handle"] for rule in entries}
 
     def tables(self) -> list[str]:
         """Every table of the namespace, as `family name`."""

@@ -7,7 +7,7 @@ Pure. A group is two chains (egress, ingress) that ports' chains jump to, and tw
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from stackyard.host.network import address_groups, checks
@@ -93,6 +93,7 @@ def group_chains(spec: SecurityGroupSpec) -> tuple[Chain, ...]:
             group_chain(spec.id, direction),
             tuple(dict.fromkeys(rule_text(rule) for rule in spec.rules if rule.direction == direction)),
             note=f"group {spec.id}",
+            ordered=False,
         )
         for direction in DIRECTIONS
     )
@@ -120,7 +121,11 @@ def _element_text(verb: str, group_id: str, version: int, items: frozenset[str])
     return f"{verb} element {TABLE} {member_set(group_id, version)} {{ {', '.join(sorted(items))} }}\n"
 
 
-def apply_text(spec: SecurityGroupSpec, before: SecurityGroupSpec | None) -> str:
+Handles = Callable[[str], Mapping[str, int]]
+"""Gives the handles of a chain's rules by their comments."""
+
+
+def apply_text(spec: SecurityGroupSpec, before: SecurityGroupSpec | None, handles: Handles) -> str:
     """The transaction that leads from `before` to `spec`; without `before`, from anything."""
     lines: list[str] = []
     if before is None:
@@ -137,8 +142,15 @@ def apply_text(spec: SecurityGroupSpec, before: SecurityGroupSpec | None) -> str
         lines += [_declare_sets(group) for group in sorted(remotes)]
         named = {rule.remote_address_group for rule in spec.rules if rule.remote_address_group is not None}
         lines += [address_groups.declare_text(group) for group in sorted(named)]
-        lines += [chain.text(TABLE) for chain in changed]
+        lines += [_chain_text(chain, old_chains.get(chain.name), handles) for chain in changed]
     return "".join(lines)
+
+
+def _chain_text(chain: Chain, before: Chain | None, handles: Handles) -> str:
+    if before is None:
+        return chain.text(TABLE)
+    taken = set(before.rules) - set(chain.rules)
+    return chain.change_text(TABLE, before, handles(chain.name) if taken else {})
 
 
 def clear_text(group_id: str) -> str:

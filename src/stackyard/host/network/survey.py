@@ -18,6 +18,7 @@ from stackyard.host.network import (
     ports,
     routers,
     security_groups,
+    statefulness,
     traffic_control,
 )
 from stackyard.host.network import filter as rules
@@ -130,10 +131,14 @@ def _network_problems(parts: Parts, view: _View) -> dict[str, str]:
 def _port_problems(parts: Parts, view: _View) -> dict[str, str]:
     found = {}
     rates = cache(lambda: traffic_control.rates(parts.fabric))
+    stateless = view.filters.elements.get(statefulness.SET, frozenset())
+    parts.applied.stateless = set(stateless)
     for spec in list(parts.applied.ports.values()):
         text = ports.problem(parts.fabric, spec, view.links.get(names.port(spec.id)), rates)
         if not text and not rules.port_is_whole(view.filters, spec):
             text = "its filter was changed"
+        if not text and (names.port(spec.id) in stateless) != statefulness.is_stateless(parts.applied, spec):
+            text = "it is stateless no longer, or should not be"
         if text:
             found[spec.id] = text
             parts.applied.ports.pop(spec.id)
