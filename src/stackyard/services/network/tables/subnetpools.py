@@ -41,8 +41,9 @@ sa.Index(
     "uq_subnetpools_default",
     subnetpools.c.ip_version,
     unique=True,
-    sqlite_where=subnetpools.c.is_default.is_(sa.true()),
-    postgresql_where=subnetpools.c.is_default.is_(sa.true()),
+    # As text, which both databases read: migrations are written from one of them for both.
+    sqlite_where=sa.text("is_default"),
+    postgresql_where=sa.text("is_default"),
 )
 
 auto_allocated_topologies = sa.Table(
