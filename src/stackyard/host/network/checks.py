@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 from pathlib import PurePosixPath
 
 from stackyard.host.errors import SpecError
@@ -25,6 +26,9 @@ from stackyard.host.specs import (
     SecurityRule,
     SubnetSpec,
 )
+
+_REMEMBERED = 1 << 15
+"""How many texts of addresses are read only once: whenever one member of a group comes, all the others are the same."""
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -46,6 +50,7 @@ WITH_PORTS = frozenset({6, 17, 33, 132, 136})
 _IPV6_MODES = frozenset({None, "slaac", "dhcpv6-stateful", "dhcpv6-stateless"})
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def address(text: str) -> IPAddress:
     """Read an address; no prefix, no zone."""
     try:
@@ -57,6 +62,7 @@ def address(text: str) -> IPAddress:
     return found
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def network(text: str) -> IPNetwork:
     """Read a CIDR or a single address; host bits are dropped."""
     try:

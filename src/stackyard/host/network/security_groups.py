@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from stackyard.host.network import address_groups, checks
 from stackyard.host.network.conntrack import Connection
@@ -48,6 +49,7 @@ class Remotes:
         return any(found in network for network in self._networks[address_group_id])
 
 
+@lru_cache(maxsize=1 << 14)
 def rule_text(rule: SecurityRule) -> str:
     """One rule, as nftables reads it."""
     family, field = ("ip", "ip") if rule.ethertype == 4 else ("ip6", "ip6")
@@ -131,10 +133,11 @@ def apply_text(spec: SecurityGroupSpec, before: SecurityGroupSpec | None, handle
     if before is None:
         lines += [_declare_sets(spec.id)]
         lines += [f"flush set {TABLE} {member_set(spec.id, version)}\n" for version in (4, 6)]
-    old_members = members_by_version(before) if before else {4: frozenset(), 6: frozenset()}
-    for version, items in members_by_version(spec).items():
-        lines.append(_element_text("delete", spec.id, version, old_members[version] - items))
-        lines.append(_element_text("add", spec.id, version, items - old_members[version]))
+    if before is None or before.members != spec.members:
+        old_members = members_by_version(before) if before else {4: frozenset(), 6: frozenset()}
+        for version, items in members_by_version(spec).items():
+            lines.append(_element_text("delete", spec.id, version, old_members[version] - items))
+            lines.append(_element_text("add", spec.id, version, items - old_members[version]))
     old_chains = {chain.name: chain for chain in group_chains(before)} if before else {}
     changed = [chain for chain in group_chains(spec) if old_chains.get(chain.name) != chain]
     if changed:
