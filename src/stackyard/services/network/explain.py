@@ -12,6 +12,7 @@ from stackyard.core.db import Transaction
 from stackyard.core.explain import Explanation
 from stackyard.services.network import placement
 from stackyard.services.network.tables import (
+    address_scopes,
     floating_ips,
     networks,
     port_security_groups,
@@ -19,12 +20,15 @@ from stackyard.services.network.tables import (
     router_ports,
     routers,
     security_groups,
+    subnetpools,
     subnets,
 )
 
 _TABLES = {
     "network": networks,
     "subnet": subnets,
+    "subnet pool": subnetpools,
+    "address scope": address_scopes,
     "port": ports,
     "router": routers,
     "security group": security_groups,
@@ -43,6 +47,8 @@ _PORTS_OF_NETWORK = sa.select(ports).where(
 _PORTS_OF_GROUP = sa.select(port_security_groups.c.port_id).where(
     port_security_groups.c.security_group_id == bindparam("id")
 )
+_SUBNETS_OF_POOL = sa.select(subnets.c.id, subnets.c.cidr).where(subnets.c.subnetpool_id == bindparam("id"))
+_POOLS_OF_SCOPE = sa.select(subnetpools.c.id).where(subnetpools.c.address_scope_id == bindparam("id"))
 _LEGS_OF_ROUTER = sa.select(router_ports.c.port_id).where(router_ports.c.router_id == bindparam("id"))
 _ROUTER_OF_LEG = sa.select(router_ports.c.router_id).where(router_ports.c.port_id == bindparam("id"))
 _FLOATING_OF_PORT = sa.select(floating_ips.c.id, floating_ips.c.floating_ip_address).where(
@@ -90,7 +96,20 @@ def _subnet(tx: Transaction, row: Any) -> Relations:
         for port in tx.all(_PORTS_OF_NETWORK, {"id": row["network_id"]})
         if any(ip["subnet_id"] == row["id"] for ip in port.fixed_ips)
     ]
-    return [f"network {row['network_id']}"], [], users
+    owners = [f"network {row['network_id']}"]
+    if row["subnetpool_id"]:
+        owners.append(f"subnet pool {row['subnetpool_id']}")
+    return owners, [], users
+
+
+def _subnet_pool(tx: Transaction, row: Any) -> Relations:
+    owners = [f"address scope {row['address_scope_id']}"] if row["address_scope_id"] else []
+    users = [f"subnet {subnet.id} ({subnet.cidr})" for subnet in tx.all(_SUBNETS_OF_POOL, {"id": row["id"]})]
+    return owners, list(row["prefixes"]), users
+
+
+def _address_scope(tx: Transaction, row: Any) -> Relations:
+    return [], [], [f"subnet pool {pool.id}" for pool in tx.all(_POOLS_OF_SCOPE, {"id": row["id"]})]
 
 
 def _port(tx: Transaction, row: Any) -> Relations:
@@ -123,6 +142,8 @@ def _floating_ip(tx: Transaction, row: Any) -> Relations:
 _RELATIONS = {
     "network": _network,
     "subnet": _subnet,
+    "subnet pool": _subnet_pool,
+    "address scope": _address_scope,
     "port": _port,
     "router": _router,
     "security group": _security_group,

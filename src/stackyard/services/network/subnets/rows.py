@@ -72,6 +72,7 @@ def insert(
     refresh_service_port(tx, runtime, network.id)
     if network.external:
         gateways.extend(tx, network.id, _New(row))
+        marks.routers_of(tx, network.id)
     timeline.record(tx, "subnet", row["id"], "created", row["cidr"])
     marks.network(tx, network.id)
     return row
@@ -151,6 +152,8 @@ def ports_of(tx: Transaction, subnet_id: str) -> list[Any]:
     """The ports with an address of a subnet."""
     return list(tx.all(_PORTS_OF, {"subnet": subnet_id}))
 
+_DHCP_AGENT = sa.select(networks.c.dhcp_agent).where(networks.c.id == bindparam("id"))
+
 
 def refresh_service_port(tx: Transaction, runtime: Runtime, network_id: str, *, without: str = "") -> None:
     """Make, change or remove the port that DHCP and DNS answer from: it has an address in each subnet with DHCP."""
@@ -161,6 +164,8 @@ def refresh_service_port(tx: Transaction, runtime: Runtime, network_id: str, *, 
         for s in choice.subnets_of(tx, network_id)
         if s.enable_dhcp and s.id != without and (s.id in held or _has_room(tx, s))
     ]
+    if not tx.scalar(_DHCP_AGENT, {"id": network_id}):
+        served = []
     if not served:
         if port is not None:
             port_rows.remove(tx, runtime, port.id)
