@@ -11,6 +11,11 @@ from stackyard.core.errors import NotFound
 _UPDATED = "2026-01-01T00:00:00-00:00"
 
 EXTENSIONS: dict[str, tuple[str, str]] = {
+    "agent": ("agent", "The agent management extension."),
+    "agent-resources-synced": ("Agent's Resource View Synced to Placement", "Says so of agents"),
+    "agent_sort_key": ("Agent sort keys", "Sorts agents"),
+    "dhcp_agent_scheduler": ("DHCP Agent Scheduler", "Which DHCP agents serve which networks"),
+    "l3_agent_scheduler": ("L3 Agent Scheduler", "Which L3 agents serve which routers"),
     "aap-reject-multicast": ("Reject multicast MACs in address pairs", "Address pairs have unicast MACs"),
     "allowed-address-pairs": ("Allowed Address Pairs", "Provides allowed address pairs"),
     "availability_zone": ("Availability Zone", "The availability zones of hosts."),
@@ -110,6 +115,10 @@ EXTENSIONS: dict[str, tuple[str, str]] = {
     "router": ("Neutron L3 Router", "Router abstraction with floating IPs"),
     "security-group": ("security-group", "The security groups extension."),
     "security-groups-default-rules": ("Default rules for security groups", "Rules for every new security group"),
+    "security-groups-default-statefulness": (
+        "Security Groups Default Statefulness",
+        "Whether new security groups are stateful when nobody says, by project or for all",
+    ),
     "security-groups-remote-address-group": (
         "Remote address group id field for security group rules",
         "Rules that name address groups",

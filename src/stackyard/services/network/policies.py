@@ -9,10 +9,12 @@ from __future__ import annotations
 from stackyard.core.policy import Rule
 from stackyard.services.network import (
     address_scopes,
+    agents,
     auto_allocation,
     availability,
     conntrack_helpers,
     default_rules,
+    default_statefulness,
     ndp_proxies,
 )
 from stackyard.services.network.address_groups import operations as address_groups
@@ -136,9 +138,6 @@ _SECURITY_GROUPS = (
 _OTHERS = (
     Rule("get_quota", any_of(ADMIN, MANAGER), "See a project's quotas."),
     *rules(ADMIN, "update_quota", "delete_quota", about="Change a project's quotas."),
-    Rule("get_agent", ADMIN, "See the agents."),
-    Rule("get_availability_zone", "role:reader", "See the availability zones."),
-    Rule("get_service_provider", "role:reader", "See the service providers."),
     Rule("get_network_api", "@", "See the API's resources and extensions.", ()),
 )
 
@@ -161,6 +160,7 @@ POLICIES: tuple[Rule, ...] = (
     *availability.POLICIES,
     *metering.POLICIES,
     *port_bindings.POLICIES,
+    *agents.POLICIES,
     *trunks.POLICIES,
     *segments.POLICIES,
     *segment_ranges.POLICIES,
@@ -168,4 +168,5 @@ POLICIES: tuple[Rule, ...] = (
     *rbac.POLICIES,
     *address_groups.POLICIES,
     *default_rules.POLICIES,
+    *default_statefulness.POLICIES,
 )

@@ -148,8 +148,14 @@ def create(tx: Transaction, call: Call) -> Reply:
     """POST /ports, one or many: a single one is a bulk of one."""
     making = creation.Creation(tx, call)
     news = []
+    allowed: set[tuple[str, str, str]] = set()
     for body, network, target in call.target["items"]:
-        _check_create(call, target, body)
+        alike = (network.id, target["project_id"], str(either(body.device_owner, "")))
+        if alike not in allowed:
+            _require_create(call, target)
+            allowed.add(alike)
+        _require_attributes(call, "create_port", target, body)
+        resources.require_attributes(call, "create_port", target, [("tags", bool(either(body.tags, None)))])
         news.append(making.new_port(body, network, target["project_id"]))
     made = rows.insert_all(tx, call.runtime, news)
     shown = [
@@ -159,12 +165,10 @@ def create(tx: Transaction, call: Call) -> Reply:
     return resources.created(call, NAMES, [view(row, known) for row in shown], bulk=call.target["bulk"])
 
 
-def _check_create(call: Call, target: Mapping[str, Any], body: NewPortBody) -> None:
+def _require_create(call: Call, target: Mapping[str, Any]) -> None:
     call.require("create_port", target)
     if target["project_id"] != call.caller.project_id:
         call.require("create_network", target)
-    _require_attributes(call, "create_port", target, body)
-    resources.require_attributes(call, "create_port", target, [("tags", bool(either(body.tags, None)))])
 
 
 def _require_attributes(call: Call, rule: str, target: Mapping[str, Any], body: PortFields) -> None:

@@ -27,6 +27,9 @@ _DROP_GROUPS = sa.delete(port_security_groups).where(port_security_groups.c.port
 _DROP_ADDRESSES = sa.delete(ip_allocations).where(ip_allocations.c.port_id == bindparam("id"))
 _DELETE = sa.delete(ports).where(ports.c.id == bindparam("id"))
 _ROW = sa.select(ports).where(ports.c.id == bindparam("id"))
+_THERE = sa.select(ports.c.mac_address).where(
+    ports.c.network_id == bindparam("network"), ports.c.mac_address.in_(bindparam("macs", expanding=True))
+)
 _MAC = sa.select(ports.c.id).where(ports.c.network_id == bindparam("network"), ports.c.mac_address == bindparam("mac"))
 
 
@@ -115,14 +118,25 @@ def _macs(tx: Transaction, news: Sequence[NewPort]) -> list[str]:
                 _refuse_mac(new.network_id, new.mac)
             refuse_taken_mac(tx, new.network_id, new.mac)
             taken.add((new.network_id, new.mac))
-    found = []
-    for new in news:
-        mac = new.mac or new_mac()
-        while not new.mac and (new.network_id, mac) in taken:
-            mac = new_mac()
-        taken.add((new.network_id, mac))
-        found.append(mac)
+    found = [new.mac or _draw(new.network_id, taken) for new in news]
+    if len(news) > 1:
+        # Of many drawn ones some may well be there already; of a single one the database says so.
+        for network_id in {new.network_id for new in news}:
+            known = set(tx.connection.execute(_THERE, {"network": network_id, "macs": found}).scalars())
+            found = [
+                _draw(network_id, taken) if new.network_id == network_id and mac in known and not new.mac else mac
+                for new, mac in zip(news, found, strict=True)
+            ]
     return found
+
+
+def _draw(network_id: str, taken: set[tuple[str, str]]) -> str:
+    """A random MAC that is not among those taken on the network, which it joins."""
+    mac = new_mac()
+    while (network_id, mac) in taken:
+        mac = new_mac()
+    taken.add((network_id, mac))
+    return mac
 
 
 _PLAIN: dict[str, Any] = {
