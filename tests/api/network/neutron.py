@@ -14,6 +14,7 @@ _PLURALS = {
     "rbac_policy": "rbac-policies",
     "security_group": "security-groups",
     "security_group_rule": "security-group-rules",
+    "security_groups_default_statefulness": "security-groups-default-statefulness",
 }
 
 

@@ -12,7 +12,7 @@ from stackyard.core.db import Transaction
 from stackyard.core.errors import OverQuota
 from stackyard.core.ids import new_uuid
 from stackyard.core.runtime import Runtime
-from stackyard.services.network import default_rules, marks
+from stackyard.services.network import default_rules, default_statefulness, marks
 from stackyard.services.network.tables import default_security_groups, security_group_rules, security_groups
 
 NAME = "default"
@@ -39,7 +39,7 @@ def ensure(tx: Transaction, runtime: Runtime, project_id: str) -> str:
     group_id = new_uuid()
     moment = {"revision_number": 1, "created_at": tx.now, "updated_at": tx.now}
     row = {"id": group_id, "project_id": project_id, "name": NAME, "description": "Default security group"}
-    tx.execute(_INSERT, row | moment | {"tags": [], "stateful": True})
+    tx.execute(_INSERT, row | moment | {"tags": [], "stateful": default_statefulness.of_project(tx, project_id)})
     tx.insert_once(_INSERT_DEFAULT, {"project_id": project_id, "security_group_id": group_id})
     rules = default_rules.rules_for(tx, group_id, default=True)
     if rules:

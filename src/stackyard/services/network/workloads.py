@@ -14,7 +14,7 @@ from stackyard.core.db import Transaction
 from stackyard.core.errors import Conflict
 from stackyard.core.ids import new_uuid
 from stackyard.core.runtime import Runtime
-from stackyard.services.network import default_groups, default_rules, marks, resources, seen
+from stackyard.services.network import default_groups, default_rules, default_statefulness, marks, resources, seen
 from stackyard.services.network.faults import not_found
 from stackyard.services.network.security_groups import rows as group_rows
 from stackyard.services.network.tables import networks, ports, security_groups
@@ -67,7 +67,8 @@ def create_security_group(
         "description": description,
         "tags": [],
     }
-    row |= {"revision_number": 1, "created_at": tx.now, "updated_at": tx.now, "stateful": True}
+    stateful = default_statefulness.of_project(tx, project_id)
+    row |= {"revision_number": 1, "created_at": tx.now, "updated_at": tx.now, "stateful": stateful}
     wanted = [*default_rules.rules_for(tx, row["id"], default=False), *rules]
     group_rows.insert(tx, runtime, row, wanted)
     return str(row["id"])

@@ -12,7 +12,15 @@ from stackyard.core.call import Call, Reply
 from stackyard.core.db import Transaction
 from stackyard.core.ids import new_uuid
 from stackyard.core.paging import Listing
-from stackyard.services.network import default_groups, default_rules, marks, resources, seen, sharing
+from stackyard.services.network import (
+    default_groups,
+    default_rules,
+    default_statefulness,
+    marks,
+    resources,
+    seen,
+    sharing,
+)
 from stackyard.services.network.faults import conflict
 from stackyard.services.network.resources import flag
 from stackyard.services.network.security_groups import rows
@@ -83,7 +91,7 @@ def create(tx: Transaction, call: Call) -> Reply:
         default_groups.ensure(tx, call.runtime, project_id)
         row = resources.new_row(tx, new_uuid(), project_id, body)
         _refuse_default(row["name"])
-        row["stateful"] = flag("stateful", body.stateful, default=True)
+        row["stateful"] = flag("stateful", body.stateful, default=default_statefulness.of_project(tx, project_id))
         rows.insert(tx, call.runtime, row, default_rules.rules_for(tx, row["id"], default=False))
         made = seen.Found(row, shared_with_caller=False)
         views.append(view(made, list(rows.rules_of(tx, row["id"]))))
