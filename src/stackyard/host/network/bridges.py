@@ -7,6 +7,7 @@ from pathlib import Path
 
 from stackyard.host.network import filter as rules
 from stackyard.host.network import names, netns
+from stackyard.host.network.bridge_options import stop_link_local_learning
 from stackyard.host.network.fabric import Fabric, Link
 from stackyard.host.network.host_side import HostSide
 from stackyard.host.network.names import Alias
@@ -27,6 +28,7 @@ def apply(fabric: Fabric, host: HostSide, spec: NetworkSpec) -> bool:
             fabric.ip.link("set", index=link.index, ifalias=str(alias), group=names.LINK_GROUP)
         if link.mtu != spec.mtu:
             fabric.ip.link("set", index=link.index, mtu=spec.mtu)
+        stop_link_local_learning(link.index)
         fabric.nft.run(f'add element {rules.TRACKING} zones {{ "{name}" : {zone} }}\n')
         if not link.up:
             fabric.ip.link("set", index=link.index, state="up")
