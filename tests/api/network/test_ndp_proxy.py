@@ -66,6 +66,13 @@ def test_create_show_update_delete(cloud: TestCloud, demo: Neutron, admin: Neutr
     assert cleared["enable_ndp_proxy"] is False
 
 
+def test_a_router_that_gets_its_gateway_later(demo: Neutron, scoped: Scoped) -> None:
+    router = demo.create("router", enable_ndp_proxy=True)
+    body = {"router": {"external_gateways": [scoped.info]}}
+    changed = demo.call("PUT", f"routers/{router['id']}/update_external_gateways", body, status=200)["router"]
+    assert changed["enable_ndp_proxy"] is True
+
+
 def test_proxies_go_with_their_port(cloud: TestCloud, demo: Neutron, scoped: Scoped) -> None:
     made = demo.create("ndp_proxy", router_id=scoped.router["id"], port_id=scoped.port["id"])
     demo.delete("port", scoped.port["id"])
@@ -95,7 +102,16 @@ def test_proxies_that_cannot_be(demo: Neutron, admin: Neutron, scoped: Scoped) -
 
 
 def test_routers_that_cannot_answer(demo: Neutron, public: dict[str, Any]) -> None:
-    assert demo.refuse("router", 409, enable_ndp_proxy=True) == "RouterGatewayNotValid"
+    waiting = demo.create("router", enable_ndp_proxy=True)
+    assert waiting["enable_ndp_proxy"] is False
+    outside = {"router": {"external_gateways": [{"network_id": public["id"]}]}}
+    path = f"routers/{waiting['id']}"
+    for action in ("add", "update"):
+        kind = demo.call("PUT", f"{path}/{action}_external_gateways", outside, status=409)["type"]
+        assert kind == "RouterGatewayNotValid"
+    assert demo.update("router", waiting["id"], external_gateway_info=None)["enable_ndp_proxy"] is False
+    port = demo.create("port", network_id=demo.network("fd00:8::/64")[0]["id"])
+    assert demo.refuse("ndp_proxy", 409, router_id=waiting["id"], port_id=port["id"]) == "RouterNDPProxyNotEnable"
     info = {"network_id": public["id"]}
     assert demo.refuse("router", 409, enable_ndp_proxy=True, external_gateway_info=info) == "RouterGatewayNotValid"
     router = demo.create("router", external_gateway_info=info, enable_ndp_proxy=False)

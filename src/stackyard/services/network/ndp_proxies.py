@@ -113,7 +113,7 @@ def _create(tx: Transaction, call: Call, body: NewProxy) -> Any:
     if not (call.caller.is_admin or router.project_id == call.caller.project_id):
         raise not_found("Router", router.id)
     port = seen.port(tx, call.caller, body.port_id)
-    if not router.enable_ndp_proxy:
+    if not router.enable_ndp_proxy or router.gateway_port_id is None:
         raise conflict(
             "RouterNDPProxyNotEnable",
             f"The enable_ndp_proxy parameter of router {router.id} must be set as True while create ndp proxy entry on "

@@ -123,7 +123,9 @@ def _create(tx: Transaction, call: Call, body: NewRouter) -> dict[str, Any]:
     if body.routes not in (UNSET, None, []):
         changes["routes"] = read_routes(body.routes or [], *rows.connected(tx, row))
     if read_flags(body, "enable_ndp_proxy").get("enable_ndp_proxy"):
-        scopes.refuse_proxying(tx, row)
+        # The openstack client gives a new router its gateway by a second call; the flag waits for that.
+        if row.gateway_port_id is not None:
+            scopes.refuse_proxying(tx, row)
         changes["enable_ndp_proxy"] = True
     if changes:
         resources.touch(tx, routers, router_id, **changes)
@@ -167,7 +169,8 @@ def _changes(tx: Transaction, row: Any, body: RouterFields) -> dict[str, Any]:
     elif body.external_gateway_info is not UNSET:
         refuse_lost_routes(tx, now)
     changes |= read_flags(body, "enable_ndp_proxy")
-    if changes.get("enable_ndp_proxy", body.external_gateway_info is not UNSET and now.enable_ndp_proxy):
+    answers = now.enable_ndp_proxy and now.gateway_port_id is not None
+    if changes.get("enable_ndp_proxy", body.external_gateway_info is not UNSET and answers):
         scopes.refuse_proxying(tx, now)
     return changes
 
@@ -227,7 +230,7 @@ def _with_gateways(tx: Transaction, call: Call, slots: Sequence[gateways.Slot]) 
     gateways.replace(tx, call.runtime, call.target, slots)
     row = rows.read(tx, call.target.id)
     refuse_lost_routes(tx, row)
-    if row.enable_ndp_proxy:
+    if row.enable_ndp_proxy and row.gateway_port_id is not None:
         scopes.refuse_proxying(tx, row)
     return {"router": shown_to(call, row)}
 

@@ -20,7 +20,7 @@ def view(row: Any, zone: str, *, kinds: bool) -> dict[str, Any]:
         "external_gateway_info": outside[0] if outside else None,
         "external_gateways": outside,
         "enable_snat": row.enable_snat,
-        "enable_ndp_proxy": row.enable_ndp_proxy,
+        "enable_ndp_proxy": row.enable_ndp_proxy and bool(outside),
         "enable_default_route_ecmp": row.enable_default_route_ecmp,
         "enable_default_route_bfd": False,
         "routes": row.routes,
