@@ -116,7 +116,7 @@ def release_address(session: Session, body: ReleaseAddress) -> dict[str, Any]:
         return {}
     for port in holders(session, subnet["id"], address):
         if names.DEVICE_OWNER in port["tags"]:
-            session.neutron.delete("port", port["id"])
+            session.service.delete("port", port["id"])
         elif names.EXISTING_PORT in port["tags"]:
             session.neutron.tag("port", port, drop=[names.EXISTING_PORT])
     return {}

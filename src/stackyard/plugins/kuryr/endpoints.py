@@ -65,7 +65,7 @@ def _claim(session: Session, endpoint_id: str, wanted: list[dict[str, str]]) -> 
     for port in ranked[1:]:
         if names.DEVICE_OWNER not in port["tags"]:
             raise Conflict(f"Ports {ranked[0]['id']} and {port['id']} each have an address of one endpoint.")
-        session.neutron.delete("port", port["id"])
+        session.service.delete("port", port["id"])
     return ranked[0] if ranked else None
 
 
@@ -106,7 +106,7 @@ def delete(session: Session, body: EndpointOnly) -> dict[str, Any]:
     exposed.withdraw(session, port)
     network_api.unbind_port(session.tx, port["id"])
     if names.OWN_PORT in port["tags"]:
-        session.neutron.delete("port", port["id"])
+        session.service.delete("port", port["id"])
         return {}
     changes: dict[str, Any] = {"device_id": "", "device_owner": ""}
     if names.DEVICE_OWNER in port["tags"]:
