@@ -177,6 +177,18 @@ def test_a_tunnel_is_adopted_and_repaired(hosts: list[Host]) -> None:
         assert one.pings("fd01::6"), damage
 
 
+def test_ports_that_come_and_go_take_nothing_from_the_tunnel(hosts: list[Host]) -> None:
+    network = spanning(hosts)
+    network.attach(hosts[1], "10.1.0.6")
+    for number in range(12):
+        end = hosts[0].lab.attach(
+            network.spec(hosts[0]), f"10.1.0.{20 + number}", mac=f"00:00:00:00:{99 - number:02}:05"
+        )
+        assert hosts[0].lab.driver.observe().problems == {}
+        if number % 2:
+            hosts[0].lab.driver.remove_port(end.port.id)
+
+
 def test_a_network_that_nobody_shares_any_more_has_no_tunnel(hosts: list[Host]) -> None:
     network = spanning(hosts)
     one = network.attach(hosts[0], "10.1.0.5")

@@ -71,14 +71,18 @@ class Underlay:
         self.command("ip", "link", "set", outer, "master", "wire", "up", at=self.middle)
         self.command("ip", "link", "set", device, "mtu", str(mtu), "up", at=place)
 
-    def host(self, **reach: Any) -> Host:
-        number = len(self.hosts) + 1
+    def machine(self, number: int) -> tuple[Place, str]:
+        """A namespace that stands for a machine, and its address on the network between them."""
         place, address = self.namespace(f"h{number}"), f"192.0.2.{number}"
         self.command("ip", "link", "set", "lo", "up", at=place)
         self.plug(place, "eth1", f"h{number}")
         self.command("ip", "addr", "add", f"{address}/24", "dev", "eth1", at=place)
+        return place, address
+
+    def host(self, **reach: Any) -> Host:
+        place, address = self.machine(len(self.hosts) + 1)
         way = Reach(tunnel_address=address, host_namespace=place.path, **reach)
-        made = Host(place, address, Lab(self.directory / f"h{number}", reach=way))
+        made = Host(place, address, Lab(self.directory / f"h{address[-1]}", reach=way))
         self.hosts.append(made)
         return made
 

@@ -7,7 +7,6 @@ where another program (Docker) drops forwarded packets by default, one accepting
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import subprocess
 from pathlib import Path
@@ -63,8 +62,7 @@ class HostSide:
         self._joined: dict[str, NetworkSpec] = {}
 
     def _mac(self, network_id: str) -> str:
-        digest = hashlib.blake2s(f"{self._fabric.cloud} {network_id}".encode(), digest_size=5).hexdigest()
-        return ":".join(["02", *(digest[i : i + 2] for i in range(0, 10, 2))])
+        return names.derived_mac(f"{self._fabric.cloud} {network_id}")
 
     def join(self, spec: NetworkSpec, undo: contextlib.ExitStack) -> None:
         """Give the host its addresses on the network; `undo` takes back what a failure leaves."""

@@ -56,6 +56,12 @@ def short(identifier: str) -> str:
         return hashlib.sha256(identifier.encode()).hexdigest()[:12]
 
 
+def derived_mac(text: str) -> str:
+    """A MAC address of local meaning that a text always gives."""
+    digest = hashlib.blake2s(text.encode(), digest_size=5).hexdigest()
+    return ":".join(["02", *(digest[i : i + 2] for i in range(0, 10, 2))])
+
+
 def bridge(network_id: str) -> str:
     """Bridge of a network, in the fabric."""
     return f"syb{short(network_id)}"

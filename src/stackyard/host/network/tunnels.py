@@ -142,11 +142,15 @@ class Tunnels:
 
     def _settle(self, spec: NetworkSpec, link: Link) -> int:
         """The device on its bridge, up, and learning nothing; returns the bridge's index."""
-        self._fabric.settle(link, self._alias(spec.id), up=True)
-        self._fabric.ip.brport("set", index=link.index, learning=0, neigh_suppress=1)
         bridge = self._fabric.index(names.bridge(spec.id))
         if bridge is None:
             raise HostError(f"the bridge of network {spec.id} is gone")
+        if link.master != bridge:
+            # A bridge without an address of its own takes those of its ports, and with each forgets its neighbours.
+            address = names.derived_mac(f"{self._fabric.cloud} bridge {spec.id}")
+            self._fabric.ip.link("set", index=bridge, address=address)
+        self._fabric.settle(link, self._alias(spec.id), up=True)
+        self._fabric.ip.brport("set", index=link.index, learning=0, neigh_suppress=1)
         return bridge
 
     # ------------------------------------------------------------------------------------------------ entries
@@ -226,8 +230,10 @@ class Tunnels:
             text = _problem(link, bridge)
             if text is None and link is not None and bridge is not None:
                 entries = _entries(forwarding.get(link.index, []), neighbours.get(bridge.index, {}))
-                if entries != wanted(spec) or not self._is_right(spec, link):
-                    text = "its tunnel's entries were changed"
+                if not self._is_right(spec, link):
+                    text = "its tunnel is another's"
+                elif entries != wanted(spec):
+                    text = f"its tunnel's entries were changed: {_difference(entries, wanted(spec))}"
                 elif not edge.is_whole(listing, spec, name):
                     text = "its tunnel's filter was changed"
             if text:
@@ -250,6 +256,18 @@ def _entries(forwarding: list[tuple[str, str]], neighbours: dict[str, str]) -> E
         {mac: target for mac, target in canonical if mac != _ALL_HOSTS},
         neighbours,
     )
+
+
+def _difference(present: Entries, entries: Entries) -> str:
+    """The first things in which two differ."""
+    there, asked = (
+        {*(f"host {host}" for host in item.hosts), *(f"{mac} at {host}" for mac, host in item.macs.items()),
+         *(f"{address} is {mac}" for address, mac in item.addresses.items())}
+        for item in (present, entries)
+    )  # fmt: skip
+    found = [f"{text} is missing" for text in sorted(asked - there)]
+    found += [f"{text} is not wanted" for text in sorted(there - asked)]
+    return ", ".join(found[:3])
 
 
 def _linked(message: Any, attribute: str) -> Any:
