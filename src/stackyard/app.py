@@ -97,6 +97,8 @@ class Cloud:
         )
         self.runtime.provide(keys.ENGINE, host.engine)
         self.runtime.provide(keys.NETWORK_DRIVER, host.network)
+        self.runtime.provide(keys.METADATA, network_api.PortMetadata(self.runtime))
+        host.network.answer_metadata(self.runtime[keys.METADATA])
         self.runtime.provide(keys.STATE_DIR, host.state_dir)
         self.runtime.provide(keys.HOST_NAME, host.name)
         network_api.use_name(database, host.name)

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stackyard.core.runtime import Key
 from stackyard.host.containers import ContainerEngine
 from stackyard.host.network import NetworkDriver
+
+if TYPE_CHECKING:
+    from stackyard.services.network.api import PortMetadata
 
 ENGINE: Key[ContainerEngine] = Key("container engine")
 """This host's container engine."""
 
 NETWORK_DRIVER: Key[NetworkDriver] = Key("network driver")
 """This host's network driver."""
+
+METADATA: Key[PortMetadata] = Key("metadata")
+"""Who answers what guests ask of 169.254.169.254; a service that runs guests registers itself there."""
 
 STATE_DIR: Key[Path] = Key("state directory")
 """Where the cloud keeps its files; each service has a folder of its own below it."""

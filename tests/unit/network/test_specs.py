@@ -56,7 +56,7 @@ def port(**given: Any) -> Any:
         "id": "port1", "network_id": "net1", "mac_address": "fa:16:3e:00:00:01", "device_owner": "compute:zun",
         "dns_name": "web", "fixed_ips": [{"subnet_id": "sub4", "ip_address": "10.0.0.5"}], "netns": "/run/netns/a",
         "device": "eth0", "admin_state_up": True, "port_security_enabled": True, "security_group_ids": ["group1"],
-        "allowed_address_pairs": [], "wire": "veth",
+        "allowed_address_pairs": [], "wire": "veth", "dns_domain": "", "extra_dhcp_opts": [],
     }  # fmt: skip
     return SimpleNamespace(**(values | given))
 

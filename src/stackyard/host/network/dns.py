@@ -14,7 +14,7 @@ from pathlib import Path
 
 from stackyard.host.network import checks
 from stackyard.host.network.metadata import METADATA4
-from stackyard.host.specs import DhcpOption, HostRecord, NetworkSpec, SubnetSpec
+from stackyard.host.specs import NO_MAC, DhcpOption, HostRecord, NetworkSpec, SubnetSpec
 
 DEVICE = "service"
 """Name of the server's device in its namespace."""
@@ -127,7 +127,7 @@ def leases_in(text: str) -> frozenset[Lease]:
 def leases_text(spec: NetworkSpec) -> str:
     """Who gets which address: a line for each address, as dnsmasq wants it for several on one MAC."""
     lines = []
-    for host in spec.hosts:
+    for host in (item for item in spec.hosts if item.mac != NO_MAC):
         name = checks.host_name(host.names[0]).split(".")[0] if host.names else ""
         words = [f"set:{_host_tag(host)}"] if host.options else []
         words += [f"id:{item.value}" for item in host.options if _is_client_id(item)][:1]

@@ -23,6 +23,7 @@ from stackyard.host.specs.containers import (
     ProcessTable,
 )
 from stackyard.host.specs.network import (
+    NO_MAC,
     Address,
     AddressGroupSpec,
     AddressPair,
@@ -54,6 +55,7 @@ from stackyard.host.specs.network import (
 )
 
 __all__ = [
+    "NO_MAC",
     "Address",
     "AddressGroupSpec",
     "AddressPair",

@@ -22,6 +22,7 @@ from stackyard.services.network.faults import not_found
 from stackyard.services.network.floating import disassociate_port
 from stackyard.services.network.hosts import physical_networks, use_name
 from stackyard.services.network.inward import Inward
+from stackyard.services.network.metadata import DeviceMetadata, PortMetadata
 from stackyard.services.network.ports import choice, rows
 from stackyard.services.network.ports.bodies import read_dns_name, read_groups
 from stackyard.services.network.ports.views import for_admin, of_network, view
@@ -36,11 +37,12 @@ from stackyard.services.network.workloads import (
 )
 
 __all__ = [
-    "Inward", "PortRequest", "bind_port", "binding", "bootstrap", "claim_port", "create_port",
-    "create_security_group", "default_network", "delete_port", "delete_security_group", "dns_domain", "dns_servers",
-    "ensure_default_group", "entrance", "find_network", "find_port", "find_security_group", "find_security_groups",
-    "interface_address", "is_wired", "oldest_network", "physical_networks", "port_view", "ports_of_device",
-    "rename_port", "rewire_now", "set_security_groups", "unbind_port", "unwire_now", "use_name", "wire_now",
+    "DeviceMetadata", "Inward", "PortMetadata", "PortRequest", "bind_port", "binding", "bootstrap", "claim_port",
+    "create_port", "create_security_group", "default_network", "delete_port", "delete_security_group", "dns_domain",
+    "dns_servers", "ensure_default_group", "entrance", "find_network", "find_port", "find_security_group",
+    "find_security_groups", "interface_address", "is_wired", "oldest_network", "physical_networks", "port_view",
+    "ports_of_device", "rename_port", "rewire_now", "set_security_groups", "unbind_port", "unwire_now", "use_name",
+    "wire_now",
 ]  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam
 from stackyard.core import timeline
 from stackyard.core.db import Transaction
 from stackyard.core.runtime import Runtime
-from stackyard.services.network import marks, resources
+from stackyard.services.network import dns_names, marks, resources
 from stackyard.services.network.local_ips import rows as local_ips
 from stackyard.services.network.ports import rows as port_rows
 from stackyard.services.network.tables import floating_ips, ndp_proxies, port_forwardings
@@ -69,6 +69,7 @@ def remove(tx: Transaction, runtime: Runtime, row: Any) -> None:
         drop_forwarding(tx, forwarding)
     resources.forget_tags(tx, row.id)
     tx.execute(_DELETE, {"id": row.id})
+    dns_names.changed(tx, row._mapping)
     port_rows.remove(tx, runtime, row.floating_port_id)
     resources.release(tx, runtime, row.project_id, "floatingip")
     timeline.record(tx, "floatingip", row.id, "deleted")

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from stackyard.host.network.metadata import METADATA4
 from stackyard.host.specs import (
+    NO_MAC,
     Address,
     AddressPair,
+    DhcpOption,
     HostRecord,
     Neighbour,
     NetworkSpec,
@@ -29,9 +32,17 @@ _NAMELESS = owners.TRUSTED
 
 
 def network_spec(
-    network: Any, subnets: Sequence[Any], ports: Iterable[Any], default_domain: str, remote: Iterable[Any] = ()
+    network: Any,
+    subnets: Sequence[Any],
+    ports: Iterable[Any],
+    default_domain: str,
+    remote: Iterable[Any] = (),
+    named: Iterable[Any] = (),
 ) -> NetworkSpec:
-    """A network with its subnets and all ports on it, the service port among them; `remote` are those elsewhere."""
+    """A network with its subnets and all ports on it, the service port among them.
+
+    `remote` are the ports that are elsewhere, `named` the floating IPs whose names it answers.
+    """
     domain = (network.dns_domain or default_domain).rstrip(".")
     by_id = {subnet.id: subnet for subnet in subnets}
     service = None
@@ -42,6 +53,8 @@ def network_spec(
                 service = ServicePort(id=port.id, mac=port.mac_address, addresses=addresses(port.fixed_ips, by_id))
         elif port.device_owner not in _NAMELESS and port.fixed_ips:
             hosts.append(_host(port, domain))
+    if service is not None:
+        hosts += [_named(floating) for floating in named]
     return NetworkSpec(
         id=network.id,
         mtu=network.mtu,
@@ -70,9 +83,22 @@ def peers(remote: Iterable[Any]) -> tuple[TunnelPeer, ...]:
 
 def _host(port: Any, domain: str) -> HostRecord:
     names = dict.fromkeys(item["hostname"] for item in dns_assignment(port.dns_name, domain, port.fixed_ips))
+    if port.dns_name and port.dns_domain:
+        names[f"{port.dns_name}.{port.dns_domain.rstrip('.')}"] = None
     return HostRecord(
-        mac=port.mac_address, ips=tuple(item["ip_address"] for item in port.fixed_ips), names=tuple(names)
+        mac=port.mac_address,
+        ips=tuple(item["ip_address"] for item in port.fixed_ips),
+        names=tuple(names),
+        options=tuple(
+            DhcpOption(name=item["opt_name"], value=item["opt_value"] or "", ip_version=item["ip_version"])
+            for item in port.extra_dhcp_opts
+        ),
     )
+
+
+def _named(floating: Any) -> HostRecord:
+    name = f"{floating.dns_name}.{floating.dns_domain.rstrip('.')}" if floating.dns_domain else floating.dns_name
+    return HostRecord(mac=NO_MAC, ips=(floating.floating_ip_address,), names=(name,))
 
 
 def subnet_spec(subnet: Any) -> SubnetSpec:
@@ -128,7 +154,10 @@ def port_spec(
         mtu=network.mtu,
         addresses=addresses(port.fixed_ips, by_id),
         gateways=tuple(gateways.values()),
-        routes=tuple(route for subnet in used for route in routes(subnet.host_routes)),
+        routes=(
+            *(route for subnet in used for route in routes(subnet.host_routes)),
+            *_to_metadata(network, subnets, used),
+        ),
         admin_up=port.admin_state_up and network.admin_state_up and (trunk is None or trunk.trunk_up),
         port_security=port.port_security_enabled,
         security_groups=tuple(port.security_group_ids),
@@ -137,6 +166,15 @@ def port_spec(
         ),
         qos=qos,
     )
+
+
+_METADATA = Route(destination=f"{METADATA4}/32", next_hop=METADATA4)
+
+
+def _to_metadata(network: Any, subnets: Sequence[Any], used: Sequence[Any]) -> tuple[Route, ...]:
+    """The network's server has the address on the wire; where there is none, a router answers by the default route."""
+    served = network.admin_state_up and any(item.enable_dhcp for item in subnets)
+    return (_METADATA,) if served and any(item.ip_version == 4 for item in used) else ()
 
 
 def security_group_spec(group: Any, rules: Iterable[Any], members: Iterable[Any]) -> SecurityGroupSpec:

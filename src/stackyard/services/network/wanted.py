@@ -11,7 +11,7 @@ from sqlalchemy import bindparam
 from stackyard.core.db import Transaction
 from stackyard.core.runtime import Runtime
 from stackyard.host.specs import AddressGroupSpec, NetworkSpec, PortSpec, RouterSpec, SecurityGroupSpec
-from stackyard.services.network import placement, specs
+from stackyard.services.network import dns_names, placement, specs
 from stackyard.services.network.local_ips import rows as local_ips
 from stackyard.services.network.ports import choice
 from stackyard.services.network.qos import api as qos
@@ -30,7 +30,15 @@ from stackyard.services.network.tables import (
 
 _NETWORK = sa.select(networks).where(networks.c.id == bindparam("id"))
 _HOSTS = (
-    sa.select(ports.c.id, ports.c.mac_address, ports.c.device_owner, ports.c.dns_name, ports.c.fixed_ips)
+    sa.select(
+        ports.c.id,
+        ports.c.mac_address,
+        ports.c.device_owner,
+        ports.c.dns_name,
+        ports.c.dns_domain,
+        ports.c.extra_dhcp_opts,
+        ports.c.fixed_ips,
+    )
     .where(ports.c.network_id == bindparam("id"))
     .order_by(ports.c.id)
 )
@@ -70,7 +78,8 @@ def network(tx: Transaction, runtime: Runtime, network_id: str) -> NetworkSpec |
     if row.network_type == "vxlan" and runtime.settings.network.tunnel_address:
         remote = placement.remote_ports(tx, network_id)
     domain = runtime.settings.network.dns_domain
-    return specs.network_spec(row, choice.subnets_of(tx, network_id), hosts, domain, remote)
+    named = dns_names.of_project(tx, row.project_id)
+    return specs.network_spec(row, choice.subnets_of(tx, network_id), hosts, domain, remote, named)
 
 
 def port(tx: Transaction, port_id: str) -> PortSpec | None:

@@ -16,7 +16,7 @@ from stackyard.core.db import Transaction, TryAgain
 from stackyard.core.errors import BadRequest, Conflict
 from stackyard.core.ids import new_uuid
 from stackyard.core.paging import Listing
-from stackyard.services.network import floating, marks, owners, resources, seen
+from stackyard.services.network import dns_names, floating, marks, owners, resources, seen
 from stackyard.services.network.addresses import read_address
 from stackyard.services.network.faults import conflict, not_found
 from stackyard.services.network.floatingips.association import associate
@@ -158,6 +158,7 @@ def _create(tx: Transaction, call: Call, body: NewFloating) -> str:
     except IntegrityError as error:
         raise TryAgain(str(error.orig)) from error
     resources.store_tags(tx, [row])
+    dns_names.changed(tx, row)
     timeline.record(tx, "floatingip", row["id"], "created")
     if row["router_id"]:
         marks.router(tx, row["router_id"])
