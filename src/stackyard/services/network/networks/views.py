@@ -100,8 +100,8 @@ def view(row: Any, known: Facts) -> dict[str, Any]:
     if row.external:
         shown["is_default"] = row.is_default
     if known.provider:
-        several = known.segments.get(row.id)
-        shown |= _provider(row) if several is None else {"segments": several}
+        several = known.segments.get(row.id, ())
+        shown |= {"segments": several} if len(several) > 1 else _provider(row)
     return shown
 
 
