@@ -58,6 +58,16 @@ def visible(object_type: str, table: sa.Table, column: str = "id") -> sa.ColumnE
     return table.c[column].in_(found)
 
 
+def by_name(object_type: str) -> sa.Select[Any]:
+    """The projects with which the object in bindparam("id") is shared by name: what is shared with all besides."""
+    return sa.select(network_rbacs.c.target_project).where(
+        network_rbacs.c.object_type == object_type,
+        network_rbacs.c.object_id == bindparam("id"),
+        network_rbacs.c.action == SHARED,
+        network_rbacs.c.target_project != ALL,
+    )
+
+
 def shared_label(object_type: str, table: sa.Table) -> sa.Label[bool]:
     """A column `shared_with_caller` for selects: whether the row is shared with bindparam("caller") or everyone."""
     return shared(object_type, table).label("shared_with_caller")
