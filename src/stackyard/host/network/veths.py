@@ -94,7 +94,7 @@ def _configure(
         if not fresh:
             _set_link(ip, index, spec)
         addresses = layer3.Present() if fresh else layer3.present_addresses(ip, index)
-        layer3.sync_addresses(ip, index, spec.addresses, lambda text: _removable(text, spec, before), addresses)
+        added = layer3.sync_addresses(ip, index, spec.addresses, lambda text: _removable(text, spec, before), addresses)
         ip.link("set", index=index, state="up")
         wanted = [*layer3.default_routes(spec.gateways), *spec.routes]
         if wanted or not fresh:
@@ -104,6 +104,10 @@ def _configure(
     if not spec.admin_up:
         return
     layer3.wait_running(link.name)
+    if added and not fresh:
+        # An address that was elsewhere before (a local IP): neighbours would go on asking there for half a minute.
+        with netns.inside(descriptor):
+            announcements.announce(spec.device, checks.mac(spec.mac), added)
     if fresh and not has_gateway6:
         with netns.inside(descriptor):
             announcements.solicit_router(spec.device)
