@@ -17,21 +17,18 @@ from stackyard.core.runtime import Runtime
 from stackyard.host.network.metadata import MetadataReply, MetadataRequest
 from stackyard.services.network.tables import ip_allocations, ports, router_ports
 
-_FOUND = sa.select(ports).distinct().limit(2)
-_WITH_ADDRESS = _FOUND.join(ip_allocations, ip_allocations.c.port_id == ports.c.id).where(
-    ip_allocations.c.ip_address == bindparam("address")
-)
-_ON_NETWORK = _WITH_ADDRESS.where(ports.c.network_id == bindparam("id"))
+_FOUND = sa.select(ports).limit(2)
+_WITH_ADDRESS = sa.select(ip_allocations.c.port_id).where(ip_allocations.c.ip_address == bindparam("address"))
+_ON_NETWORK = _FOUND.where(ports.c.network_id == bindparam("id"), ports.c.id.in_(_WITH_ADDRESS))
 _BY_MAC = _FOUND.where(ports.c.network_id == bindparam("id"), ports.c.mac_address == bindparam("mac"))
 
 _LEGS = ip_allocations.alias("legs")
-_BEHIND_ROUTER = _WITH_ADDRESS.where(
-    ip_allocations.c.subnet_id.in_(
-        sa.select(_LEGS.c.subnet_id)
-        .join(router_ports, router_ports.c.port_id == _LEGS.c.port_id)
-        .where(router_ports.c.router_id == bindparam("id"))
-    )
+_SUBNETS_OF_ROUTER = (
+    sa.select(_LEGS.c.subnet_id)
+    .join(router_ports, router_ports.c.port_id == _LEGS.c.port_id)
+    .where(router_ports.c.router_id == bindparam("id"))
 )
+_BEHIND_ROUTER = _FOUND.where(ports.c.id.in_(_WITH_ADDRESS.where(ip_allocations.c.subnet_id.in_(_SUBNETS_OF_ROUTER))))
 
 
 class DeviceMetadata(Protocol):
