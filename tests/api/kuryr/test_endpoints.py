@@ -128,9 +128,7 @@ def test_a_port_of_another_workload_is_not_taken(docker: Docker) -> None:
     assert docker.refused("IpamDriver.RequestAddress", **body)[0] == 409
     endpoint = Endpoint(network, secrets.token_hex(32), MAC)
     interface = {"Address": "10.10.0.41/24", "AddressIPv6": "", "MacAddress": MAC}
-    status, _ = docker.refused(
-        "NetworkDriver.CreateEndpoint", **endpoint.names(), Interface=interface, Options={}
-    )
+    status, _ = docker.refused("NetworkDriver.CreateEndpoint", **endpoint.names(), Interface=interface, Options={})
     assert status == 409
 
 
@@ -217,9 +215,7 @@ def test_a_host_port_in_use_is_refused_and_nothing_stays_open(docker: Docker) ->
     with socket.create_server(("127.0.0.1", 0)) as taken:
         number = taken.getsockname()[1]
         options = exposing(published=[published(80, 0), published(81, number)])
-        status, error = docker.refused(
-            "NetworkDriver.ProgramExternalConnectivity", **endpoint.names(), Options=options
-        )
+        status, error = docker.refused("NetworkDriver.ProgramExternalConnectivity", **endpoint.names(), Options=options)
     assert (status, f"port {number}" in error) == (409, True)
     assert groups(docker, endpoint) == ["default"]
 

@@ -24,7 +24,9 @@ def made(docker: Docker, noun: str, **fields: Any) -> dict[str, Any]:
 
 
 def everything(docker: Docker) -> dict[str, set[str]]:
-    return {name: {row["id"] for row in listed(docker, name)} for name in ("networks", "subnets", "subnetpools", "ports")}
+    return {
+        name: {row["id"] for row in listed(docker, name)} for name in ("networks", "subnets", "subnetpools", "ports")
+    }
 
 
 def test_a_network_is_rows_with_tags_and_leaves_none(docker: Docker) -> None:
@@ -234,9 +236,7 @@ def test_addresses_kept_back_are_not_given_away(docker: Docker) -> None:
     assert kept["Address"] == "10.82.0.3/29"
     aux = {"router": "10.82.0.3/29"}
     data = [{"AddressSpace": "", "Pool": "10.82.0.0/29", "Gateway": "10.82.0.1/29", "AuxAddresses": aux}]
-    docker.call(
-        "NetworkDriver.CreateNetwork", NetworkID=secrets.token_hex(32), IPv4Data=data, IPv6Data=[], Options={}
-    )
+    docker.call("NetworkDriver.CreateNetwork", NetworkID=secrets.token_hex(32), IPv4Data=data, IPv6Data=[], Options={})
     status, _ = docker.refused("IpamDriver.RequestAddress", PoolID=pool, Address="10.82.0.3", Options={})
     assert status == 409
     docker.call("IpamDriver.ReleaseAddress", PoolID=pool, Address="10.82.0.3")

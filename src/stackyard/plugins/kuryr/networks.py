@@ -29,7 +29,8 @@ def create(session: Session, body: CreateNetwork) -> dict[str, Any]:
     if session.network(body.network_id) is not None:
         return {}
     given = body.options or {}
-    generic = convert(given.get(names.GENERIC_OPTIONS) or {}, dict[str, Any], f"Options.{names.GENERIC_OPTIONS}")
+    key = names.GENERIC_OPTIONS
+    generic = convert({} if given.get(key) is None else given[key], dict[str, Any], f"Options.{key}")
     options = read_options(generic)
     network = _existing(session, options)
     if network is None:
@@ -117,6 +118,9 @@ def _found(session: Session, network: Mapping[str, Any], wanted: _Wanted) -> dic
     return found[0] if found else None
 
 
+_OWN_ADDRESSES = 8
+
+
 def _new_subnet(
     session: Session, network: Mapping[str, Any], pool: Mapping[str, Any] | None, wanted: _Wanted
 ) -> dict[str, Any]:
@@ -128,6 +132,10 @@ def _new_subnet(
         fields["gateway_ip"] = None
     elif wanted.gateway:
         fields["gateway_ip"] = wanted.gateway
+    if pool is None and wanted.cidr.num_addresses > 2 * _OWN_ADDRESSES:
+        # Somebody else gives the addresses, from the first on: what we need ourselves is from the other end.
+        end = wanted.cidr.broadcast_address - 1
+        fields["allocation_pools"] = [{"start": str(end - _OWN_ADDRESSES), "end": str(end)}]
     beside = session.neutron.list("subnets", network_id=network["id"], ip_version=str(wanted.cidr.version))
     # All subnets of one version on a network are from one pool, or from none.
     if pool is not None and all(other["subnetpool_id"] == pool["id"] for other in beside):
