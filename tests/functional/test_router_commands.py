@@ -121,10 +121,11 @@ def test_neighbour_proxies(run: EveryCommand) -> None:
     pool = ("--pool-prefix", "fd62::/48", "--address-scope", scope, "--default-prefix-length", "64")
     run.cloud.openstack("subnet", "pool", "create", "proxied", *pool, cloud=admin)
     drawn = ("--ip-version", "6", "--subnet-pool", "proxied")
-    run.cloud.openstack("subnet", "create", "outside6", "--network", "public", *drawn, "--no-dhcp", cloud=admin)
+    run.cloud.openstack("network", "create", "outside6", "--external", cloud=admin)
+    run.cloud.openstack("subnet", "create", "outside6", "--network", "outside6", *drawn, "--no-dhcp", cloud=admin)
     network = run.cloud.look("network", "create", "proxied", cloud=admin)["id"]
     run.cloud.openstack("subnet", "create", "proxied6", "--network", network, *drawn, cloud=admin)
-    router = run.look("router", "create", "proxying", "--external-gateway", "public", "--enable-ndp-proxy")["id"]
+    router = run.look("router", "create", "proxying", "--external-gateway", "outside6", "--enable-ndp-proxy")["id"]
     run("router", "add", "subnet", router, "proxied6")
     port = run.cloud.look("port", "create", "proxied", "--network", network, cloud=admin)["id"]
     made = run.look("router", "ndp", "proxy", "create", router, "--port", port, "--name", "commands")["id"]
@@ -135,8 +136,7 @@ def test_neighbour_proxies(run: EveryCommand) -> None:
     run.cloud.openstack("port", "delete", port, cloud=admin)
     run("router", "remove", "subnet", router, "proxied6")
     run("router", "delete", router)
-    run.cloud.openstack("network", "delete", network, cloud=admin)
-    run.cloud.openstack("subnet", "delete", "outside6", cloud=admin)
+    run.cloud.openstack("network", "delete", network, "outside6", cloud=admin)
     run.cloud.openstack("subnet", "pool", "delete", "proxied", cloud=admin)
     run.cloud.openstack("address", "scope", "delete", scope, cloud=admin)
 
