@@ -20,11 +20,14 @@ from stackyard.host.specs import (
     Address,
     AddressGroupSpec,
     AddressPair,
+    BandwidthLimit,
     FloatingIPSpec,
     HostRecord,
     NetworkObservation,
     NetworkSpec,
+    PacketRateLimit,
     PortSpec,
+    Qos,
     Route,
     RouterGateway,
     RouterInterface,
@@ -235,6 +238,44 @@ def test_an_address_group_may_be_named_first_change_and_go(bench: Bench) -> None
         driver.apply_address_group(msgspec.structs.replace(offices, addresses=("10.0.0.0/24 } ; flush ruleset",)))
 
 
+def test_a_ports_limits_are_made_changed_and_taken_away(bench: Bench) -> None:
+    driver, one = bench.driver, network()
+    driver.apply_network(one)
+    wire = port(one, bench.place(), mtu=65521)
+    everything = Qos(
+        bandwidth=tuple(BandwidthLimit(direction=way, max_kbps=1000) for way in ("egress", "ingress")),
+        packet_rate=tuple(PacketRateLimit(direction=way, max_kpps=10) for way in ("egress", "ingress")),
+        dscp=46,
+        minimum_kbps=100,
+    )
+    most = 2**31 - 1
+    huge = Qos(
+        bandwidth=(BandwidthLimit(direction="egress", max_kbps=most, max_burst_kbps=most),),
+        packet_rate=(PacketRateLimit(direction="ingress", max_kpps=most, max_burst_kpps=most),),
+    )
+    large = Qos(bandwidth=(BandwidthLimit(direction="egress", max_kbps=30_000_000, max_burst_kbps=most),))
+    tiny = Qos(bandwidth=(BandwidthLimit(direction="ingress", max_kbps=1, max_burst_kbps=1),))
+    for qos in (everything, everything, huge, large, tiny, Qos(), None, everything):
+        driver.apply_port(msgspec.structs.replace(wire, qos=qos))
+        assert driver.observe().problems == {}
+        assert driver.observe().ports == {wire.id}
+    driver.remove_port(wire.id)
+    assert driver.observe().ports == frozenset()
+
+
+def test_a_machines_port_needs_no_namespace(bench: Bench) -> None:
+    driver, one = bench.driver, network()
+    driver.apply_network(one)
+    wire = port(one, "", kind="tap")
+    driver.apply_port(wire)
+    assert driver.observe().ports == {wire.id}
+    tap = driver.tap(wire.id)
+    assert tap.namespace.startswith("/")
+    assert 0 < len(tap.device) < 16
+    driver.remove_port(wire.id)
+    assert driver.observe().ports == frozenset()
+
+
 def test_purge_removes_everything_and_the_driver_may_start_again(bench: Bench) -> None:
     driver, one = bench.driver, served()
     driver.apply_network(one)
@@ -288,6 +329,16 @@ BAD_PORTS: dict[str, dict[str, object]] = {
     "group": {"security_groups": ("x\nflush ruleset",)},
     "namespace": {"netns": "../../etc/passwd"},
     "mtu": {"mtu": 20},
+    "kind": {"kind": "wifi"},
+    "subport without parent": {"kind": "vlan", "vlan_id": 5},
+    "subport without vlan": {"kind": "vlan", "parent": new_id()},
+    "vlan": {"kind": "vlan", "parent": new_id(), "vlan_id": 4095},
+    "parent": {"kind": "vlan", "parent": "x; reboot", "vlan_id": 5},
+    "limit of nothing": {"qos": Qos(bandwidth=(BandwidthLimit(direction="egress", max_kbps=0),))},
+    "direction": {"qos": Qos(packet_rate=(PacketRateLimit(direction="any", max_kpps=1),))},
+    "two limits": {"qos": Qos(bandwidth=(BandwidthLimit(direction="egress", max_kbps=1),) * 2)},
+    "burst": {"qos": Qos(bandwidth=(BandwidthLimit(direction="egress", max_kbps=1, max_burst_kbps=-1),))},
+    "mark": {"qos": Qos(dscp=64)},
 }
 RULE = SecurityRule(direction="ingress", ethertype=4)
 BAD_RULES: dict[str, dict[str, object]] = {

@@ -24,24 +24,30 @@ _QUEUE_SECONDS = 0.1
 _FITTING_SECONDS = 0.02
 _FEWEST_FRAMES = 12
 _ETHERNET = 18
+_LONGEST_SECONDS = 200
+_FASTEST = 2**32 - 1
+"""Bytes a second, 34 Gbit/s: more than what passes between the ports of a host."""
 
 
 def limit(spec: PortSpec, direction: str) -> BandwidthLimit | None:
-    """The limit in one direction (as the port's owner sees it)."""
+    """The limit in one direction (as the port's owner sees it); what no bucket can hold limits nothing here."""
     found = [item for item in spec.qos.bandwidth if item.direction == direction] if spec.qos else []
-    return found[0] if found else None
+    return found[0] if found and found[0].max_kbps * 1000 // 8 <= _FASTEST else None
 
 
 def bucket(wanted: BandwidthLimit, mtu: int) -> dict[str, int]:
     """The kernel's parameters of a limit: rate and burst in bytes (a second), queue in bytes. Pure.
 
-    A bucket smaller than a frame would pass nothing, and one of a few frames less than its rate.
+    A bucket smaller than a frame would pass nothing, and one of a few frames less than its rate; one that takes minutes
+    to fill is more than the kernel's clock can count.
     """
-    rate = max(1, wanted.max_kbps * 1000 // 8)
-    least = _FEWEST_FRAMES * (mtu + _ETHERNET)
+    frame = mtu + _ETHERNET
+    rate = max(wanted.max_kbps * 1000 // 8, frame // _LONGEST_SECONDS + 1)
+    most = rate * _LONGEST_SECONDS
     asked = wanted.max_burst_kbps * 1000 // 8 if wanted.max_burst_kbps else int(rate * _FITTING_SECONDS)
-    burst = min(max(asked, least), 2**31 - 1)
-    return {"rate": rate, "burst": burst, "limit": min(burst + max(int(rate * _QUEUE_SECONDS), least), 2**32 - 1)}
+    burst = min(max(asked, _FEWEST_FRAMES * frame), most, 2**31 - 1)
+    queue = max(int(rate * _QUEUE_SECONDS), _FEWEST_FRAMES * frame)
+    return {"rate": rate, "burst": burst, "limit": min(burst + queue, 2**32 - 1)}
 
 
 def apply(fabric: Fabric, spec: PortSpec, link: Link, undo: contextlib.ExitStack) -> None:
