@@ -130,3 +130,15 @@ def test_asked_for_at_the_same_time_it_is_made_once(cloud: TestCloud, pools: lis
     assert len(found) == len(users)
     assert len(set(found)) == 1
     assert len(users[0].list("network", "?name=auto_allocated_network")) == 1
+
+
+def test_there_is_one_default_external_network(admin: Neutron) -> None:
+    public = admin.find("network", "public")
+    outside = {"router.external": True}
+    kind = admin.refuse("network", 409, is_default=True, **outside)
+    assert kind == "DefaultExternalNetworkExists"
+    other = admin.create("network", **outside)
+    assert admin.update("network", other["id"], status=409, is_default=True)["type"] == kind
+    assert admin.update("network", public["id"], is_default=True)["is_default"] is True
+    admin.update("network", public["id"], is_default=False)
+    assert admin.update("network", other["id"], is_default=True)["is_default"] is True

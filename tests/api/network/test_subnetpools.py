@@ -320,3 +320,27 @@ def test_subnets_cut_at_the_same_time_never_overlap(cloud: TestCloud) -> None:
     cut_out = [ipaddress.ip_network(text) for text in found]
     assert not any(a.overlaps(b) for a, b in itertools.combinations(cut_out, 2))
     assert all(network.subnet_of(ipaddress.ip_network("10.60.0.0/22")) for network in cut_out)  # type: ignore[arg-type]
+
+
+def test_pools_have_tags(demo: Neutron, admin: Neutron) -> None:
+    pool = pool_of(demo, tags=["a"])
+    path = f"subnetpools/{pool['id']}/tags"
+    demo.call("PUT", path, {"tags": ["b", "c"]}, status=200)
+    demo.call("DELETE", f"{path}/c", status=204)
+    assert demo.show("subnetpool", pool["id"])["tags"] == ["b"]
+    assert [found["id"] for found in demo.list("subnetpool", "?tags=b")] == [pool["id"]]
+    assert demo.list("subnetpool", "?tags=a") == []
+    shared = pool_of(admin, shared=True)
+    demo.call("GET", f"subnetpools/{shared['id']}/tags", status=200)
+    demo.call("PUT", f"subnetpools/{shared['id']}/tags/mine", status=403)
+
+
+def test_a_pool_shared_with_one_project(demo: Neutron, admin: Neutron) -> None:
+    pool = pool_of(admin, default_prefixlen=24)
+    project = demo.create("network")["project_id"]
+    policy = {"object_type": "subnetpool", "object_id": pool["id"], "action": "access_as_shared"}
+    admin.create("rbac_policy", **policy, target_tenant=project)
+    assert demo.show("subnetpool", pool["id"])["shared"] is True
+    assert cut(demo, pool)["cidr"] == "10.60.0.0/24"
+    assert demo.list("subnetpool", "?shared=true")[0]["id"] == pool["id"]
+    assert admin.list("subnetpool", "?shared=true") == []

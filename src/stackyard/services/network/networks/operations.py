@@ -42,6 +42,7 @@ _OTHERS_PORTS = (
         ports.c.project_id != bindparam("owner"),
         ports.c.project_id != "",
         ports.c.device_owner.not_in(sorted(owners.TRUSTED)),
+        ports.c.project_id.not_in(sharing.by_name("network")),
     )
 )
 _OUTSIDE = (
@@ -169,7 +170,7 @@ def update(tx: Transaction, call: Call) -> dict[str, Any]:
     changes = _changes(tx, call, row, body)
     if changes:
         if changes.get("is_default"):
-            rows.unset_default(tx)
+            rows.refuse_second_default(tx, row.id)
         _share(tx, row, changes)
         resources.touch(tx, networks, row.id, **changes)
         timeline.record(tx, marks.NETWORK, row.id, "update asked", ", ".join(sorted(changes)))

@@ -13,7 +13,7 @@ from stackyard.core.db import Transaction
 from stackyard.core.ids import new_uuid
 from stackyard.core.runtime import Runtime
 from stackyard.services.network import hosts, marks, resources, sharing
-from stackyard.services.network.faults import invalid
+from stackyard.services.network.faults import conflict, invalid
 from stackyard.services.network.networks.bodies import (
     NewNetwork,
     read_domain,
@@ -28,7 +28,7 @@ from stackyard.services.network.tables import network_segments, networks
 
 _INSERT = sa.insert(networks)
 _DELETE = sa.delete(networks).where(networks.c.id == bindparam("id"))
-_UNSET_DEFAULT = sa.update(networks).where(networks.c.is_default, networks.c.external).values(is_default=False)
+_DEFAULT = sa.select(networks.c.id).where(networks.c.is_default, networks.c.external, networks.c.id != bindparam("id"))
 
 
 def insert(tx: Transaction, runtime: Runtime, project_id: str, body: NewNetwork) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def insert(tx: Transaction, runtime: Runtime, project_id: str, body: NewNetwork)
         "dhcp_agent": True,
     }
     if row["is_default"]:
-        unset_default(tx)
+        refuse_second_default(tx, row["id"])
     tx.execute(_INSERT, row)
     provider.store(tx, row["id"], segments)
     if row["shared"]:
@@ -102,9 +102,11 @@ def _transparent(body: NewNetwork, segment: provider.Segment) -> bool | None:
     return wanted
 
 
-def unset_default(tx: Transaction) -> None:
-    """Have no default external network."""
-    tx.execute(_UNSET_DEFAULT)
+def refuse_second_default(tx: Transaction, network_id: str) -> None:
+    """Raise DefaultExternalNetworkExists when there is another default external network."""
+    present = tx.scalar(_DEFAULT, {"id": network_id})
+    if present is not None:
+        raise conflict("DefaultExternalNetworkExists", f"A default external network already exists: {present}.")
 
 
 _RENUMBER = (
