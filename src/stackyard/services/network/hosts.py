@@ -17,6 +17,7 @@ from sqlalchemy import bindparam
 
 from stackyard.core.config import Network
 from stackyard.core.db import Database, Transaction
+from stackyard.core.reconcile import kind_on, work
 from stackyard.core.runtime import Runtime
 from stackyard.services import keys
 from stackyard.services.network.tables import network_hosts
@@ -111,5 +112,6 @@ def beat(tx: Transaction, runtime: Runtime) -> None:
 
 
 def forget(tx: Transaction, name: str) -> None:
-    """Drop a host that will not come back; one that is alive is there again at its next beat."""
+    """Drop a host that will not come back, with the work that waits for it; one that is alive beats and is back."""
     tx.execute(_FORGET, {"key": name})
+    tx.execute(sa.delete(work).where(work.c.kind.endswith(kind_on("", name), autoescape=True)))
