@@ -128,6 +128,10 @@ def test_addresses_of_one_subnet(demo: Neutron, admin: Neutron) -> None:
     pools = demo.call("GET", f"floatingip_pools?network_id={outside['id']}", status=200)["floatingip_pools"]
     assert {pool["cidr"] for pool in pools} == {"198.51.100.0/24", "203.0.113.0/24"}
     assert {pool["subnet_id"] for pool in pools} == {subnet["id"] for subnet in subnets}
+    first = demo.create("floatingip", floating_network_id=outside["id"], subnet_id=subnets[0]["id"])
+    query = f"?floating_network_id={outside['id']}&sort_key=floating_ip_address&sort_dir="
+    listed = {way: [item["id"] for item in demo.list("floatingip", query + way)] for way in ("asc", "desc")}
+    assert listed == {"asc": [first["id"], made["id"]], "desc": [made["id"], first["id"]]}
     six = admin.create("network", **{"router.external": True})
     admin.create("subnet", network_id=six["id"], cidr="2001:db8::/64", ip_version=6, enable_dhcp=False)
     assert demo.refuse("floatingip", 400, floating_network_id=six["id"]) == "HTTPBadRequest"

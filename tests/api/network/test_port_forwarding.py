@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from tests.api.network.neutron import Neutron
+from tests.api.network.projects import Member
 from tests.api.network.routing import plug, routed, unplug
 from tests.cloud import TestCloud
 
@@ -186,3 +188,52 @@ def test_what_forwardings_hold_and_what_ends_them(demo: Neutron, forwarded: Forw
     demo.delete("port", forwarded.ports[0]["id"])
     assert (forwarded.shown()["port_forwardings"], forwarded.shown()["router_id"]) == ([], None)
     unplug(demo, router, subnet_id=forwarded.subnet["id"])
+
+
+def test_of_many_who_ask_for_one_port_at_once_one_gets_it(cloud: TestCloud, forwarded: Forwarded) -> None:
+    bodies = [forwarded.body(number % 2, internal_port=1000 + number) for number in range(8)]
+
+    def ask(body: dict[str, Any]) -> int:
+        client = cloud.client("demo")
+        return client.post(f"/network/v2.0/{forwarded.path}", json={"port_forwarding": body}).status_code
+
+    with ThreadPoolExecutor(len(bodies)) as pool:
+        found = sorted(pool.map(ask, bodies))
+    assert found == [201] + [400] * (len(bodies) - 1)
+    assert len(forwarded.shown()["port_forwardings"]) == 1
+
+
+def test_who_may_only_look(cloud: TestCloud, admin: Neutron, public: dict[str, Any]) -> None:
+    reader = Member(cloud, "looker", role="reader")
+    own = {"project_id": reader.project_id}
+    router = admin.create("router", external_gateway_info={"network_id": public["id"]}, **own)
+    network = admin.create("network", **own)
+    subnet = admin.create("subnet", network_id=network["id"], cidr="10.20.0.0/24", ip_version=4, **own)
+    plug(admin, router, subnet_id=subnet["id"])
+    port = admin.create("port", network_id=network["id"], **own)
+    floating = admin.create("floatingip", floating_network_id=public["id"], **own)
+    path = f"floatingips/{floating['id']}/port_forwardings"
+    body = {"protocol": "tcp", "external_port": 80, "internal_port": 80, "internal_port_id": port["id"],
+            "internal_ip_address": port["fixed_ips"][0]["ip_address"]}  # fmt: skip
+    made = admin.call("POST", path, {"port_forwarding": body}, status=201)["port_forwarding"]
+    helper = {"conntrack_helper": {"protocol": "tcp", "port": 21, "helper": "ftp"}}
+    local = admin.create("local_ip", network_id=network["id"], **own)
+    assert reader.call("GET", path, status=200)["port_forwardings"] == [made]
+    assert reader.show("router", router["id"])["id"] == router["id"]
+    gateways = {"router": {"external_gateways": [{"network_id": public["id"]}]}}
+    for method, where, sent in (
+        ("POST", path, {"port_forwarding": body}),
+        ("PUT", f"{path}/{made['id']}", {"port_forwarding": {"description": "x"}}),
+        ("DELETE", f"{path}/{made['id']}", None),
+        ("POST", f"routers/{router['id']}/conntrack_helpers", helper),
+        ("PUT", f"routers/{router['id']}/add_external_gateways", gateways),
+        ("PUT", f"routers/{router['id']}/update_external_gateways", gateways),
+        ("PUT", f"routers/{router['id']}/remove_external_gateways", gateways),
+        ("PUT", f"routers/{router['id']}", {"router": {"name": "x"}}),
+        ("PUT", f"floatingips/{floating['id']}", {"floatingip": {"description": "x"}}),
+        ("POST", "ndp_proxies", {"ndp_proxy": {"router_id": router["id"], "port_id": port["id"]}}),
+        ("POST", "local_ips", {"local_ip": {"network_id": network["id"]}}),
+        ("DELETE", f"local_ips/{local['id']}", None),
+        ("POST", f"local_ips/{local['id']}/port_associations", {"port_association": {"fixed_port_id": port["id"]}}),
+    ):
+        assert reader.call(method, where, sent, status=403)["type"] == "PolicyNotAuthorized", (method, where)
