@@ -25,6 +25,7 @@ from stackyard.core.reconcile import ReconcileEngine, depth
 from stackyard.core.routes import Service
 from stackyard.core.runtime import Runtime
 from stackyard.host.containers import ContainerEngine
+from stackyard.host.errors import HostError
 from stackyard.host.network import NetworkDriver
 from stackyard.services import containers, identity, image, keys, network
 from stackyard.services.containers import reconcile as containers_reconcile
@@ -109,6 +110,7 @@ class Cloud:
         self.dispatcher.observe = self.metrics.request
         database.observe = self.metrics.transaction
         self.metrics.queue_depth = lambda: database.read("queue depth", depth)
+        self.metrics.meters = lambda: _meters(host.network)
         self.reconcile = ReconcileEngine(
             database,
             [
@@ -202,6 +204,15 @@ class Cloud:
     async def _metrics(self) -> tuple[int, str, bytes]:
         loop = asyncio.get_running_loop()
         return 200, CONTENT_TYPE, await loop.run_in_executor(self.runtime.threads, self.metrics.render)
+
+
+def _meters(driver: NetworkDriver) -> dict[str, tuple[int, int]]:
+    """What routers have counted; nothing, rather than no metrics at all, while the driver cannot say."""
+    try:
+        return driver.read_meters()
+    except HostError as error:
+        log.warning("the meters cannot be read", extra={"error": str(error)})
+        return {}
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:

@@ -55,11 +55,14 @@ def test_transactions_runs_and_the_queue() -> None:
     metrics.transaction("POST /ports", 0.002, 3)
     metrics.run("port", "done", 0.02)
     metrics.queue_depth = lambda: {"port": 4}
+    metrics.meters = lambda: {"label-1": (7, 900)}
     found = _samples(metrics)
     assert found["stackyard_transaction_seconds_count", (("name", "POST /ports"),)] == 2
     assert found["stackyard_transaction_retries_total", (("name", "POST /ports"),)] == 3
     assert found["stackyard_reconcile_run_seconds_count", (("kind", "port"), ("outcome", "done"))] == 1
     assert found["stackyard_reconcile_queue_depth", (("kind", "port"),)] == 4
+    assert found["stackyard_network_meter_packets_total", (("label", "label-1"),)] == 7
+    assert found["stackyard_network_meter_bytes_total", (("label", "label-1"),)] == 900
     assert found["process_resident_memory_bytes", ()] > 0
 
 

@@ -95,10 +95,14 @@ class Histogram:
 
 
 class Metrics:
-    """Everything one process counts. `queue_depth`, when set, is asked at each scrape: kind -> resources waiting."""
+    """Everything one process counts. `queue_depth`, when set, is asked at each scrape: kind -> resources waiting.
+
+    `meters`, when set, as well: metering label -> packets and bytes that this host's routers have counted.
+    """
 
     def __init__(self) -> None:
         self.queue_depth: Callable[[], Mapping[str, int]] | None = None
+        self.meters: Callable[[], Mapping[str, tuple[int, int]]] | None = None
         self.requests = Counter("stackyard_http_requests", "HTTP requests.", ("service", "route", "method", "status"))
         self.request_seconds = Histogram(
             "stackyard_http_request_seconds",
@@ -153,6 +157,8 @@ class Metrics:
             for kind, waiting in self.queue_depth().items():
                 family.add_metric((kind,), waiting)
             yield family
+        if self.meters is not None:
+            yield from _metered(self.meters())
 
     def render(self) -> bytes:
         """The answer to a scrape, of type CONTENT_TYPE; with the process's own memory, CPU time and files."""
@@ -162,3 +168,14 @@ class Metrics:
         registry.register(self)
         ProcessCollector(registry=registry)
         return generate_latest(registry)
+
+
+def _metered(meters: Mapping[str, tuple[int, int]]) -> Iterator[Metric]:
+    from prometheus_client.core import CounterMetricFamily
+
+    for number, what in enumerate(("packets", "bytes")):
+        text = f"What a metering label has counted on the routers of this host, in {what}."
+        family = CounterMetricFamily(f"stackyard_network_meter_{what}", text, labels=("label",))
+        for label, counted in meters.items():
+            family.add_metric((label,), counted[number])
+        yield family
