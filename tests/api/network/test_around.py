@@ -98,17 +98,6 @@ def test_extensions(demo: Neutron) -> None:
     demo.call("GET", "trunks", status=404)
 
 
-def test_the_host_as_an_agent_and_what_else_there_is(demo: Neutron, admin: Neutron) -> None:
-    (agent,) = admin.call("GET", "agents", status=200)["agents"]
-    assert (agent["host"], agent["alive"]) == ("testhost", True)
-    assert admin.call("GET", f"agents/{agent['id']}", status=200)["agent"]["host"] == "testhost"
-    admin.call("GET", "agents/nobody", status=404)
-    assert demo.call("GET", "agents", status=200) == {"agents": []}
-    demo.call("GET", f"agents/{agent['id']}", status=403)
-    assert demo.call("GET", "availability_zones", status=200) == {"availability_zones": []}
-    assert demo.call("GET", "service-providers", status=200)["service_providers"][0]["default"] is True
-
-
 def test_addresses_that_are_left(demo: Neutron, admin: Neutron) -> None:
     network, subnet = demo.network("10.20.0.0/29")
     demo.create("port", network_id=network["id"])
