@@ -13,6 +13,8 @@ from stackyard.cli.main import state_dir_option
 from stackyard.cli.state import chosen, database_of, settings_of
 from stackyard.state import StateDirectory
 
+ANSWER_SECONDS = 60.0
+
 
 class Finding(Protocol):
     """What one look found: good or not, in words, and what to do about it."""
@@ -79,35 +81,70 @@ def engine_socket(state: StateDirectory) -> str | None:
 
 def compare(state: StateDirectory, socket_path: str | None) -> list[str]:
     """Where kernel or engine and the database differ, one line each."""
-    from stackyard.host.containers.docker import DockerEngine
-    from stackyard.host.network.kernel import KernelNetworkDriver
     from stackyard.insight import expected
     from stackyard.launch import host_name
     from stackyard.services.network.api import use_name
 
-    cloud_id = state.read().id
     with database_of(state) as database:
         use_name(database, host_name(settings_of(state)))
         wanted = database.read("doctor", expected)
-    driver = KernelNetworkDriver(cloud_id, state.path / "network")
+    told = told_by_the_cloud(state)
+    lines = compare_network(state, wanted) if told is None else told
+    return lines + compare_containers(state, socket_path, wanted)
+
+
+def told_by_the_cloud(state: StateDirectory) -> list[str] | None:
+    """What a running cloud says of its own networks, compared to the last address and rule; None when none runs."""
+    import http.client
+    import json
+    import socket
+
+    from stackyard.plugins.doctor import SOCKET_NAME
+
+    if state.running_pid() is None:
+        return None
+    connection = http.client.HTTPConnection("localhost")
+    try:
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.settimeout(ANSWER_SECONDS)
+        connection.sock.connect(str(state.path / SOCKET_NAME))
+        connection.request("GET", "/")
+        found: list[str] = json.loads(connection.getresponse().read())
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+    finally:
+        connection.close()
+    return found
+
+
+def compare_network(state: StateDirectory, wanted: dict[str, set[str]]) -> list[str]:
+    """The same for a cloud that does not run, as far as ids go."""
+    from stackyard.host.network.kernel import KernelNetworkDriver
+
+    driver = KernelNetworkDriver(state.read().id, state.path / "network")
     driver.start()
     seen = driver.observe()
     driver.close()
-    found = {
-        "network": set(seen.networks),
-        "port": set(seen.ports),
-        "router": set(seen.routers),
-    }
-    if socket_path is not None:
-        engine = DockerEngine(socket_path, cloud_id, state.path)
-        found["container"] = {container.id for container in engine.list()}
-        engine.close()
-    lines = []
-    for kind, there in found.items():
-        missing, foreign = wanted[kind] - there - wanted["busy"], there - wanted[kind] - wanted["busy"]
-        lines += [f"{kind} {one}: wanted, but not there" for one in sorted(missing)]
-        lines += [f"{kind} {one}: there, but not wanted" for one in sorted(foreign)]
-    lines += [f"{one}: {problem}" for one, problem in sorted(seen.problems.items())]
-    if socket_path is None and wanted["container"]:
-        lines.append(f"no container engine answers; {len(wanted['container'])} containers are wanted")
-    return lines
+    found = {"network": seen.networks, "port": seen.ports, "router": seen.routers}
+    lines = [line for kind, there in found.items() for line in by_id(kind, wanted, set(there))]
+    return lines + [f"{one}: {problem}" for one, problem in sorted(seen.problems.items())]
+
+
+def compare_containers(state: StateDirectory, socket_path: str | None, wanted: dict[str, set[str]]) -> list[str]:
+    """Where the engine and the database differ."""
+    from stackyard.host.containers.docker import DockerEngine
+
+    if socket_path is None:
+        count = len(wanted["container"])
+        return [f"no container engine answers; {count} containers are wanted"] if count else []
+    engine = DockerEngine(socket_path, state.read().id, state.path)
+    there = {container.id for container in engine.list()}
+    engine.close()
+    return by_id("container", wanted, there)
+
+
+def by_id(kind: str, wanted: dict[str, set[str]], there: set[str]) -> list[str]:
+    """What is missing and what is too much, but for what is being worked on."""
+    missing, foreign = wanted[kind] - there - wanted["busy"], there - wanted[kind] - wanted["busy"]
+    lines = [f"{kind} {one}: wanted, but not there" for one in sorted(missing)]
+    return lines + [f"{kind} {one}: there, but not wanted" for one in sorted(foreign)]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from stackyard.core.runtime import Runtime
-from stackyard.plugins import cni, listening
+from stackyard.plugins import cni, doctor, listening
 from stackyard.plugins.cni.app import CniServer
 from stackyard.plugins.kuryr.app import Plugin
 from stackyard.services import keys
@@ -37,6 +37,7 @@ class Plugins:
                 self._add_port(self._kuryr, KURYR_CLASSIC)
         if settings.cni.enabled:
             self._add_path(CniServer(runtime), runtime[keys.STATE_DIR] / cni.SOCKET_NAME)
+        self._add_path(doctor.DoctorServer(runtime), runtime[keys.STATE_DIR] / doctor.SOCKET_NAME)
 
     def _add_path(self, application: Any, path: Path) -> None:
         listener = listening.listen(path)

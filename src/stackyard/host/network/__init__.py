@@ -6,12 +6,14 @@ tests/contract/test_network_driver.py holds both to the same promises; tests/dat
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from stackyard.host.network.metadata import MetadataHandler
 from stackyard.host.specs import (
     AddressGroupSpec,
     NetworkObservation,
+    NetworkPart,
     NetworkSpec,
     PortSpec,
     RouterSpec,
@@ -93,6 +95,10 @@ class NetworkDriver(Protocol):
 
     def observe(self) -> NetworkObservation:
         """Look at the kernel (not at memory) and say what of ours is there and whole."""
+        ...
+
+    def unapplied(self, specs: Sequence[NetworkPart]) -> frozenset[str]:
+        """The ids of those specs that are not what was applied last; with `observe`, the whole truth."""
         ...
 
     def purge(self) -> None:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from stackyard.host.network import checks
-from stackyard.host.specs import AddressGroupSpec, NetworkSpec, PortSpec, RouterSpec, SecurityGroupSpec
+from stackyard.host.specs import (
+    AddressGroupSpec,
+    NetworkPart,
+    NetworkSpec,
+    PortSpec,
+    RouterSpec,
+    SecurityGroupSpec,
+)
 
 
 @dataclass
@@ -22,6 +30,13 @@ class Applied:
     routers: dict[str, RouterSpec] = field(default_factory=dict)
     stateless: set[str] | None = None
     prints: dict[str, tuple[int, int, int] | None] = field(default_factory=dict)
+
+    def lacks(self, spec: NetworkPart) -> bool:
+        """Whether this very spec is not what was applied last."""
+        tables: tuple[Mapping[str, NetworkPart], ...] = (
+            self.networks, self.ports, self.groups, self.address_groups, self.routers,
+        )  # fmt: skip
+        return not any(table.get(spec.id) == spec for table in tables)
 
     def clear(self) -> None:
         """Forget everything."""

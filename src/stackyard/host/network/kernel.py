@@ -7,7 +7,7 @@ applied last, handed to the part that knows how, and remembered.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -44,6 +44,7 @@ from stackyard.host.network.tunnels import Tunnels
 from stackyard.host.specs import (
     AddressGroupSpec,
     NetworkObservation,
+    NetworkPart,
     NetworkSpec,
     PortSpec,
     RouterSpec,
@@ -356,6 +357,12 @@ class KernelNetworkDriver:
             self._fabric, self._host, self._servers, self._routers, self._tunnels, self._provider, self._applied
         )
         return survey.observe(parts)
+
+    def unapplied(self, specs: Sequence[NetworkPart]) -> frozenset[str]:
+        """See NetworkDriver."""
+        return self._do(
+            "compare what is applied", lambda: frozenset(spec.id for spec in specs if self._applied.lacks(spec))
+        )
 
     def purge(self) -> None:
         """See NetworkDriver. The driver can be started again afterwards."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping, Sequence
 
 from stackyard.host.network import checks, names, router_checks
 from stackyard.host.network.metadata import MetadataHandler
 from stackyard.host.specs import (
     AddressGroupSpec,
     NetworkObservation,
+    NetworkPart,
     NetworkSpec,
     PortSpec,
     RouterSpec,
@@ -157,6 +159,14 @@ class MemoryNetworkDriver:
             self._called("read_meters")
             labels = {label.id for router in self.routers.values() for label in router.metering}
             return {label: self.meters.get(label, (0, 0)) for label in labels}
+
+    def unapplied(self, specs: Sequence[NetworkPart]) -> frozenset[str]:
+        """See NetworkDriver."""
+        with self._lock:
+            tables: tuple[Mapping[str, NetworkPart], ...] = (
+                self.networks, self.ports, self.security_groups, self.address_groups, self.routers,
+            )  # fmt: skip
+            return frozenset(spec.id for spec in specs if not any(table.get(spec.id) == spec for table in tables))
 
     def observe(self) -> NetworkObservation:
         """See NetworkDriver."""

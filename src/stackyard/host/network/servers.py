@@ -21,6 +21,9 @@ from stackyard.host.specs import Address, NetworkSpec, ServicePort
 
 _RESOLV_CONF = (Path("/run/systemd/resolve/resolv.conf"), Path("/etc/resolv.conf"))
 _METRIC = 100
+_FILES = {"hosts": dns.hosts_text, "leases": dns.leases_text, "options": dns.options_text}
+"""What a running server reads again."""
+
 _METADATA6 = Address(ip=METADATA6, prefix_length=64)
 _EADDRNOTAVAIL = 99
 
@@ -107,9 +110,8 @@ class Servers:
         directory.mkdir(mode=0o755, parents=True, exist_ok=True)
         upstream = host_resolvers() if any(item.gateway for item in spec.subnets) else ()
         text = dns.main_text(spec, directory, self._user(), upstream)
-        files = {"hosts": dns.hosts_text, "leases": dns.leases_text, "options": dns.options_text}
         departed = _leases(directory) - dns.leases_in(dns.leases_text(spec))
-        changed = [_write(directory / name, render(spec)) for name, render in files.items()]
+        changed = [_write(directory / name, render(spec)) for name, render in _FILES.items()]
         daemon = self._daemon(spec.id, dns.main_name(text))
         # Nobody can give an IPv6 lease back but its client; a server that starts anew knows of no lease.
         if daemon.pid() is not None and not any(item.version == 6 for _, item in departed):
@@ -163,6 +165,8 @@ class Servers:
             return "its DHCP and DNS server does not run"
         if not _addresses_of(spec, spec.service_port) <= self._present_addresses(spec.id):
             return "its DHCP and DNS server has lost an address"
+        if not all(_read(self._directory(spec.id) / name) == render(spec) for name, render in _FILES.items()):
+            return "its DHCP and DNS server's files were changed"
         return self._metadata.problem(Door("network", spec.id)) if spec.metadata else None
 
     def _present_addresses(self, network_id: str) -> frozenset[tuple[str, int]]:
@@ -206,6 +210,13 @@ def _leases(directory: Path) -> frozenset[dns.Lease]:
         return dns.leases_in((directory / "leases").read_text())
     except OSError:
         return frozenset()
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text()
+    except OSError:
+        return None
 
 
 def _write(path: Path, text: str) -> bool:

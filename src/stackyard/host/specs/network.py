@@ -319,6 +319,10 @@ class RouterSpec(Spec, frozen=True):
         return self.gateways[0] if self.gateways else None
 
 
+NetworkPart = NetworkSpec | PortSpec | RouterSpec | SecurityGroupSpec | AddressGroupSpec
+"""Whatever a network driver makes."""
+
+
 class NetworkObservation(Spec, frozen=True):
     """What is in the kernel now, by id. `problems` maps a resource id to what is wrong with it."""
 

@@ -25,8 +25,8 @@ from stackyard.services.network.tables import (
     security_groups,
 )
 
-_ID = bindparam("id")
-_HOST = bindparam("host")
+_ID: sa.BindParameter[str] = bindparam("id")
+_HOST: sa.BindParameter[str] = bindparam("host")
 _WIRED = ports.c.netns.is_not(None)
 _LEG = sa.and_(ports.c.device_owner.in_(sorted(owners.ROUTER)), ports.c.device_id == routers.c.id)
 _IN_GROUP = port_security_groups.join(ports, ports.c.id == port_security_groups.c.port_id)
@@ -34,7 +34,7 @@ _LOOKING = security_group_rules.join(
     port_security_groups, port_security_groups.c.security_group_id == security_group_rules.c.security_group_id
 ).join(ports, ports.c.id == port_security_groups.c.port_id)
 
-_ON = {
+_ON: dict[str, sa.Select[Any] | sa.CompoundSelect[Any]] = {
     "network": sa.union(
         sa.select(sa.literal("")).where(sa.exists().where(networks.c.id == _ID)),
         sa.select(ports.c.binding_host).where(ports.c.network_id == _ID, _WIRED),
@@ -58,7 +58,7 @@ _BOUND_ANYWHERE = sa.union(
     sa.select(ports.c.network_id).where(_WIRED),
     sa.select(ports.c.network_id).select_from(ports.join(routers, _LEG)).where(routers.c.host != ""),
 )
-_MINE = {
+_MINE: dict[str, sa.Select[Any] | sa.CompoundSelect[Any]] = {
     "network": sa.union(
         sa.select(ports.c.network_id).where(ports.c.binding_host == _HOST, _WIRED),
         sa.select(ports.c.network_id).select_from(ports.join(routers, _LEG)).where(routers.c.host == _HOST),

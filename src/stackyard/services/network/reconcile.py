@@ -191,7 +191,7 @@ _IDS: dict[str, sa.Select[Any]] = {
     marks.PORT: sa.select(ports.c.id).where(ports.c.netns.is_not(None), ports.c.status == "ACTIVE"),
     marks.ROUTER: sa.select(routers.c.id).where(routers.c.status == "ACTIVE"),
 }
-_ALL: dict[str, sa.Select[Any]] = {
+EVERYTHING: dict[str, sa.Select[Any]] = {
     marks.ADDRESS_GROUP: sa.select(address_groups.c.id),
     marks.NETWORK: sa.select(networks.c.id),
     marks.SECURITY_GROUP: sa.select(security_groups.c.id),
@@ -208,8 +208,8 @@ def mark_all(runtime: Runtime) -> None:
 
 
 def _mark_all(tx: Transaction, observed: NetworkObservation, *, moved: bool) -> None:
-    tx.execute(_FORGET_BARE, {"kinds": list(_ALL)})
-    for kind, statement in _ALL.items():
+    tx.execute(_FORGET_BARE, {"kinds": list(EVERYTHING)})
+    for kind, statement in EVERYTHING.items():
         known = placement.only_mine(tx, kind, {str(row[0]) for row in tx.all(statement)})
         for resource_id in sorted(known | there(observed, kind)):
             marks.here(tx, kind, resource_id)
@@ -267,7 +267,7 @@ def _repair(tx: Transaction, observed: NetworkObservation) -> int:
             kind: placement.only_mine(tx, kind, {str(row[0]) for row in tx.all(statement)})
             for kind, statement in table.items()
         }
-        for table in (_ALL, _IDS)
+        for table in (EVERYTHING, _IDS)
     )
     count = 0
     for kind, resource_id, reason in plan_repair(known, expected, observed):
