@@ -16,7 +16,7 @@ from stackyard.core.caller import Caller
 from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest, InvalidField
 from stackyard.core.ids import new_uuid
-from stackyard.core.paging import Filter, Listing, boolean
+from stackyard.core.paging import Filter, Listing
 from stackyard.core.policy import Rule
 from stackyard.core.routes import Route
 from stackyard.services.network import resources, seen, sharing
@@ -50,12 +50,6 @@ _OF_ALL = (
 _OF_NETWORKS = _OF_ALL.where(subnets.c.network_id.in_(bindparam("networks", expanding=True)))
 
 
-def shared_filter(object_type: str, table: sa.Table) -> Filter:
-    """`?shared=`: whether it is shared with the caller, whose project stands in bindparam("caller")."""
-    is_shared = sa.case((sharing.visible(object_type, table), sa.true()), else_=sa.false())
-    return Filter(where=is_shared.in_, read=boolean)
-
-
 LISTING = Listing(
     address_scopes,
     {
@@ -64,7 +58,7 @@ LISTING = Listing(
         "tenant_id": Filter(address_scopes.c.project_id),
         "name": Filter(address_scopes.c.name),
         "ip_version": resources.column_filter(address_scopes.c.ip_version),
-        "shared": shared_filter(SCOPE, address_scopes),
+        "shared": sharing.shared_filter(SCOPE, address_scopes),
     },
     sort_keys=("name", "project_id", "ip_version"),
     max_limit=resources.LARGEST_PAGE,

@@ -17,7 +17,7 @@ from stackyard.core.ids import new_uuid
 from stackyard.core.paging import Listing
 from stackyard.core.policy import Rule
 from stackyard.core.routes import Route
-from stackyard.services.network import address_scopes, marks, resources, seen, sharing
+from stackyard.services.network import marks, resources, seen, sharing
 from stackyard.services.network.address_scopes import POOL
 from stackyard.services.network.checks import ADMIN, OWN, READER, SHARED, any_of, attributes, rules
 from stackyard.services.network.faults import invalid
@@ -51,7 +51,7 @@ LISTING = Listing(
     resources.standard_filters(
         subnetpools, "ip_version", "default_quota", "is_default", "address_scope_id", *_LENGTHS
     )
-    | {"shared": address_scopes.shared_filter(POOL, subnetpools)},
+    | {"shared": sharing.shared_filter(POOL, subnetpools)},
     sort_keys=("name", "project_id", "ip_version", "default_quota", "is_default", "address_scope_id", *_LENGTHS,
                "created_at", "updated_at"),
     max_limit=resources.LARGEST_PAGE,
