@@ -20,6 +20,8 @@ from tests.engine_fixture import DockerDaemon, busybox_archive, docker_daemon, w
 from tests.functional.conftest import install_clients
 from tests.functional.real_cloud import RealCloud, kill
 
+from stackyard.host.containers.docker_http import DockerHTTP
+
 __all__ = ["docker_daemon"]
 
 pytestmark = [pytest.mark.docker, pytest.mark.root, pytest.mark.timeout(300)]
@@ -140,7 +142,18 @@ def free_port(kind: int = socket.SOCK_STREAM) -> int:
 def test_containers_of_a_network_reach_each_other_by_name(docker: Docker) -> None:
     docker.network("net", "--subnet", "10.61.0.0/24", "--gateway", "10.61.0.1")
     mac = "02:42:0a:3d:00:32"
-    docker.run("one", "net", "--ip", "10.61.0.50", "--mac-address", mac, "--network-alias", "first")
+    # By the API, for the command refuses --mac-address to engines older than itself.
+    endpoint = {"IPAMConfig": {"IPv4Address": "10.61.0.50"}, "Aliases": ["first"]}
+    body = {"Image": IMAGE, "Cmd": list(FOREVER), "MacAddress": mac, "HostConfig": {"NetworkMode": "net"}}
+    engine = DockerHTTP(str(docker.daemon.daemon.socket_path))
+    engine.call(
+        "POST",
+        "/containers/create",
+        {"name": "one"},
+        body | {"NetworkingConfig": {"EndpointsConfig": {"net": endpoint}}},
+    )
+    engine.close()
+    docker("start", "one")
     docker.run("two", "net")
     assert "10.61.0.50/24" in docker.inside("one", "ip", "-o", "addr", "show", "eth0")
     assert mac in docker.inside("one", "ip", "link", "show", "eth0")
