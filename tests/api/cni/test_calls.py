@@ -113,8 +113,8 @@ def test_what_is_wrong_is_refused_with_its_code(runtime: Runtime) -> None:
     environment, config = requests.INVALID_ENVIRONMENT, requests.INVALID_CONFIG
     for variables in (
         {"container_id": ""}, {"container_id": "../x"}, {"container_id": "a" * 300}, {"ifname": "lo"},
-        {"ifname": "a/b"}, {"ifname": "x" * 16}, {"ifname": ".."}, {"netns": ""}, {"netns": "relative"}, {"netns": "/run/../etc"},
-        {"args": "no-equals"},
+        {"ifname": "a/b"}, {"ifname": "x" * 16}, {"ifname": ".."}, {"netns": ""}, {"netns": "relative"},
+        {"netns": "/run/../etc"}, {"args": "no-equals"},
     ):  # fmt: skip
         assert runtime.call("ADD", **variables)["code"] == environment, variables
     for wrong in (
