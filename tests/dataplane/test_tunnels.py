@@ -70,15 +70,17 @@ def test_what_is_known_is_asked_of_nobody(hosts: list[Host], underlay: Underlay)
     network = spanning(hosts)
     one = network.attach(hosts[0], "10.1.0.5", "fd01::5/64")
     network.attach(hosts[1], "10.1.0.6", "fd01::6/64")
+    network.attach(hosts[0], "10.1.0.7")
     for host in hosts:
         assert "neigh_suppress on" in flags(host, network)
         assert "learning off" in flags(host, network)
     with captured(underlay.middle, "h1", "udp port 4789") as packets:
         assert one.pings("10.1.0.6")
         assert one.pings("fd01::6")
+        assert one.pings("10.1.0.7")
     assert packets
     assert [line for line in packets if "ARP" in line] == []
-    assert [line for line in packets if "who has fd01::6" in line] == []
+    assert [line for line in packets if "who has fd01::6" in line or "10.1.0.7" in line] == []
 
 
 def test_what_is_for_all_goes_to_the_hosts_of_the_network_and_no_other(underlay: Underlay) -> None:

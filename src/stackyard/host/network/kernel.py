@@ -144,7 +144,7 @@ class KernelNetworkDriver:
         if before is None or not _only_ports_differ(spec, before):
             self._apply_bridge_and_server(spec, before)
         else:
-            if spec.peers != before.peers:
+            if spec.peers or before.peers:
                 self._tunnels.apply(spec, before)
             self._servers.apply_hosts(spec)
         self._applied.networks[spec.id] = spec

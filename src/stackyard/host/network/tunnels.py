@@ -45,15 +45,18 @@ class Entries:
 
 
 def wanted(spec: NetworkSpec) -> Entries:
-    """What a network's spec says of the other hosts."""
+    """What a network's spec says of the other hosts; addresses also of ports here, whom nobody there is asked for."""
     macs: dict[str, str] = {}
     addresses: dict[str, str] = {}
     with_ipv6 = _IPV6.is_dir()
     for peer in spec.peers:
-        for item in peer.neighbours:
-            macs[checks.mac(item.mac)] = str(checks.address(peer.address))
-            known = map(checks.address, item.ips)
-            addresses |= {str(ip): checks.mac(item.mac) for ip in known if ip.version == 4 or with_ipv6}
+        macs |= {checks.mac(item.mac): str(checks.address(peer.address)) for item in peer.neighbours}
+    known = [(item.mac, item.ips) for item in spec.hosts]
+    known += [(item.mac, item.ips) for peer in spec.peers for item in peer.neighbours]
+    for mac, ips in known:
+        for ip in map(checks.address, ips):
+            if ip.version == 4 or with_ipv6:
+                addresses[str(ip)] = checks.mac(mac)
     return Entries(frozenset(str(checks.address(peer.address)) for peer in spec.peers), macs, addresses)
 
 
