@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -30,7 +31,10 @@ from stackyard.host.network.provider import Provider
 from stackyard.host.network.routers import Routers
 from stackyard.host.network.servers import Servers
 from stackyard.host.network.tunnels import Tunnels
-from stackyard.host.specs import NetworkObservation
+from stackyard.host.specs import NetworkObservation, PortSpec
+
+_AT_ONCE = 16
+"""How many ports are compared before other work gets its turn."""
 
 _DAEMONS = ("dnsmasq", "radvd")
 
@@ -69,9 +73,14 @@ def fabric_is_gone(fabric: Fabric) -> bool:
 def observe(parts: Parts) -> NetworkObservation:
     """What is there and whole. What is applied but not whole is dropped from `applied`.
 
-    The fabric is looked at in one piece, then each router by itself, so that other work gets its turn in between.
+    The fabric is looked at in one piece. Ports are then compared with it a few at a time, and each router by itself, so
+    that other work gets its turn in between; what that has changed meanwhile is passed over.
     """
-    view, problems = parts.fabric.run(lambda: _observe_fabric(parts))
+    view, specs, problems = parts.fabric.run(lambda: _observe_fabric(parts))
+    rates = cache(lambda: traffic_control.rates(parts.fabric))
+    for start in range(0, len(specs), _AT_ONCE):
+        problems |= parts.fabric.run(partial(_port_problems, parts, view, specs[start : start + _AT_ONCE], rates))
+    problems |= parts.fabric.run(partial(_lost_ports, parts, view, problems.keys()))
     routers_found = set()
     for namespace in netns.names(f"{parts.fabric.namespace}-r-"):
         found = parts.fabric.run(partial(_router_id, parts.fabric, namespace))
@@ -91,13 +100,14 @@ def observe(parts: Parts) -> NetworkObservation:
     )
 
 
-def _observe_fabric(parts: Parts) -> tuple[_View, dict[str, str]]:
+def _observe_fabric(parts: Parts) -> tuple[_View, list[PortSpec], dict[str, str]]:
     view = _look(parts.fabric)
     if not _base_holds(view):
         parts.fabric.restore_base()
         view = _look(parts.fabric)
-    problems = _network_problems(parts, view) | _port_problems(parts, view)
-    return view, problems | _group_problems(parts, view) | _address_group_problems(parts, view)
+    parts.applied.stateless = set(view.filters.elements.get(statefulness.SET, ()))
+    problems = _network_problems(parts, view) | _group_problems(parts, view) | _address_group_problems(parts, view)
+    return view, list(parts.applied.ports.values()), problems
 
 
 def _look(fabric: Fabric) -> _View:
@@ -128,12 +138,14 @@ def _network_problems(parts: Parts, view: _View) -> dict[str, str]:
     return found
 
 
-def _port_problems(parts: Parts, view: _View) -> dict[str, str]:
+def _port_problems(
+    parts: Parts, view: _View, specs: Sequence[PortSpec], rates: traffic_control.Rates
+) -> dict[str, str]:
     found = {}
-    rates = cache(lambda: traffic_control.rates(parts.fabric))
-    stateless = view.filters.elements.get(statefulness.SET, frozenset())
-    parts.applied.stateless = set(stateless)
-    for spec in list(parts.applied.ports.values()):
+    stateless = parts.applied.stateless or set()
+    for spec in specs:
+        if parts.applied.ports.get(spec.id) is not spec:
+            continue
         text = ports.problem(parts.fabric, spec, view.links.get(names.port(spec.id)), rates)
         if not text and not rules.port_is_whole(view.filters, spec):
             text = "its filter was changed"
@@ -143,11 +155,16 @@ def _port_problems(parts: Parts, view: _View) -> dict[str, str]:
             found[spec.id] = text
             parts.applied.ports.pop(spec.id)
             parts.applied.prints.pop(spec.id, None)
-    known = parts.applied.ports.keys() | found.keys()
-    for link in view.links.values():
-        if link.alias and link.alias.kind == "port" and link.alias.id not in known and not link.master:
-            found[link.alias.id] = "its network is not there"
     return found
+
+
+def _lost_ports(parts: Parts, view: _View, problems: Collection[str]) -> dict[str, str]:
+    return {
+        link.alias.id: "its network is not there"
+        for link in view.links.values()
+        if link.alias and link.alias.kind == "port" and not link.master
+        if link.alias.id not in parts.applied.ports and link.alias.id not in problems
+    }
 
 
 def _group_problems(parts: Parts, view: _View) -> dict[str, str]:
