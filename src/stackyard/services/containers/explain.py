@@ -8,11 +8,12 @@ from sqlalchemy import bindparam
 from stackyard.core.db import Transaction
 from stackyard.core.explain import Explanation
 from stackyard.services.containers.containers.tables import containers
+from stackyard.services.network import api as network_api
 
 _ONE = sa.select(containers).where(containers.c.uuid == bindparam("id"))
 _NAMED = sa.select(containers.c.uuid).where(containers.c.name == bindparam("name"))
 _COUNT = sa.select(containers.c.status, sa.func.count().label("number")).group_by(containers.c.status)
-_MADE = sa.select(containers.c.uuid).where(
+_MADE = sa.select(containers.c.uuid, containers.c.host).where(
     containers.c.status.not_in(("Creating", "Deleting", "Deleted", "Error")), containers.c.wanted != "deleted"
 )
 
@@ -48,5 +49,6 @@ def counts(tx: Transaction) -> dict[str, int]:
 
 
 def expected(tx: Transaction) -> dict[str, set[str]]:
-    """Containers that the engine should have: all that were made and are not being deleted."""
-    return {"container": {row.uuid for row in tx.all(_MADE)}}
+    """Containers that this host's engine should have: all that were made here and are not being deleted."""
+    here = network_api.local_host(tx)
+    return {"container": {row.uuid for row in tx.all(_MADE) if not here or row.host == here}}

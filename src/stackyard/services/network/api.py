@@ -21,6 +21,7 @@ from stackyard.services.network.bootstrap import bootstrap
 from stackyard.services.network.compare import differences
 from stackyard.services.network.faults import not_found
 from stackyard.services.network.floating import disassociate_port
+from stackyard.services.network.hosts import local as local_host
 from stackyard.services.network.hosts import physical_networks, use_name
 from stackyard.services.network.inward import Inward
 from stackyard.services.network.metadata import DeviceMetadata, PortMetadata
@@ -41,9 +42,9 @@ __all__ = [
     "DeviceMetadata", "Inward", "PortMetadata", "PortRequest", "bind_port", "binding", "bootstrap", "claim_port",
     "create_port", "create_security_group", "default_network", "delete_port", "delete_security_group", "differences",
     "dns_domain", "dns_servers", "ensure_default_group", "entrance", "find_network", "find_port", "find_security_group",
-    "find_security_groups", "interface_address", "is_wired", "oldest_network", "physical_networks", "port_view",
-    "ports_of_device", "rename_port", "rewire_now", "set_security_groups", "unbind_port", "unwire_now", "use_name",
-    "wire_now",
+    "find_security_groups", "interface_address", "is_wired", "local_host", "oldest_network", "physical_networks",
+    "port_view", "ports_of_device", "rename_port", "rewire_now", "set_security_groups", "unbind_port", "unwire_now",
+    "use_name", "wire_now",
 ]  # fmt: skip
 
 
