@@ -20,6 +20,7 @@ from stackyard.host.errors import SpecError
 from stackyard.host.specs import NetworkObservation
 from stackyard.services import keys
 from stackyard.services.network import hosts, marks, owners, placement, wanted, wiring
+from stackyard.services.network.segments import ranges
 from stackyard.services.network.tables import address_groups, floating_ips, networks, ports, routers, security_groups
 
 REPAIR_SECONDS = 30.0
@@ -203,6 +204,7 @@ EVERYTHING: dict[str, sa.Select[Any]] = {
 def mark_all(runtime: Runtime) -> None:
     """Join the cloud's hosts; all that should be here and all that is here is to be looked at, which adopts."""
     moved = runtime.database.write("network.register", hosts.register, runtime)
+    runtime.database.write("network.ranges", ranges.refresh_defaults, runtime.settings.network)
     observed = runtime[keys.NETWORK_DRIVER].observe()
     runtime.database.write("network.mark all", _mark_all, observed, moved=moved)
 
