@@ -133,25 +133,8 @@ def _create(tx: Transaction, call: Call, body: NewFloating) -> str:
         raise BadRequest(f"Network {network.id} is not a valid external network", kind="BadRequest")
     _check_policy(tx, call, body)
     resources.reserve(tx, call.runtime, project_id, "floatingip")
-    row = resources.new_row(tx, new_uuid(), project_id, body) | _names(call, body)
-    del row["name"]
-    new = port_rows.NewPort(
-        network_id=network.id, project_id="", fixed_ips=[_wanted(tx, network.id, body)], device_id=row["id"],
-        device_owner=owners.FLOATING_IP, port_security=False,
-    )  # fmt: skip
-    port = port_rows.insert(tx, call.runtime, new)
-    row |= {
-        "floating_network_id": network.id,
-        "floating_ip_address": port["fixed_ips"][0]["ip_address"],
-        "floating_port_id": port["id"],
-        "port_id": None,
-        "fixed_ip_address": None,
-        "router_id": None,
-        "status": "DOWN",
-        "qos_policy_id": either(body.qos_policy_id, None) or None,
-        "port_forwardings": [],
-        "tags": resources.read_tags(either(body.tags, [])),
-    }
+    row = _row(tx, call, project_id, body)
+    row |= _outer_port(tx, call, network.id, row["id"], body)
     row |= _association(tx, call, body, row)
     try:
         tx.execute(_INSERT, row)
@@ -163,6 +146,35 @@ def _create(tx: Transaction, call: Call, body: NewFloating) -> str:
     if row["router_id"]:
         marks.router(tx, row["router_id"])
     return str(row["id"])
+
+
+def _row(tx: Transaction, call: Call, project_id: str, body: NewFloating) -> dict[str, Any]:
+    """A new floating IP that leads nowhere yet, its address apart."""
+    row = resources.new_row(tx, new_uuid(), project_id, body) | _names(call, body)
+    del row["name"]
+    return row | {
+        "port_id": None,
+        "fixed_ip_address": None,
+        "router_id": None,
+        "status": "DOWN",
+        "qos_policy_id": either(body.qos_policy_id, None) or None,
+        "port_forwardings": [],
+        "tags": resources.read_tags(either(body.tags, [])),
+    }
+
+
+def _outer_port(tx: Transaction, call: Call, network_id: str, floating_id: str, body: NewFloating) -> dict[str, str]:
+    """Make the port on the external network that holds the address."""
+    new = port_rows.NewPort(
+        network_id=network_id, project_id="", fixed_ips=[_wanted(tx, network_id, body)], device_id=floating_id,
+        device_owner=owners.FLOATING_IP, port_security=False,
+    )  # fmt: skip
+    port = port_rows.insert(tx, call.runtime, new)
+    return {
+        "floating_network_id": network_id,
+        "floating_ip_address": port["fixed_ips"][0]["ip_address"],
+        "floating_port_id": port["id"],
+    }
 
 
 def _check_policy(tx: Transaction, call: Call, body: FloatingFields) -> None:
