@@ -69,7 +69,7 @@ def _link(message: Any) -> Link:
 
 @dataclass(frozen=True)
 class Pair:
-    """A veth pair to be made: `outer` in the fabric, `inner` in the namespace that `descriptor` names."""
+    """A veth pair to be made: `outer` in the fabric, up at once if told so, `inner` in the namespace `descriptor`."""
 
     outer: str
     inner: str
@@ -77,6 +77,7 @@ class Pair:
     mac: str
     mtu: int
     alias: Alias
+    up: bool = False
 
 
 class Fabric:
@@ -211,7 +212,7 @@ class Fabric:
         return {link.name: link for link in map(_link, self.ip.get_links())}
 
     def make_pair(self, pair: Pair, undo: contextlib.ExitStack) -> Link:
-        """Make a veth pair, down, and join it to its network's bridge when that is there."""
+        """Make a veth pair and join it to its network's bridge when that is there. Its other end is not looked at."""
         peer = {"ifname": pair.inner, "net_ns_fd": pair.descriptor, "address": pair.mac, "mtu": pair.mtu}
         try:
             self.ip.link("add", ifname=pair.outer, kind="veth", mtu=pair.mtu, peer=peer)
@@ -221,16 +222,19 @@ class Fabric:
             raise
         undo.callback(self.delete_link, pair.outer)
         index = socket.if_nametoindex(pair.outer)
-        self.label(index, pair.alias)
-        link = self.link(pair.outer)
-        if link is None:
-            raise HostError(f"{pair.outer} vanished while it was being made")
-        return link
+        master = self.label(index, pair.alias, up=pair.up)
+        # What is known is not asked of the kernel again: each question costs a millisecond.
+        return Link(pair.outer, index, pair.alias, master, pair.up, pair.mtu, peer=0, namespace=-1, kind="veth")
 
-    def label(self, index: int, alias: Alias) -> None:
-        """Write a device's alias and group, and join it to its network's bridge when that is there."""
+    def label(self, index: int, alias: Alias, *, up: bool = False) -> int:
+        """Write a device's alias and group, and join it to its network's bridge when that is there: says which.
+
+        With `up` it is brought up as well; otherwise it stays as it is.
+        """
         master = self.index(names.bridge(alias.network_id)) or 0
-        self.ip.link("set", index=index, ifalias=str(alias), group=names.LINK_GROUP, master=master)
+        state = {"state": "up"} if up else {}
+        self.ip.link("set", index=index, ifalias=str(alias), group=names.LINK_GROUP, master=master, **state)
+        return master
 
     def settle(self, link: Link, alias: Alias, *, up: bool) -> None:
         """Repair what a device of ours may have lost: alias, bridge, state."""

@@ -28,7 +28,7 @@ class Kind(Protocol):
         ...
 
     def make(self, fabric: Fabric, spec: PortSpec, alias: Alias, undo: contextlib.ExitStack) -> Link:
-        """Make the device, down."""
+        """Make the device: down, or up when the port has no limits."""
         ...
 
     def configure(self, fabric: Fabric, spec: PortSpec, before: PortSpec | None, link: Link, *, fresh: bool) -> None:

@@ -62,9 +62,11 @@ def is_there(fabric: Fabric, spec: PortSpec, link: Link) -> bool:
 
 
 def make(fabric: Fabric, spec: PortSpec, alias: Alias, undo: contextlib.ExitStack) -> Link:
-    """Make the pair, down."""
+    """Make the pair."""
     with _opened(spec) as descriptor:
-        pair = Pair(names.port(spec.id), spec.device, descriptor, checks.mac(spec.mac), spec.mtu, alias)
+        # Its filter is in force already; limits, when there are any, are to be before it is up.
+        up = spec.admin_up and spec.qos is None
+        pair = Pair(names.port(spec.id), spec.device, descriptor, checks.mac(spec.mac), spec.mtu, alias, up)
         return fabric.make_pair(pair, undo)
 
 
