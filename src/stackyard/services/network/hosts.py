@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
-from stackyard.core.config import Network
+from stackyard.core.config_network import Network
 from stackyard.core.db import Database, Transaction
 from stackyard.core.reconcile import kind_on, work
 from stackyard.core.runtime import Runtime

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.exc import IntegrityError
 
-from stackyard.core import config
+from stackyard.core.config_network import Network
 from stackyard.core.db import Transaction, TryAgain
 from stackyard.core.errors import ServiceUnavailable
 from stackyard.core.ids import new_uuid
@@ -70,13 +70,13 @@ class Segment:
         return f"{VXLAN}:{self.segmentation_id}" if self.network_type == VXLAN else None
 
 
-def physical_networks(tx: Transaction, settings: config.Network) -> frozenset[str]:
+def physical_networks(tx: Transaction, settings: Network) -> frozenset[str]:
     """The names of the physical networks that any host is on."""
     known = {name for host in hosts.rows(tx) for name in host.physical_networks}
     return frozenset(known | set(hosts.physical_networks(settings)))
 
 
-def check(tx: Transaction, settings: config.Network, wish: Segment) -> None:
+def check(tx: Transaction, settings: Network, wish: Segment) -> None:
     """Raise InvalidInput for a segment that cannot be, in Neutron's words."""
     kind = wish.network_type
     if kind is None:

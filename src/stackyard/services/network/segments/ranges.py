@@ -12,7 +12,7 @@ from sqlalchemy import bindparam
 from stackyard.core import timeline
 from stackyard.core.body import Body
 from stackyard.core.call import Call, Reply
-from stackyard.core.config import Network
+from stackyard.core.config_network import Network
 from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest
 from stackyard.core.ids import new_uuid
