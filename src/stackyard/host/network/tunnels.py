@@ -20,7 +20,7 @@ from stackyard.host.network import checks, edge, names, netns
 from stackyard.host.network.fabric import Fabric, Link
 from stackyard.host.network.names import Alias
 from stackyard.host.network.nft import Listing
-from stackyard.host.specs import NetworkSpec
+from stackyard.host.specs import NO_MAC, NetworkSpec
 
 PORT = 4789
 """UDP port of VXLAN."""
@@ -51,7 +51,7 @@ def wanted(spec: NetworkSpec) -> Entries:
     with_ipv6 = _IPV6.is_dir()
     for peer in spec.peers:
         macs |= {checks.mac(item.mac): str(checks.address(peer.address)) for item in peer.neighbours}
-    known = [(item.mac, item.ips) for item in spec.hosts]
+    known = [(item.mac, item.ips) for item in spec.hosts if item.mac != NO_MAC]
     known += [(item.mac, item.ips) for peer in spec.peers for item in peer.neighbours]
     for mac, ips in known:
         for ip in map(checks.address, ips):
