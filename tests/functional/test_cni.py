@@ -122,7 +122,7 @@ class Podman:
         lines = [
             "[network]", 'network_backend = "cni"', f'cni_plugin_dirs = ["{directory}/bin"]',
             f'network_config_dir = "{directory}/net.d"', "[engine]", 'runtime = "runc"', 'cgroup_manager = "cgroupfs"',
-            'events_logger = "none"',
+            'events_logger = "none"', "[containers]", "default_ulimits = []",
         ]  # fmt: skip
         self._configuration = directory / "containers.conf"
         self._configuration.write_text("\n".join(lines) + "\n")
