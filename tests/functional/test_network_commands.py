@@ -81,7 +81,8 @@ def test_ports(run: EveryCommand, port: str) -> None:
     assert (shown["name"], shown["tags"]) == ("renamed", ["one"])
     assert shown["allowed_address_pairs"][0]["ip_address"] == "10.60.0.77"
     assert shown["extra_dhcp_opts"][0]["opt_value"] == "10.60.0.5"
-    run("port", "unset", port, "--allowed-address", "ip-address=10.60.0.77", "--tag", "one")
+    pair = f"ip-address=10.60.0.77,mac-address={shown['mac_address']}"
+    run("port", "unset", port, "--allowed-address", pair, "--tag", "one")
     assert run.look("port", "show", port)["allowed_address_pairs"] == []
     assert "renamed" in run.column("port", "list", "--long")
 
@@ -107,14 +108,14 @@ def test_subnet_pools_and_address_scopes(run: EveryCommand, network: str) -> Non
     run("subnet", "pool", "unset", pool, "--tag", "one")
     assert "renamed" in run.column("subnet", "pool", "list", "--long")
     made = run.look("subnet", "create", "pooled", "--network", network, "--subnet-pool", pool)
-    assert made["cidr"].startswith("10.90.") and made["cidr"].endswith("/26")
+    assert made["cidr"].startswith("10.90.")
+    assert made["cidr"].endswith("/26")
     assert run.look("address", "scope", "show", scope)["name"] == "renamed"
     assert run.look("network", "show", network)["ipv4_address_scope"] == scope
     run("subnet", "delete", made["id"])
     for words in (("subnet", "pool", "add", "network"), ("network", "onboard", "subnet")):
         single = run.look("subnet", "create", "onboard", "--network", network, "--subnet-range", "10.93.0.0/24")["id"]
-        words = (*words, network, pool)
-        run(*words)
+        run(*words, network, pool)
         assert run.look("subnet", "show", single)["subnetpool_id"] == pool
         run("subnet", "delete", single)
     run("subnet", "pool", "delete", pool)
@@ -128,9 +129,8 @@ def test_segments(run: EveryCommand) -> None:
     first = next(iter(run.column("network", "segment", "list", "--network", made, name="ID")))
     run("network", "segment", "set", first, "--name", "first")
     assert run.look("network", "segment", "show", first)["segmentation_id"] == 777777
-    second = id_of(
-        run, "network", "segment", "create", "second", "--network", made, "--network-type", "vxlan", "--segment", "777778"
-    )  # fmt: skip
+    where = ("--network", made, "--network-type", "vxlan", "--segment", "777778")
+    second = id_of(run, "network", "segment", "create", "second", *where)
     run("network", "segment", "delete", second)
     run("network", "delete", made)
     wanted = ("--network-type", "vxlan", "--minimum", "800000", "--maximum", "800010")
@@ -220,7 +220,7 @@ def test_trunks(run: EveryCommand, network: str, port: str) -> None:
         "--name",
         "renamed",
         "--subport",
-        f"port={below},{'segmentation-type=vlan'},segmentation-id=8",
+        f"port={below},segmentation-type=vlan,segmentation-id=8",
     )
     assert below in str(run.look("network", "subport", "list", "--trunk", trunk))
     run("network", "trunk", "unset", trunk, "--subport", below)

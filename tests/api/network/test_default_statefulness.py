@@ -18,7 +18,9 @@ def test_a_project_has_its_own_before_the_clouds(cloud: TestCloud, admin: Neutro
     of_all = admin.create(NOUN, stateful=False, project_id=None)
     assert not stateful(demo)
     project = demo.create("network")["project_id"]
-    own = admin.create(NOUN, stateful=True, project_id=project)
+    # As the SDK calls it.
+    body = {"security_group_default_statefulness": {"stateful": True, "project_id": project}}
+    own = admin.call("POST", "security-groups-default-statefulness", body, status=201)[NOUN]
     assert (stateful(demo), stateful(admin)) == (True, False)
     assert demo.create("security_group", stateful=False)["stateful"] is False
     assert [item["id"] for item in demo.list(NOUN)] == [own["id"]]

@@ -5,17 +5,17 @@ A default group is made stateful or not by the same setting.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from msgspec import UNSET, UnsetType
 from sqlalchemy import bindparam
 from sqlalchemy.exc import IntegrityError
 
-from stackyard.core.body import Body
+from stackyard.core.body import Body, convert
 from stackyard.core.call import Call, Reply
 from stackyard.core.db import Transaction, TryAgain
-from stackyard.core.errors import NotFound
+from stackyard.core.errors import BadRequest, NotFound
 from stackyard.core.ids import new_uuid
 from stackyard.core.paging import Listing
 from stackyard.core.policy import Rule
@@ -26,8 +26,13 @@ from stackyard.services.network.faults import conflict
 from stackyard.services.network.resources import Flag, Text, flag
 from stackyard.services.network.tables import security_group_default_statefulness as settings
 
+B = TypeVar("B", bound=Body)
+
 NAME = "security_groups_default_statefulness"
-"""Singular and plural are the same word."""
+"""Singular and plural are the same word in Neutron."""
+
+SDK_NAME = "security_group_default_statefulness"
+"""The singular as the SDK has it: taken as well, and answered beside the other."""
 
 _INSERT = sa.insert(settings)
 _ONE = sa.select(settings).where(settings.c.id == bindparam("id"))
@@ -70,6 +75,18 @@ def view(row: Any) -> dict[str, Any]:
     return {"id": row.id, "project_id": row.project_id, "tenant_id": row.project_id, "stateful": row.stateful}
 
 
+def _single(row: Any) -> dict[str, Any]:
+    shown = view(row)
+    return {NAME: shown, SDK_NAME: shown}
+
+
+def _body(call: Call, kind: type[B]) -> B:
+    for name in (NAME, SDK_NAME):
+        if name in call.body:
+            return convert(call.body[name] or {}, kind, name)
+    raise BadRequest(f"Malformed request body: expected an object with the key '{NAME}'.")
+
+
 def load(tx: Transaction, call: Call) -> Any:
     """The setting in the path; raises SecurityGroupDefaultStatefulnessNotFound."""
     setting_id = call.path["setting_id"]
@@ -91,14 +108,15 @@ def list_(tx: Transaction, call: Call) -> dict[str, Any]:
 def show(tx: Transaction, call: Call) -> dict[str, Any]:
     """GET /security-groups-default-statefulness/{setting_id}."""
     del tx
-    return {NAME: resources.shown(call, view(call.target))}
+    return {name: resources.shown(call, shown) for name, shown in _single(call.target).items()}
 
 
 def load_new(tx: Transaction, call: Call) -> dict[str, Any]:
     """What the rule looks at: the project that the setting is for, None for the cloud's."""
     del tx
-    project = resources.either(call.body.project_id, None) or resources.either(call.body.tenant_id, None)
-    return {"project_id": project, "tenant_id": project}
+    body = _body(call, NewSetting)
+    project = resources.either(body.project_id, None) or resources.either(body.tenant_id, None)
+    return {"project_id": project, "tenant_id": project, "body": body}
 
 
 def create(tx: Transaction, call: Call) -> Reply:
@@ -110,19 +128,19 @@ def create(tx: Transaction, call: Call) -> Reply:
             f"A security group default statefulness setting already exists for project '{project or 'system-wide'}'.",
         )
     row = {"id": new_uuid(), "project_id": project, "applies_to": project or ""}
-    row["stateful"] = flag("stateful", call.body.stateful, default=True)
+    row["stateful"] = flag("stateful", call.target["body"].stateful, default=True)
     try:
         tx.execute(_INSERT, row)
     except IntegrityError as error:
         raise TryAgain(str(error.orig)) from error
-    return Reply({NAME: view(seen.Found(row))}, status=201)
+    return Reply(_single(seen.Found(row)), status=201)
 
 
 def update(tx: Transaction, call: Call) -> dict[str, Any]:
     """PUT /security-groups-default-statefulness/{setting_id}."""
-    wanted = flag("stateful", call.body.stateful, default=call.target.stateful)
+    wanted = flag("stateful", _body(call, Fields).stateful, default=call.target.stateful)
     tx.execute(_UPDATE, {"key": call.target.id, "wanted": wanted})
-    return {NAME: view(tx.first(_ONE, {"id": call.target.id}))}
+    return _single(tx.first(_ONE, {"id": call.target.id}))
 
 
 def delete(tx: Transaction, call: Call) -> None:
@@ -135,9 +153,9 @@ _SETTING = f"{_ALL_OF}/{{setting_id}}"
 
 ROUTES = (
     Route("GET", _ALL_OF, list_, "get_network_api"),
-    Route("POST", _ALL_OF, create, f"create_{NAME}", target=load_new, body=NewSetting, envelope=NAME, status=201),
+    Route("POST", _ALL_OF, create, f"create_{NAME}", target=load_new, body=dict, status=201),
     Route("GET", _SETTING, show, f"get_{NAME}", target=load),
-    Route("PUT", _SETTING, update, f"update_{NAME}", target=load, body=Fields, envelope=NAME),
+    Route("PUT", _SETTING, update, f"update_{NAME}", target=load, body=dict),
     Route("DELETE", _SETTING, delete, f"delete_{NAME}", target=load, status=204),
 )
 
