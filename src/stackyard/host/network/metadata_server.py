@@ -10,6 +10,7 @@ import contextlib
 import http
 import logging
 import re
+import resource
 import socket
 import threading
 from collections import Counter
@@ -29,6 +30,7 @@ CONNECTIONS = 512
 CONNECTIONS_OF_ONE = 16
 _THREADS = 4
 _ACCEPTS_AT_ONCE = 32
+_DESCRIPTORS = 16384
 
 _REQUEST_LINE = re.compile(rb"([A-Z]{1,16}) (/[\x21-\x7e]{0,2047}) HTTP/1\.[01]\Z")
 _HEADER = re.compile(rb"([A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}):[ \t]*([\x20-\x7e\t\x80-\xff]*?)[ \t]*\Z")
@@ -92,6 +94,7 @@ class MetadataServer:
         pool.shutdown(wait=False, cancel_futures=True)
 
     def _begin(self) -> asyncio.AbstractEventLoop:
+        _allow_descriptors()
         self._loop = loop = asyncio.SelectorEventLoop()
         self._pool = ThreadPoolExecutor(max_workers=_THREADS, thread_name_prefix="metadata")
         self._thread = threading.Thread(target=loop.run_forever, name="metadata", daemon=True)
@@ -157,6 +160,14 @@ class MetadataServer:
         async with asyncio.timeout(REQUEST_SECONDS):
             await loop.sock_sendall(connection, render(status, headers, body, head_only=method == "HEAD"))
             connection.shutdown(socket.SHUT_WR)
+
+
+def _allow_descriptors() -> None:
+    """Every network takes two sockets: take what the system lets a process have, where it has little by default."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 async def _read(loop: asyncio.AbstractEventLoop, connection: socket.socket) -> MetadataRequest:
