@@ -57,6 +57,7 @@ def test_what_a_pool_is_by_default(demo: Neutron) -> None:
         ({"prefixes": ["10.0.0.0/8", "10.0.0.0/8"]}, "HTTPBadRequest"),
         ({"prefixes": [1]}, "HTTPBadRequest"),
         ({"prefixes": "10.0.0.0/8"}, "HTTPBadRequest"),
+        ({"prefixes": [f"10.{n >> 8}.{n & 255}.0/25" for n in range(1001)]}, "HTTPBadRequest"),
         ({"prefixes": None}, "HTTPBadRequest"),
         ({"name": ""}, "HTTPBadRequest"),
         ({"name": "n" * 256}, "HTTPBadRequest"),
@@ -267,6 +268,16 @@ def test_prefixes_come_and_go(demo: Neutron) -> None:
     empty = pool_of(demo, "10.90.0.0/24")
     whole = {"prefixes": ["10.0.0.0/8"]}
     demo.call("PUT", f"subnetpools/{empty['id']}/remove_prefixes", whole, status=400)
+
+
+def test_a_pool_has_so_many_prefixes_and_no_more(demo: Neutron) -> None:
+    pool = pool_of(demo, *(f"10.{n >> 8}.{n & 255}.0/25" for n in range(1000)))
+    path = f"subnetpools/{pool['id']}"
+    fault = demo.call("PUT", f"{path}/add_prefixes", {"prefixes": ["192.168.0.0/24"]}, status=400)
+    assert fault["type"] == "HTTPBadRequest"
+    demo.call("PUT", f"{path}/remove_prefixes", {"prefixes": ["10.0.0.64/30"]}, status=400)
+    demo.call("PUT", f"{path}/add_prefixes", {"prefixes": ["10.0.0.128/25"]}, status=200)
+    assert len(demo.show("subnetpool", pool["id"])["prefixes"]) == 1000
 
 
 def test_a_pool_takes_a_networks_subnets_over(demo: Neutron, admin: Neutron) -> None:

@@ -20,6 +20,8 @@ Number = int | str
 _LONGEST = {4: 32, 6: 128}
 _SHORTEST_BY_DEFAULT = {4: 8, 6: 64}
 _LARGEST_QUOTA = 2**63 - 1
+_MOST_PREFIXES = 1000
+"""All of them are looked at whenever a subnet is cut out, so that a pool with many more would hold others up."""
 
 
 class PoolFields(Body):
@@ -61,6 +63,7 @@ class OnboardBody(Body):
 
 def read_prefixes(given: Sequence[str]) -> list[IPNetwork]:
     """Prefixes of one IP version, compacted; raises Neutron's faults."""
+    check_number(given)
     found = [read_network(f"prefixes[{index}]", text) for index, text in enumerate(given)]
     if not found:
         raise BadRequest("Empty subnet pool prefix list.", kind="EmptySubnetPoolPrefixList")
@@ -69,6 +72,12 @@ def read_prefixes(given: Sequence[str]) -> list[IPNetwork]:
     if len({network.version for network in found}) > 1:
         raise BadRequest("Cannot mix IPv4 and IPv6 prefixes in a subnet pool.", kind="PrefixVersionMismatch")
     return sets.compact(found)
+
+
+def check_number(prefixes: Sequence[object]) -> None:
+    """Raise InvalidField for more prefixes than a pool may have."""
+    if len(prefixes) > _MOST_PREFIXES:
+        raise InvalidField("prefixes", f"a subnet pool has at most {_MOST_PREFIXES} prefixes.")
 
 
 def stored(networks: Sequence[IPNetwork]) -> list[str]:

@@ -29,6 +29,7 @@ from stackyard.services.network.subnetpools.bodies import (
     OnboardBody,
     PoolFields,
     PrefixesBody,
+    check_number,
     loaded,
     plain_changes,
     read_lengths,
@@ -225,6 +226,7 @@ def remove_prefixes(tx: Transaction, call: Call) -> dict[str, Any]:
     left = sets.subtract(present, gone, row.ip_version)
     if not left:
         raise _illegal_prefixes("a pool keeps at least one prefix; delete the pool instead")
+    check_number(left)
     resources.touch(tx, subnetpools, row.id, prefixes=stored(left))
     timeline.record(tx, POOL, row.id, "prefixes removed", ", ".join(stored(gone)))
     return {"prefixes": stored(left)}

@@ -16,7 +16,7 @@ from stackyard.services.network import address_scopes, resources, seen, sharing
 from stackyard.services.network.addresses import IPNetwork
 from stackyard.services.network.faults import conflict, invalid, not_found
 from stackyard.services.network.subnetpools import prefixes as sets
-from stackyard.services.network.subnetpools.bodies import loaded, stored
+from stackyard.services.network.subnetpools.bodies import check_number, loaded, stored
 from stackyard.services.network.tables import subnetpools, subnets
 
 SHOWN = sa.select(subnetpools, sharing.shared_label(address_scopes.POOL, subnetpools))
@@ -190,6 +190,7 @@ def set_prefixes(tx: Transaction, caller: Caller, pool: Any, networks: Sequence[
     check_owned_scope(tx, caller, pool)
     whole = sets.compact([*loaded(pool.prefixes), *networks])
     check_scope(tx, caller, pool.id, pool.address_scope_id, whole, moved=False)
+    check_number(whole)
     found = stored(whole)
     if found != pool.prefixes:
         claim(tx, pool.id)
