@@ -6,7 +6,9 @@ import contextlib
 import json
 import statistics
 import subprocess
+import tempfile
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from bench.client import wait_for
 from bench.container_calls import container_body, own_network, remove
@@ -14,6 +16,7 @@ from bench.context import Context
 from bench.rows import Goal, Row
 
 ONE_HOST = "throughput between containers, one host"
+ACROSS = "throughput between containers, two hosts"
 GOAL = Goal("ratio", ">=", 0.95)
 PORT = 5201
 
@@ -41,6 +44,17 @@ def one_host(context: Context) -> Iterator[Row]:
     yield Row(
         ONE_HOST, "Gbit/s", GOAL, *figures, "iperf3, one TCP stream; reference: two containers on Docker's bridge"
     )
+
+
+def across(context: Context) -> Iterator[Row]:
+    """The same between two hosts, by our tunnel and by one that was made by hand."""
+    from bench.across_hosts import across_hosts
+
+    rounds, seconds = (2, 1) if context.quick else (7, 2)
+    with tempfile.TemporaryDirectory(prefix="stackyard-bench-") as directory:
+        ours, by_hand = across_hosts(Path(directory), rounds=rounds, seconds=seconds)
+    note = "iperf3, one TCP stream; reference: a VXLAN device and a bridge made by hand on each host"
+    yield Row(ACROSS, "Gbit/s", GOAL, ours, by_hand, note)
 
 
 def compared(ends: Sequence[tuple[list[str], list[str], str]], *, rounds: int, seconds: int) -> tuple[float, float]:

@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from stackyard.host.network import names, netns
 from stackyard.host.network.kernel import KernelNetworkDriver, Reach
@@ -66,12 +67,12 @@ def until(condition: Callable[[], object], seconds: float = 5.0) -> bool:
     return True
 
 
-def subnet(cidr: str, **options: object) -> SubnetSpec:
+def subnet(cidr: str, **options: Any) -> SubnetSpec:
     first = str(next(ipaddress.ip_network(cidr).hosts()))
     return SubnetSpec(id=new_id(), cidr=cidr, **{"gateway": first, **options})
 
 
-def allow(direction: str, ethertype: int = 4, **options: object) -> SecurityRule:
+def allow(direction: str, ethertype: int = 4, **options: Any) -> SecurityRule:
     return SecurityRule(direction=direction, ethertype=ethertype, **options)
 
 
@@ -206,7 +207,7 @@ class Lab:
         netns.create(name)
         return Endpoint(path=netns.path_of(name), name=name)
 
-    def network(self, *subnets: SubnetSpec, **options: object) -> NetworkSpec:
+    def network(self, *subnets: SubnetSpec, **options: Any) -> NetworkSpec:
         spec = NetworkSpec(id=new_id(), subnets=subnets, **options)
         self.driver.apply_network(spec)
         return spec
@@ -222,7 +223,7 @@ class Lab:
         *ips: str,
         groups: tuple[SecurityGroupSpec, ...] = (),
         at: Endpoint | None = None,
-        **options: object,
+        **options: Any,
     ) -> Endpoint:
         """A port with these addresses (with prefix lengths) in a namespace of its own."""
         end = at or self.place()
@@ -236,7 +237,7 @@ class Lab:
         return Endpoint(path=end.path, name=end.name, spec=spec)
 
     def served_network(
-        self, *subnets: SubnetSpec, hosts: tuple[HostRecord, ...] = (), **options: object
+        self, *subnets: SubnetSpec, hosts: tuple[HostRecord, ...] = (), **options: Any
     ) -> NetworkSpec:
         """A network with a DHCP and DNS server at each subnet's second address."""
         addresses = tuple(
@@ -248,7 +249,7 @@ class Lab:
         return self.network(*subnets, service_port=service, hosts=hosts, **options)
 
     def router(
-        self, *networks: NetworkSpec, external: NetworkSpec | None = None, gateway: str = "", **options: object
+        self, *networks: NetworkSpec, external: NetworkSpec | None = None, gateway: str = "", **options: Any
     ) -> RouterSpec:
         """A router that is the gateway of every subnet of the networks, with a leg on the external one."""
         interfaces = tuple(
