@@ -370,4 +370,4 @@ def _near(name: str, names: list[str]) -> str:
     import difflib
 
     matches = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f"; did you mean {matches[0]}?" if matches else f"; known are {', '.join(names)}" if len(names) < 20 else ""
+    return f"; did you mean {matches[0]}?" if matches else f"; known are {', '.join(names)}" if len(names) < 30 else ""
