@@ -52,6 +52,12 @@ def test_the_first_gap_is_the_lowest_free_address(taken: set[int], end: int) -> 
     assert allocation.first_gap(known, 10, end) == (free[0] if free else None)
 
 
+@given(st.sets(st.integers(10, 60)), st.integers(10, 40))
+def test_the_gaps_are_all_free_addresses_in_order(taken: set[int], end: int) -> None:
+    free = [address for address in range(10, end + 1) if address not in taken]
+    assert list(allocation.gaps(sorted(taken), 10, end)) == free
+
+
 @given(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1), st.sampled_from([4, 6]))
 def test_keys_sort_as_addresses_do(one: int, two: int, version: int) -> None:
     keys = addresses.key_of(one, version), addresses.key_of(two, version)

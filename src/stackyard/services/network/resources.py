@@ -114,7 +114,8 @@ def shown(call: Call, view: Mapping[str, Any]) -> Mapping[str, Any]:
 def listed(call: Call, plural: str, page: Page, view: Callable[[Any], Mapping[str, Any]]) -> dict[str, Any]:
     """A list with its views and, when a limit was asked for, the links to the pages beside it."""
     rows: Iterable[Any] = page.rows
-    body: dict[str, Any] = {plural: [shown(call, view(row)) for row in rows]}
+    views = map(view, rows)
+    body: dict[str, Any] = {plural: [shown(call, one) for one in views] if call.query.all("fields") else list(views)}
     if call.query.get("limit") and page.rows:
         body[f"{plural}_links"] = links = []
         backwards = call.query.boolean("page_reverse")
