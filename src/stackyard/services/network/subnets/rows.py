@@ -152,6 +152,7 @@ def ports_of(tx: Transaction, subnet_id: str) -> list[Any]:
     """The ports with an address of a subnet."""
     return list(tx.all(_PORTS_OF, {"subnet": subnet_id}))
 
+
 _DHCP_AGENT = sa.select(networks.c.dhcp_agent).where(networks.c.id == bindparam("id"))
 
 
