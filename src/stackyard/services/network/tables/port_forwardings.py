@@ -20,6 +20,12 @@ port_forwardings = sa.Table(
     sa.Column("external_port_end", sa.Integer, nullable=False),
     sa.Column("internal_port_start", sa.Integer, nullable=False),
     sa.Column("internal_port_end", sa.Integer, nullable=False),
-    sa.UniqueConstraint("floatingip_id", "protocol", "external_port_start"),
-    sa.UniqueConstraint("internal_port_id", "internal_ip_address", "protocol", "internal_port_start"),
+    sa.UniqueConstraint("floatingip_id", "protocol", "external_port_start", name="port_forwardings_outside_once"),
+    sa.UniqueConstraint(
+        "internal_port_id",
+        "internal_ip_address",
+        "protocol",
+        "internal_port_start",
+        name="port_forwardings_inside_once",
+    ),
 )

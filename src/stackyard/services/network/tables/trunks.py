@@ -23,5 +23,5 @@ trunk_subports = sa.Table(
     sa.Column("trunk_id", sa.String(36), sa.ForeignKey("trunks.id", ondelete="CASCADE"), nullable=False, index=True),
     sa.Column("segmentation_type", sa.String(16), nullable=False),
     sa.Column("segmentation_id", sa.Integer, nullable=False),
-    sa.UniqueConstraint("trunk_id", "segmentation_type", "segmentation_id"),
+    sa.UniqueConstraint("trunk_id", "segmentation_type", "segmentation_id", name="trunk_subports_once"),
 )
