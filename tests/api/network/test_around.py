@@ -94,7 +94,7 @@ def test_extensions(demo: Neutron) -> None:
     assert {"router", "security-group", "external-net", "standard-attr-tag", "quotas"} <= aliases
     assert aliases == set(EXTENSIONS)
     assert demo.call("GET", "extensions/router", status=200)["extension"]["alias"] == "router"
-    demo.call("GET", "extensions/trunk", status=404)
+    demo.call("GET", "extensions/vpnaas", status=404)
     demo.call("GET", "trunks", status=404)
 
 
