@@ -16,7 +16,8 @@ _METADATA4, _METADATA6 = "169.254.169.254", "fe80::a9fe:a9fe"
 
 
 _HOOK = "{ type filter hook forward priority -250; policy accept; }"
-_BASE = tuple(Chain(way, (f"{side} vmap @{way}",), _HOOK) for way, _, side in _DIRECTIONS)
+_BASE = tuple(Chain(way, ("meta mark 1 accept", f"{side} vmap @{way}"), _HOOK) for way, _, side in _DIRECTIONS)
+"""Connections that are established (see filter.py) pass at once: none with the server begins across the edge."""
 
 
 def _base_text() -> str:
