@@ -29,6 +29,11 @@ SAME = {
     "is_admin:1": "role:admin",
     "tenant_id:%(tenant_id)s": "project_id:%(project_id)s",
     "field:networks:shared=True": "True:%(shared)s",
+    **{
+        f"field:{collection}:shared=True": "True:%(shared)s"
+        for collection in ("address_groups", "address_scopes", "policies", "security_groups", "subnetpools")
+    },
+    **dict.fromkeys(("field:rbac_policy:target_tenant=*", "field:rbac_policy:target_project=*"), "True:%(wildcard)s"),
     "field:networks:router:external=True": "True:%(external)s",
     "field:subnets:router:external=True": "True:%(external)s",
     "field:port:device_owner=~^network:": "True:%(network_device)s",
@@ -44,7 +49,6 @@ NEVER = {
     "role:advsvc": "the former name of the role `service`, which no cloud has from the start",
     "field:port:device_owner=~^manila:": "there is no service for shared file systems",
     "field:port:device_owner=~^baremetal:": "there is no service for bare metal",
-    "field:security_groups:shared=True": "security groups are not shared with other projects",
     "service_roles:service": "no call here comes with a second token, of a service",
 }
 """What never holds in this cloud."""
@@ -64,6 +68,11 @@ DIFFERENT = {
     "create_port": "a reader changes nothing, on a shared network neither",
     "create_port:binding:profile": _PROFILE,
     "update_port:binding:profile": _PROFILE,
+    "create_port_binding": _PROFILE,
+    "delete_port_binding": _PROFILE,
+    "update_port_binding": "guards a call that upstream has no rule for, as the calls beside it are guarded",
+    "activate": _PROFILE,
+    "get_floatingip_pool": "a pool belongs to no project: the list shows those of networks that the caller sees",
     "get_network_api": "guards the list of extensions, which upstream shows to any token without a rule",
     "container:context_is_admin": "context_is_admin, told apart from the rules of other services' operators",
     "container:create:privileged": "upstream gives it to nobody; here an administrator may",
