@@ -236,9 +236,7 @@ class Lab:
         self.driver.apply_port(spec)
         return Endpoint(path=end.path, name=end.name, spec=spec)
 
-    def served_network(
-        self, *subnets: SubnetSpec, hosts: tuple[HostRecord, ...] = (), **options: Any
-    ) -> NetworkSpec:
+    def served_network(self, *subnets: SubnetSpec, hosts: tuple[HostRecord, ...] = (), **options: Any) -> NetworkSpec:
         """A network with a DHCP and DNS server at each subnet's second address."""
         addresses = tuple(
             Address(ip=str(list(itertools.islice(ipaddress.ip_network(item.cidr).hosts(), 2))[1]),
