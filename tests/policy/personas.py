@@ -226,11 +226,45 @@ class World:
         group = things["security_group_id"] = make("security_group", name="g")
         rule = make("security_group_rule", security_group_id=group, direction="ingress", protocol="icmp")
         things["security_group_rule_id"] = rule
+        self._more_of_network(place, client)
         for noun in ("network", "subnet", "port", "router", "floatingip", "security_group"):
             tagged = client.put(f"{v2}/{noun.replace('_', '-')}s/{things[f'{noun}_id']}/tags/blue")
             assert tagged.status_code == 201, tagged.text
         agents = self._people.admin.get(f"{v2}/agents").json()["agents"]
         things |= {"agent_id": agents[0]["id"] if agents else "none", "alias": "router", "public": public}
+
+    def _more_of_network(self, place: str, client: TestClient) -> None:
+        """What the project has besides, and what only an administrator can make for it."""
+        v2, things, admin = "/network/v2.0", self.things[place], self._people.admin
+
+        def make(path: str, noun: str, by: TestClient = client, **fields: Any) -> str:
+            return str(_made(by, f"{v2}/{path}", {noun: fields})[noun]["id"])
+
+        owned = {"project_id": things["project_id"], "name": "x"}
+        things["address_scope_id"] = make("address-scopes", "address_scope", name="x", ip_version=4)
+        things["subnetpool_id"] = make("subnetpools", "subnetpool", name="x", prefixes=["10.66.0.0/16"])
+        things["address_group_id"] = make("address-groups", "address_group", name="x", addresses=["192.0.2.0/24"])
+        parent = make("ports", "port", network_id=things["network_id"])
+        things["trunk_id"] = make("trunks", "trunk", port_id=parent)
+        shared = {"object_type": "network", "object_id": things["network_id"], "action": "access_as_shared"}
+        things["rbac_policy_id"] = make("rbac-policies", "rbac_policy", **shared, target_tenant="0" * 32)
+        things["local_ip_id"] = make("local_ips", "local_ip", name="x", network_id=things["network_id"])
+        helpers = f"routers/{things['router_id']}/conntrack_helpers"
+        ftp = {"helper": "tftp", "protocol": "udp", "port": 69}
+        things["conntrack_helper_id"] = make(helpers, "conntrack_helper", **ftp)
+        policy = things["qos_policy_id"] = make("qos/policies", "policy", admin, **owned)
+        limit = {"max_kbps": 1000}
+        rules = f"qos/policies/{policy}/bandwidth_limit_rules"
+        things["qos_rule_id"] = make(rules, "bandwidth_limit_rule", admin, **limit)
+        label = make("metering/metering-labels", "metering_label", admin, **owned)
+        things["metering_label_id"] = label
+        counted = {"metering_label_id": label, "direction": "ingress", "remote_ip_prefix": "192.0.2.0/24"}
+        things["metering_label_rule_id"] = make(
+            "metering/metering-label-rules", "metering_label_rule", admin, project_id=things["project_id"], **counted
+        )
+        things["segment_id"] = admin.get(f"{v2}/segments?network_id={things['network_id']}").json()["segments"][0]["id"]
+        of_flavor = {"name": place, "service_type": "L3_ROUTER_NAT"}
+        things["flavor_id"] = make("flavors", "flavor", admin, **of_flavor)
 
     def _containers(self, place: str, client: TestClient) -> None:
         things = self.things[place]

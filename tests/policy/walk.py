@@ -71,6 +71,7 @@ BODIES: dict[str, Any] = {
     "POST /v2.0/security-group-rules": {
         "security_group_rule": {"security_group_id": "{security_group_id}", "direction": "ingress", "protocol": "udp"}
     },
+    "POST /v2.0/security-groups-default-statefulness": {"security_groups_default_statefulness": {"stateful": False}},
     "PUT /v2.0/routers/{router_id}/add_router_interface": {"subnet_id": "{subnet_id}"},
     "PUT /v2.0/routers/{router_id}/remove_router_interface": {"subnet_id": "{subnet_id}"},
     "PUT /v2.0/quotas/{project_id}": {"quota": {"network": 5}},

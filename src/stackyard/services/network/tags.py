@@ -48,8 +48,8 @@ KINDS = (
     Tagged("router", "routers", "router_id", tables.routers, routers.load),
     Tagged("floatingip", "floatingips", "floatingip_id", tables.floating_ips, floatingips.load),
     Tagged("security_group", "security-groups", "security_group_id", tables.security_groups, groups.load),
-    Tagged("policy", "qos/policies", "policy_id", tables.qos_policies, qos.load),
-    Tagged("policy", "policies", "policy_id", tables.qos_policies, qos.load),
+    Tagged("policy", "qos/policies", "qos_policy_id", tables.qos_policies, qos.load),
+    Tagged("policy", "policies", "qos_policy_id", tables.qos_policies, qos.load),
 )
 
 

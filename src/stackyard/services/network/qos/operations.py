@@ -64,9 +64,9 @@ class NewPolicy(PolicyFields):
 
 def load(tx: Transaction, call: Call) -> seen.Found:
     """The policy in the path; raises QosPolicyNotFound."""
-    row = _read(tx, call, call.path["policy_id"])
+    row = _read(tx, call, call.path["qos_policy_id"])
     if not (call.caller.is_admin or row.project_id == call.caller.project_id or row.shared):
-        raise not_found(call.path["policy_id"])
+        raise not_found(call.path["qos_policy_id"])
     return row
 
 
@@ -93,7 +93,7 @@ def list_(tx: Transaction, call: Call) -> dict[str, Any]:
 
 
 def show(tx: Transaction, call: Call) -> dict[str, Any]:
-    """GET /qos/policies/{policy_id}."""
+    """GET /qos/policies/{qos_policy_id}."""
     del tx
     return {"policy": resources.shown(call, view(call.target))}
 
@@ -127,7 +127,7 @@ def _make_default(tx: Transaction, policy_id: str, project_id: str) -> None:
 
 
 def update(tx: Transaction, call: Call) -> dict[str, Any]:
-    """PUT /qos/policies/{policy_id}."""
+    """PUT /qos/policies/{qos_policy_id}."""
     row, body = call.target, call.body
     resources.check_revision(call, row)
     changes = {name: value or "" for name, value in body.given() if name in ("name", "description")}
@@ -157,7 +157,7 @@ def _share(tx: Transaction, row: Any, *, on: bool) -> None:
 
 
 def delete(tx: Transaction, call: Call) -> None:
-    """DELETE /qos/policies/{policy_id}, with its rules; raises QosPolicyInUse."""
+    """DELETE /qos/policies/{qos_policy_id}, with its rules; raises QosPolicyInUse."""
     row = call.target
     resources.check_revision(call, row)
     user = usage.first_user(tx, row.id)

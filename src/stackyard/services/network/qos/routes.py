@@ -9,7 +9,7 @@ from stackyard.services.network.qos import operations, rule_types
 from stackyard.services.network.qos.kinds import KINDS, Kind
 from stackyard.services.network.qos.rules import Rules
 
-_POLICY = "/v2.0/qos/policies/{policy_id}"
+_POLICY = "/v2.0/qos/policies/{qos_policy_id}"
 _PARENT_MANAGER = "(role:manager and project_id:%(ext_parent:project_id)s)"
 _PARENT_READER = "(role:reader and project_id:%(ext_parent:project_id)s)"
 
@@ -17,7 +17,7 @@ _PARENT_READER = "(role:reader and project_id:%(ext_parent:project_id)s)"
 def _rule_routes(kind: Kind) -> tuple[Route, ...]:
     calls = Rules(kind)
     several = f"{_POLICY}/{calls.plural}"
-    one = f"{several}/{{rule_id}}"
+    one = f"{several}/{{qos_rule_id}}"
     rule = f"policy_{calls.name}"
     return (
         Route("GET", several, calls.list_, f"get_{rule}", target=calls.target),
@@ -35,7 +35,7 @@ def _alias_routes(kind: Kind) -> tuple[Route, ...]:
     rule = calls.name
     found: list[Route] = []
     for collection in (calls.plural, calls.plural.replace("_", "-")):
-        one = f"/v2.0/qos/{collection}/{{rule_id}}"
+        one = f"/v2.0/qos/{collection}/{{qos_rule_id}}"
         found += [
             Route("GET", one, calls.show, f"get_{rule}", target=calls.rule_target),
             Route("PUT", one, calls.update, f"update_{rule}", target=calls.rule_target, body=kind.body, envelope=rule),

@@ -57,30 +57,31 @@ class Rules:
 
     def rule_target(self, tx: Transaction, call: Call) -> seen.Found:
         """The rule in the path, with its policy when that is not in the path; raises QosRuleNotFound."""
-        row = tx.first(_RULE, {"id": call.path["rule_id"], "kind": self.kind.type})
-        policy_id = call.path.get("policy_id", "")
+        row = tx.first(_RULE, {"id": call.path["qos_rule_id"], "kind": self.kind.type})
+        policy_id = call.path.get("qos_policy_id", "")
         if row is None or policy_id not in ("", row.qos_policy_id):
             if policy_id:
                 load(tx, call)
             raise NotFound(
-                f"QoS rule {call.path['rule_id']} for policy {policy_id} could not be found.", kind="QosRuleNotFound"
+                f"QoS rule {call.path['qos_rule_id']} for policy {policy_id} could not be found.",
+                kind="QosRuleNotFound",
             )
-        call.path["policy_id"] = row.qos_policy_id
+        call.path["qos_policy_id"] = row.qos_policy_id
         return seen.Found(self.target(tx, call), rule=dict(row._mapping))
 
     def list_(self, tx: Transaction, call: Call) -> dict[str, Any]:
-        """GET .../policies/{policy_id}/..._rules."""
+        """GET .../policies/{qos_policy_id}/..._rules."""
         scope = Scope("policy", _OF_POLICY, {"policy": call.target.id})
         page = resources.page_of(tx, call.query, LISTINGS[self.kind.type], scope)
         return resources.listed(call, self.plural, page, lambda row: self.view(row._mapping))
 
     def show(self, tx: Transaction, call: Call) -> dict[str, Any]:
-        """GET ..._rules/{rule_id}."""
+        """GET ..._rules/{qos_rule_id}."""
         del tx
         return {self.name: resources.shown(call, self.view(call.target.rule))}
 
     def create(self, tx: Transaction, call: Call) -> Reply:
-        """POST .../policies/{policy_id}/..._rules, one or many."""
+        """POST .../policies/{qos_policy_id}/..._rules, one or many."""
         bodies: list[Any]
         bodies, bulk = resources.read_bodies(call, self.kind.body, self.name, self.plural)
         policy = call.target
@@ -96,7 +97,7 @@ class Rules:
         return resources.created(call, (self.name, self.plural), views, bulk=bulk)
 
     def update(self, tx: Transaction, call: Call) -> dict[str, Any]:
-        """PUT ..._rules/{rule_id}."""
+        """PUT ..._rules/{qos_rule_id}."""
         policy, changes = call.target, self.kind.given(call.body)
         rule_id = policy.rule["id"]
         (before,) = (rule for rule in policy.rules if rule["id"] == rule_id)
@@ -110,7 +111,7 @@ class Rules:
         return {self.name: self.view(rule)}
 
     def delete(self, tx: Transaction, call: Call) -> None:
-        """DELETE ..._rules/{rule_id}."""
+        """DELETE ..._rules/{qos_rule_id}."""
         policy = call.target
         rule_id = policy.rule["id"]
         tx.execute(_DELETE, {"id": rule_id})
