@@ -1,4 +1,4 @@
-"""What `stackyard why` and `status` tell of networks, ports, routers, floating IPs and security groups."""
+"""What `stackyard why` and `status` tell of networks, ports, routers and what goes with them."""
 
 from __future__ import annotations
 
@@ -12,16 +12,21 @@ from stackyard.core.db import Transaction
 from stackyard.core.explain import Explanation
 from stackyard.services.network import placement
 from stackyard.services.network.tables import (
+    address_groups,
     address_scopes,
     floating_ips,
     networks,
     port_security_groups,
     ports,
+    qos_policies,
     router_ports,
     routers,
+    security_group_rules,
     security_groups,
     subnetpools,
     subnets,
+    trunk_subports,
+    trunks,
 )
 
 _TABLES = {
@@ -32,8 +37,12 @@ _TABLES = {
     "port": ports,
     "router": routers,
     "security group": security_groups,
+    "address group": address_groups,
     "floating IP": floating_ips,
+    "trunk": trunks,
+    "QoS policy": qos_policies,
 }
+_PLURALS = {"QoS policy": "QoS policies"}
 _ONE = {kind: sa.select(table).where(table.c.id == bindparam("id")) for kind, table in _TABLES.items()}
 _NAMED = {
     kind: sa.select(table.c.id).where(table.c.name == bindparam("name"))
@@ -47,6 +56,14 @@ _PORTS_OF_NETWORK = sa.select(ports).where(
 _PORTS_OF_GROUP = sa.select(port_security_groups.c.port_id).where(
     port_security_groups.c.security_group_id == bindparam("id")
 )
+_RULES_NAMING = sa.select(security_group_rules.c.id, security_group_rules.c.security_group_id).where(
+    security_group_rules.c.remote_address_group_id == bindparam("id")
+)
+_SUBPORTS = sa.select(trunk_subports.c.port_id).where(trunk_subports.c.trunk_id == bindparam("id"))
+_LIMITED = {
+    kind: sa.select(table.c.id).where(table.c.qos_policy_id == bindparam("id"))
+    for kind, table in (("network", networks), ("port", ports), ("floating IP", floating_ips))
+}
 _SUBNETS_OF_POOL = sa.select(subnets.c.id, subnets.c.cidr).where(subnets.c.subnetpool_id == bindparam("id"))
 _POOLS_OF_SCOPE = sa.select(subnetpools.c.id).where(subnetpools.c.address_scope_id == bindparam("id"))
 _LEGS_OF_ROUTER = sa.select(router_ports.c.port_id).where(router_ports.c.router_id == bindparam("id"))
@@ -133,6 +150,21 @@ def _security_group(tx: Transaction, row: Any) -> Relations:
     return [], [], [f"port {port.port_id}" for port in tx.all(_PORTS_OF_GROUP, {"id": row["id"]})]
 
 
+def _address_group(tx: Transaction, row: Any) -> Relations:
+    naming = tx.all(_RULES_NAMING, {"id": row["id"]})
+    return [], [], [f"rule {rule.id} of security group {rule.security_group_id}" for rule in naming]
+
+
+def _trunk(tx: Transaction, row: Any) -> Relations:
+    subports = [f"subport {item.port_id}" for item in tx.all(_SUBPORTS, {"id": row["id"]})]
+    return [], [f"port {row['port_id']}", *subports], []
+
+
+def _qos_policy(tx: Transaction, row: Any) -> Relations:
+    users = [f"{kind} {one.id}" for kind, of_kind in _LIMITED.items() for one in tx.all(of_kind, {"id": row["id"]})]
+    return [], [f"rule {rule['type']}" for rule in row["rules"]], users
+
+
 def _floating_ip(tx: Transaction, row: Any) -> Relations:
     del tx
     uses = [f"port {row['port_id']}, address {row['fixed_ip_address']}"] if row["port_id"] else []
@@ -147,7 +179,10 @@ _RELATIONS = {
     "port": _port,
     "router": _router,
     "security group": _security_group,
+    "address group": _address_group,
     "floating IP": _floating_ip,
+    "trunk": _trunk,
+    "QoS policy": _qos_policy,
 }
 
 
@@ -163,7 +198,7 @@ def named(tx: Transaction, name: str) -> list[str]:
 
 def counts(tx: Transaction) -> dict[str, int]:
     """How many there are of each."""
-    return {f"{kind}s": int(tx.scalar(statement)) for kind, statement in _COUNTS.items()}
+    return {_PLURALS.get(kind, f"{kind}s"): int(tx.scalar(statement)) for kind, statement in _COUNTS.items()}
 
 
 def expected(tx: Transaction) -> dict[str, set[str]]:
