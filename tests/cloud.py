@@ -10,6 +10,7 @@ def test_it(cloud):                      # runs on SQLite and on PostgreSQL
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
+from tests import seeded
 
 from stackyard.app import Cloud, Host
 from stackyard.core.config import Settings
@@ -33,18 +35,24 @@ class TestCloud:
 
     __test__ = False
 
-    def __init__(self, url: str, state_dir: Path, settings: Settings | None = None) -> None:
+    def __init__(self, url: str, state_dir: Path, settings: Settings | None = None, *, blank: bool = False) -> None:
+        """On an empty database: a copy of a seeded one, or made here for other settings or when it must be `blank`."""
         state_dir.mkdir(parents=True, exist_ok=True)
+        if settings is None and not blank:
+            seeded.copy(url, state_dir, _seed)
         self.engine = MemoryEngine()
         self.network = MemoryNetworkDriver()
         self.database = Database(url)
-        self.database.create_all()
+        if settings is not None or blank:
+            self.database.create_all()
         host = Host(name="testhost", state_dir=state_dir, engine=self.engine, network=self.network)
         self.cloud = Cloud(settings or Settings(), self.database, host)
         self.runtime = self.cloud.runtime
-        self.cloud.seed(PASSWORDS)
+        if not self.cloud.is_seeded():
+            self.cloud.seed(PASSWORDS)
         self.http = TestClient(self.cloud, base_url="http://127.0.0.1:5000", raise_server_exceptions=False)
-        self._tokens: dict[tuple[str, str], str] = {}
+        self._signed_in = state_dir / "signed-in.json"
+        self._tokens: dict[str, str] = json.loads(self._signed_in.read_text()) if self._signed_in.exists() else {}
 
     def start(self) -> None:
         """Begin reconciling."""
@@ -52,10 +60,16 @@ class TestCloud:
 
     def token(self, user: str, project: str | None = None) -> str:
         """A token of a seeded user on a project (of the same name when not given)."""
-        key = (user, project or user)
+        key = f"{user} on {project or user}"
         if key not in self._tokens:
-            self._tokens[key] = self.sign_in(user, PASSWORDS[user], key[1])
+            self._tokens[key] = self.sign_in(user, PASSWORDS[user], project or user)
         return self._tokens[key]
+
+    def keep_tokens(self) -> None:
+        """Leave tokens of both users in the state directory: a copy of this cloud need not hash passwords again."""
+        for user in PASSWORDS:
+            self.token(user)
+        self._signed_in.write_text(json.dumps(self._tokens))
 
     def sign_in(self, user: str, password: str, project: str) -> str:
         """Sign in by password, and return the token."""
@@ -98,6 +112,12 @@ class TestCloud:
     def close(self) -> None:
         """End it all."""
         self.cloud.stop()
+
+
+def _seed(url: str, state_dir: Path) -> None:
+    cloud = TestCloud(url, state_dir, blank=True)
+    cloud.keep_tokens()
+    cloud.close()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ it serves that kind. A notification that is lost costs no more than the seconds 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable
@@ -42,8 +43,10 @@ class Listener:
         self._stopping = threading.Event()
 
     def stop(self) -> None:
-        """Have `run` return soon."""
+        """Have `run` return: at once when the database can still be told, else soon."""
         self._stopping.set()
+        with contextlib.suppress(Exception):
+            self._database.write("notify.stop", tell, "")
 
     def run(self) -> None:
         """Listen until `stop`; a connection that breaks is made anew."""
@@ -64,6 +67,8 @@ class Listener:
             while not self._stopping.is_set():
                 for note in connection.notifies(timeout=_TURN_SECONDS):
                     self._told(note.payload)
+                    if self._stopping.is_set():
+                        break
 
     def _parameters(self) -> dict[str, Any]:
         url = self._database.url

@@ -133,6 +133,7 @@ class _Compiler:
         self.sources = sources
         self.referenced: set[str] = set()
         self._done: dict[str, Predicate] = {}
+        self._texts: dict[str, Predicate] = {}  # hundreds of rules say one of a few dozen texts
         self._path: list[str] = []
 
     def rule(self, name: str) -> Predicate:
@@ -143,12 +144,16 @@ class _Compiler:
             raise PolicyError(f"rule {name!r} refers to itself: {cycle}", name)
         self._path.append(name)
         source = self.sources[name]
+        text = source if isinstance(source, str) else None
         try:
-            predicate = compile_check(source, self._refer)
+            predicate = self._texts.get(text) if text is not None else None
+            predicate = predicate or compile_check(source, self._refer)
         except RuleSyntaxError as error:
             raise PolicyError(f"rule {name!r}: {error} in {source!r}", name) from None
         self._path.pop()
         self._done[name] = predicate
+        if text is not None:
+            self._texts[text] = predicate
         return predicate
 
     def _refer(self, name: str) -> Predicate:
