@@ -5,7 +5,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # A folder without tests yet is left out.
 SUITES := $(wildcard $(addprefix tests/,unit api policy contract dataplane functional architecture))
-WORKERS ?= auto
+# One more than there are cores: tests wait as well as work.
+WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
 LIST ?=
 
 .PHONY: help setup demo test check fix conformance conformance-passing bench bench-peers chaos policy migration clean

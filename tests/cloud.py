@@ -26,6 +26,10 @@ from stackyard.core.db import Database
 from stackyard.core.reconcile import depth, work
 from stackyard.host.containers.memory import MemoryEngine
 from stackyard.host.network.memory import MemoryNetworkDriver
+from stackyard.services.network import marks
+
+# New ports' names may wait half a second for others; a test that waits for the names need not.
+marks.SOON = 0.02
 
 PASSWORDS = {"admin": "admin-secret", "demo": "demo-secret"}
 
