@@ -4,7 +4,7 @@ SHELL := /bin/bash
 VENV ?= .venv
 BIN := $(VENV)/bin
 # A folder without tests yet is left out.
-SUITES := $(wildcard $(addprefix tests/,unit api policy contract dataplane functional architecture))
+SUITES := $(wildcard $(addprefix tests/,unit core api policy contract dataplane functional architecture))
 # One more than there are cores: tests wait as well as work.
 WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
 LIST ?=
@@ -23,7 +23,7 @@ $(VENV)/.ready: pyproject.toml uv.lock packages.txt scripts/setup.sh
 demo: setup ## Start a cloud, do the main job with the openstack client, leave the cloud running
 	@PATH="$(CURDIR)/$(BIN):$$PATH" python -m scripts.demo
 
-test: setup ## Run the tests: unit, API, policy, contract, data plane, functional, architecture
+test: setup ## Run the tests: unit, core, API, policy, contract, data plane, functional, architecture
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile $(SUITES)
 
 check: setup ## Lint, formatting, types, import contracts, lock file
