@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from starlette.testclient import TestClient
 from tests import seeded
 
@@ -34,6 +35,9 @@ marks.SOON = 0.02
 PASSWORDS = {"admin": "admin-secret", "demo": "demo-secret"}
 
 
+_ENGINES: dict[str, sa.Engine] = {}
+
+
 class TestCloud:
     """The cloud under test, its twins, and clients signed in to it."""
 
@@ -47,6 +51,7 @@ class TestCloud:
         self.engine = MemoryEngine()
         self.network = MemoryNetworkDriver()
         self.database = Database(url)
+        _share_compiled(self.database.engine)
         if settings is not None or blank:
             self.database.create_all()
         host = Host(name="testhost", state_dir=state_dir, engine=self.engine, network=self.network)
@@ -116,6 +121,12 @@ class TestCloud:
     def close(self) -> None:
         """End it all."""
         self.cloud.stop()
+
+
+def _share_compiled(engine: sa.Engine) -> None:
+    """Have the statements of all databases of one kind be compiled once: that is a third of what most tests do."""
+    first = _ENGINES.setdefault(engine.dialect.name, engine)
+    engine.dialect, engine._compiled_cache = first.dialect, first._compiled_cache
 
 
 def _seed(url: str, state_dir: Path) -> None:

@@ -150,6 +150,10 @@ def _as_postgres() -> list[str]:
     return ["setpriv", *drop, "--pdeathsig", "QUIT", "--"]
 
 
+def _memory() -> str:
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else "/tmp"
+
+
 def _own(directory: Path) -> None:
     if os.geteuid() == 0:
         user = pwd.getpwnam("postgres")
@@ -160,7 +164,8 @@ def _own(directory: Path) -> None:
 def postgres_server() -> Iterator[PostgresServer]:
     """The test process's PostgreSQL."""
     # Not under pytest's own base directory: that is closed to the server's user, and a socket's path must be short.
-    server = PostgresServer(Path(tempfile.mkdtemp(prefix="stackyard-pg-", dir="/tmp")))
+    # In memory where there is such a place: a new database is hundreds of small files.
+    server = PostgresServer(Path(tempfile.mkdtemp(prefix="stackyard-pg-", dir=_memory())))
     try:
         server.start()
         yield server
