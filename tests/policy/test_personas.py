@@ -76,6 +76,7 @@ def test_nothing_but_public_routes_without_a_good_token(service: str) -> None:
 SEEN_BY_ALL = {
     "GET /v3/registered_limits/{registered_limit_id}": "limits of the whole cloud",
     "GET /v1/shared-images/{member_id}": "a list of what the caller may see",
+    "GET /v2.0/flavors/{flavor_id}": "flavors are the whole cloud's",
     "POST /v1/containers": "looks at its body before what it names; the statuses show that it makes nothing elsewhere",
 }
 """Routes that let strangers through, and why they may."""
