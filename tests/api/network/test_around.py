@@ -95,7 +95,7 @@ def test_extensions(demo: Neutron) -> None:
     assert aliases == set(EXTENSIONS)
     assert demo.call("GET", "extensions/router", status=200)["extension"]["alias"] == "router"
     demo.call("GET", "extensions/vpnaas", status=404)
-    demo.call("GET", "trunks", status=404)
+    demo.call("GET", "vpn/vpnservices", status=404)
 
 
 def test_addresses_that_are_left(demo: Neutron, admin: Neutron) -> None:

@@ -103,7 +103,7 @@ def test_what_cannot_be(cloud: TestCloud, demo: Neutron, admin: Neutron) -> None
     far, _ = demo.network("10.21.0.0/24")
     away = demo.create("port", network_id=far["id"])
     assert associate(demo, local, status=400, fixed_port_id=away["id"]) == "InvalidInput"
-    port = demo.create("port", network_id=network["id"])
+    port = demo.create("port", network_id=network["id"], fixed_ips=[{"ip_address": "10.20.0.40"}])
     refused = associate(demo, local, status=400, fixed_port_id=port["id"], fixed_ip="10.20.0.250")
     assert refused == "LocalIPRequestedIPNotFound"
     bind(cloud, port)

@@ -58,6 +58,10 @@ def existing_network_tag(network_id: str) -> str:
     return f"kuryr.net.existing:{network_id[:12]}"
 
 
+ASKED = "kuryr.pool.asked:"
+"""Tag of a pool that we made: the moment, in nanoseconds, when Docker asked for it."""
+
+
 def requested_tag(cidr: str) -> str:
     """The tag that says that a network with this CIDR is about to be cut out of a pool, or is."""
     return f"kuryr.subnetpool.cidr:{cidr}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import itertools
 import secrets
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -91,8 +92,8 @@ def _made(session: Session, cidr: IPNetwork, subnet: Mapping[str, Any] | None, *
         "subnetpool", name=names.pool_name(str(cidr)), prefixes=[str(cidr)], default_prefixlen=cidr.prefixlen,
         min_prefixlen=min(cidr.prefixlen, 8), shared=shared, project_id=session.project_id,
     )  # fmt: skip
-    if subnet is not None:
-        session.neutron.tag("subnetpool", pool, add=[subnet["id"]])
+    asked = f"{names.ASKED}{time.time_ns()}"
+    session.neutron.tag("subnetpool", pool, add=[asked, *([] if subnet is None else [subnet["id"]])])
     return _answer(pool["id"], cidr, subnet)
 
 
@@ -177,8 +178,14 @@ def requested(session: Session, cidr: IPNetwork, options: Mapping[str, str]) -> 
         return named
     found = session.neutron.list("subnetpools", name=names.pool_name(str(cidr)))
     found += session.neutron.list("subnetpools", tags=names.requested_tag(str(cidr)))
-    found.sort(key=lambda pool: str(pool["created_at"]), reverse=True)
+    found.sort(key=_asked, reverse=True)
     return next((pool for pool in found if subnet_of(session, pool, cidr) is None), None)
+
+
+def _asked(pool: Mapping[str, Any]) -> tuple[str, int]:
+    """When a pool was asked for: the second that the API tells, and for pools of ours the very moment."""
+    moments = (tag.removeprefix(names.ASKED) for tag in pool["tags"] if tag.startswith(names.ASKED))
+    return str(pool["created_at"]), int(next(moments, "0"))
 
 
 # ---------------------------------------------------------------------------------------------------- giving back

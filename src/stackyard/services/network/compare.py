@@ -16,7 +16,7 @@ from stackyard.core.runtime import Runtime
 from stackyard.host.specs import NetworkPart
 from stackyard.services import keys
 from stackyard.services.network import marks, placement, wanted
-from stackyard.services.network.reconcile import EVERYTHING, there
+from stackyard.services.network.reconcile import EVERYTHING, repair_what, there
 
 _BUSY = sa.select(reconcile.work.c.resource_id)
 
@@ -30,7 +30,7 @@ class _Wish:
 
 
 def differences(runtime: Runtime) -> list[str]:
-    """Where kernel and database differ, a line each. Raises HostError."""
+    """Where kernel and database differ, a line each; what is broken is marked for repair. Raises HostError."""
     driver = runtime[keys.NETWORK_DRIVER]
     wish = runtime.database.read("network.wish", _wish, runtime)
     unapplied = driver.unapplied([spec for specs in wish.specs.values() for spec in specs.values()])
@@ -46,6 +46,7 @@ def differences(runtime: Runtime) -> list[str]:
                 lines.append(f"{noun} {one}: {observed.problems.get(one, 'wanted, but not there')}")
             elif one in unapplied:
                 lines.append(f"{noun} {one}: there, but not as it is wanted")
+    repair_what(runtime, observed)
     return lines
 
 

@@ -257,7 +257,11 @@ _BUSY = sa.select(reconcile.work.c.kind, reconcile.work.c.resource_id).where(
 
 def repair(runtime: Runtime) -> int:
     """Compare the kernel with the rows and mark what differs; returns how many marks."""
-    observed = runtime[keys.NETWORK_DRIVER].observe()
+    return repair_what(runtime, runtime[keys.NETWORK_DRIVER].observe())
+
+
+def repair_what(runtime: Runtime, observed: NetworkObservation) -> int:
+    """Mark what an observation says of. Whoever observes must: the driver tells of a problem once, and forgets."""
     return runtime.database.write("network.repair", _repair, observed)
 
 
