@@ -91,7 +91,8 @@ def test_nginx_serves_its_page_logs_and_stops(engine: DockerEngine, run: Run) ->
     found = engine.inspect(container_id)
     assert found is not None
     assert found.ports == ("80/tcp",)
-    assert b'"GET / HTTP/1.1" 200' in engine.logs(container_id, stderr=False)
+    # The engine takes what is written a little later than it is written.
+    wait_until(lambda: b'"GET / HTTP/1.1" 200' in engine.logs(container_id, stderr=False), "the request is in the log")
     assert b"start worker processes" in engine.logs(container_id, stdout=False)
     engine.stop(container_id, 10)
     stopped = engine.inspect(container_id)

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.root
 V2 = "/network/v2.0"
 SCRIPT = Path(__file__).with_name("network_host.py")
 ROOT = SCRIPT.parents[2]
-CATCH_UP = 20.0
+CATCH_UP = 60.0
 """Seconds in which a host that comes back has looked at all that is on it."""
 
 CONFIG = """
