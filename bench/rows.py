@@ -90,6 +90,16 @@ def store(path: Path, rows: Sequence[Row], *, machine: dict[str, Any], versions:
     path.write_text(json.dumps(results, indent=2) + "\n")
 
 
+def merge(path: Path, rows: Sequence[Row], *, machine: dict[str, Any], versions: dict[str, str]) -> None:
+    """Puts rows of a partial run in place of those of their names, each with when and of what it was measured."""
+    results = json.loads(path.read_text())
+    measured = {"time": machine["time"], "commit": versions["commit"]}
+    fresh = {row.name: row.record() | {"measured": measured} for row in rows}
+    kept = [fresh.pop(record["name"], record) for record in results["rows"]]
+    results["rows"] = [*kept, *fresh.values()]
+    path.write_text(json.dumps(results, indent=2) + "\n")
+
+
 def _cells(row: Row) -> tuple[str, ...]:
     met = "yes" if row.met else "no"
     figures = (_shown(row.ours), _shown(row.reference), row.unit, _shown(row.ratio))

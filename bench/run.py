@@ -22,7 +22,7 @@ if __package__ in {None, ""}:
 
 from bench import containers, creates, many_ports, reads, sign_ins, startup, throughput, transfers, wires
 from bench.context import Context
-from bench.rows import Goal, Row, store, table
+from bench.rows import Goal, Row, merge, store, table
 
 RESULTS = Path(__file__).with_name("results.json")
 INSIDE = "STACKYARD_BENCH_NAMESPACE"
@@ -63,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="few and short rounds, to see that it runs")
     parser.add_argument("--list", action="store_true", help="print the rows' names")
     parser.add_argument("--output", type=Path, help="results file (default: results.json, for a whole run only)")
+    parser.add_argument("--merge", action="store_true", help="put a partial run's rows into results.json, dated")
     options = parser.parse_args(arguments)
     words = [word.lower() for word in options.words or os.environ.get("BENCH", "").split()]
     if options.list:
@@ -77,6 +78,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if output:
         store(output, rows, machine=machine(), versions=versions)
         progress(f"written: {output}")
+    elif options.merge and not options.quick:
+        merge(RESULTS, rows, machine=machine(), versions=versions)
+        progress(f"merged into {RESULTS}")
     return 0 if all(row.ratio is not None for row in rows) else 1
 
 

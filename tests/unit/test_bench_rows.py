@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from bench.rows import Goal, Row, store, table
+from bench.rows import Goal, Row, merge, store, table
 
 FASTER = Goal("ratio", "<=", 1.0)
 
@@ -68,3 +68,14 @@ def test_store_writes_what_a_reader_needs(tmp_path: Path) -> None:
             "note": "",
         }
     ]
+
+
+def test_a_partial_run_replaces_rows_of_its_names(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    store(path, [Row("a", "s", FASTER, 1, 2), Row("b", "s", FASTER, 1, 2)], machine={"time": "then"}, versions={})
+    again = [Row("b", "s", FASTER, 3, 2), Row("c", "s", FASTER, 1, 2)]
+    merge(path, again, machine={"time": "now"}, versions={"commit": "abc"})
+    found = {row["name"]: row for row in json.loads(path.read_text())["rows"]}
+    assert [found[name]["ours"] for name in "abc"] == [1, 3, 1]
+    assert "measured" not in found["a"]
+    assert found["c"]["measured"] == {"time": "now", "commit": "abc"}
