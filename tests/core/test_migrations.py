@@ -39,7 +39,9 @@ def script() -> ScriptDirectory:
 def differences(database: Database) -> list[object]:
     with database.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
-        return list(compare_metadata(context, metadata))
+        found = compare_metadata(context, metadata)
+        # Other tests of this process may have tables of their own.
+        return [item for item in found if not (item[0] == "add_table" and item[1].name.startswith("test_"))]
 
 
 def test_head_is_the_newest_revision() -> None:
