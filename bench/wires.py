@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
+import select
 import socket
 import statistics
 import subprocess
@@ -106,19 +108,33 @@ class _Monitor:
     """Listens to what the kernel says of its rules in a namespace."""
 
     def __init__(self, namespace: str) -> None:
-        self._command = ["nsenter", f"--net=/run/netns/{namespace}", "nft", "monitor", "new", "rules"]
+        self._nft = ["nsenter", f"--net=/run/netns/{namespace}", "nft"]
+        self._heard = b""
 
     def __enter__(self) -> _Monitor:
-        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen([*self._nft, "monitor", "new", "rules"], stdout=subprocess.PIPE)
+        # It reads all rules there are before it listens, and does not say when it does: until it hears of this one.
+        run(*self._nft, "add table inet bench; add chain inet bench probe")
+        deadline = time.monotonic() + 30
+        while not self._listen(0.05) and time.monotonic() < deadline:
+            run(*self._nft, "add rule inet bench probe accept")
+        run(*self._nft, "delete table inet bench")
         return self
 
     def wait_for(self, text: str) -> None:
-        """Until a new rule has this text."""
+        """Until a new rule has this text; raises TimeoutError."""
+        deadline = time.monotonic() + 30
+        while text.encode() not in self._heard:
+            if not self._listen(deadline - time.monotonic()):
+                raise TimeoutError(f"nft monitor tells of no rule with {text}")
+        self._heard = b""
+
+    def _listen(self, seconds: float) -> bool:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            if text in line:
-                return
-        raise RuntimeError("nft monitor has ended")
+        ready, _, _ = select.select([self._process.stdout], [], [], max(0.0, seconds))
+        heard = os.read(self._process.stdout.fileno(), 1 << 16) if ready else b""
+        self._heard += heard
+        return bool(heard)
 
     def __exit__(self, *_: object) -> None:
         self._process.kill()
