@@ -15,7 +15,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
@@ -248,20 +248,25 @@ class Database:
         self, name: str, function: Callable[[Transaction], T], *, writes: bool
     ) -> tuple[T, Transaction]:
         started = time.perf_counter()
-        for attempt in range(ATTEMPTS):
-            turn = self._turns if writes and attempt >= FREE_ATTEMPTS else nullcontext()
-            try:
-                with turn, self._begin(writes=writes) as connection:
-                    transaction = Transaction(name, connection, self)
-                    result = function(transaction)
-            except (DBAPIError, TryAgain) as error:
-                if attempt + 1 == ATTEMPTS or not _may_retry(error):
-                    raise
-                time.sleep(random.uniform(0, 0.005 * 2 ** min(attempt, 6)))  # noqa: S311
-                continue
-            if self.observe is not None:
-                self.observe(name, time.perf_counter() - started, attempt)
-            return result, transaction
+        with ExitStack() as turn:
+            waits = writes
+            for attempt in range(ATTEMPTS):
+                # Who comes while another has its turn waits too, or it would make that one fail again and again.
+                if waits and (attempt >= FREE_ATTEMPTS or self._turns.locked()):
+                    turn.enter_context(self._turns)
+                    waits = False
+                try:
+                    with self._begin(writes=writes) as connection:
+                        transaction = Transaction(name, connection, self)
+                        result = function(transaction)
+                except (DBAPIError, TryAgain) as error:
+                    if attempt + 1 == ATTEMPTS or not _may_retry(error):
+                        raise
+                    time.sleep(random.uniform(0, 0.005 * 2 ** min(attempt, 6)))  # noqa: S311
+                    continue
+                if self.observe is not None:
+                    self.observe(name, time.perf_counter() - started, attempt)
+                return result, transaction
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def begin_schema_change(self) -> AbstractContextManager[Connection]:
