@@ -26,6 +26,7 @@ from stackyard.core.config import Settings
 from stackyard.core.db import Database
 from stackyard.core.reconcile import depth, work
 from stackyard.host.containers.memory import MemoryEngine
+from stackyard.host.machines.memory import MemoryMachines, in_memory_host
 from stackyard.host.network.memory import MemoryNetworkDriver
 from stackyard.services.network import marks
 
@@ -54,7 +55,15 @@ class TestCloud:
         _share_compiled(self.database.engine)
         if settings is not None or blank:
             self.database.create_all()
-        host = Host(name="testhost", state_dir=state_dir, engine=self.engine, network=self.network)
+        twins = in_memory_host()
+        self.machines: dict[str, MemoryMachines] = twins["machines"]
+        host = Host(
+            name="testhost",
+            state_dir=state_dir,
+            engine=self.engine,
+            network=self.network,
+            **twins,
+        )
         self.cloud = Cloud(settings or Settings(), self.database, host)
         self.runtime = self.cloud.runtime
         if not self.cloud.is_seeded():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +26,10 @@ from stackyard.core.routes import Service
 from stackyard.core.runtime import Runtime
 from stackyard.host.containers import ContainerEngine
 from stackyard.host.errors import HostError
+from stackyard.host.machines import Machines
 from stackyard.host.network import NetworkDriver
-from stackyard.services import containers, identity, image, keys, network
+from stackyard.host.specs import HostCapacity
+from stackyard.services import compute, containers, identity, image, keys, network, placement
 from stackyard.services.containers import reconcile as containers_reconcile
 from stackyard.services.identity import api as identity_api
 from stackyard.services.image import api as image_api
@@ -37,7 +39,14 @@ from stackyard.services.network import reconcile as network_reconcile
 
 log = logging.getLogger("stackyard.app")
 
-SERVICES: tuple[Service, ...] = (identity.SERVICE, image.SERVICE, network.SERVICE, containers.SERVICE)
+SERVICES: tuple[Service, ...] = (
+    identity.SERVICE,
+    image.SERVICE,
+    placement.SERVICE,
+    compute.SERVICE,
+    network.SERVICE,
+    containers.SERVICE,
+)
 
 POLICY_SECONDS = 5.0
 """How often policy.yaml is looked at."""
@@ -51,6 +60,8 @@ class Host:
     state_dir: Path
     engine: ContainerEngine
     network: NetworkDriver
+    machines: Machines
+    capacity: Callable[[], HostCapacity]
 
 
 def quota_defaults(settings: Settings) -> dict[str, int]:
@@ -98,6 +109,8 @@ class Cloud:
         )
         self.runtime.provide(keys.ENGINE, host.engine)
         self.runtime.provide(keys.NETWORK_DRIVER, host.network)
+        self.runtime.provide(keys.MACHINES, host.machines)
+        self.runtime.provide(keys.CAPACITY, host.capacity)
         self.runtime.provide(keys.METADATA, network_api.PortMetadata(self.runtime))
         host.network.answer_metadata(self.runtime[keys.METADATA])
         self.runtime.provide(keys.STATE_DIR, host.state_dir)

@@ -7,6 +7,7 @@ import secrets
 import socket
 import time
 from collections.abc import Mapping
+from functools import partial
 from itertools import pairwise
 
 from stackyard.app import Cloud, Host
@@ -14,6 +15,8 @@ from stackyard.core.config import Settings
 from stackyard.core.db import Database
 from stackyard.host.containers.docker import DockerEngine
 from stackyard.host.containers.dockerd import find_engine
+from stackyard.host.machines.capacity import host_capacity
+from stackyard.host.machines.drivers import machine_drivers
 from stackyard.host.network.kernel import KernelNetworkDriver, Reach
 from stackyard.migrations.apply import bring_up_to_date
 from stackyard.services.network import api as network_api
@@ -42,7 +45,14 @@ def assemble(state: StateDirectory, settings: Settings, passwords: Mapping[str, 
     cloud = Cloud(
         settings,
         database,
-        Host(name=host_name(settings), state_dir=state.path, engine=engine, network=network),
+        Host(
+            name=host_name(settings),
+            state_dir=state.path,
+            engine=engine,
+            network=network,
+            machines=machine_drivers(state.path, cloud_id, settings, network, engine),
+            capacity=partial(host_capacity, state.path),
+        ),
     )
     new = not cloud.is_seeded()
     if new:

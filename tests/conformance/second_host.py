@@ -17,6 +17,7 @@ from stackyard.core.config import load
 from stackyard.core.db import Database
 from stackyard.core.reconcile import ReconcileEngine
 from stackyard.host.containers.memory import MemoryEngine
+from stackyard.host.machines.memory import in_memory_host
 from stackyard.host.network.memory import MemoryNetworkDriver
 from stackyard.services.image.cache.reconcile import CacheReconciler
 from stackyard.state import StateDirectory
@@ -27,7 +28,7 @@ NAME = "second-host"
 def main(state_dir: Path, own_dir: Path, port: int) -> None:
     """Serve until it is told to end."""
     database = Database(StateDirectory(state_dir).sqlite_url())
-    host = Host(name=NAME, state_dir=own_dir, engine=MemoryEngine(), network=MemoryNetworkDriver())
+    host = Host(name=NAME, state_dir=own_dir, engine=MemoryEngine(), network=MemoryNetworkDriver(), **in_memory_host())
     cloud = Cloud(load(None, os.environ), database, host)
     cloud.reconcile = ReconcileEngine(database, [CacheReconciler(cloud.runtime)], workers=1)
     cloud.reconcile.start()

@@ -19,6 +19,7 @@ from stackyard.app import Cloud, Host
 from stackyard.core.config import load
 from stackyard.core.db import Database
 from stackyard.host.containers.memory import MemoryEngine
+from stackyard.host.machines.memory import in_memory_host
 from stackyard.host.network.kernel import KernelNetworkDriver
 from stackyard.launch import host_name, network_driver
 from stackyard.services.network import api as network_api
@@ -35,7 +36,9 @@ def main(state_dir: Path, config: Path, port: int) -> None:
     database.create_all()
     driver = network_driver(state, settings)
     driver.start()
-    host = Host(name=host_name(settings), state_dir=state.path, engine=MemoryEngine(), network=driver)
+    host = Host(
+        name=host_name(settings), state_dir=state.path, engine=MemoryEngine(), network=driver, **in_memory_host()
+    )
     cloud = Cloud(settings, database, host)
     if not cloud.is_seeded():
         cloud.seed(PASSWORDS)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stackyard.core.runtime import Key
 from stackyard.host.containers import ContainerEngine
+from stackyard.host.machines import Machines
 from stackyard.host.network import NetworkDriver
+from stackyard.host.specs import HostCapacity
 
 if TYPE_CHECKING:
     from stackyard.services.network.api import PortMetadata
@@ -17,6 +20,12 @@ ENGINE: Key[ContainerEngine] = Key("container engine")
 
 NETWORK_DRIVER: Key[NetworkDriver] = Key("network driver")
 """This host's network driver."""
+
+MACHINES: Key[Machines] = Key("machine drivers")
+"""This host's drivers of servers, by kind of server."""
+
+CAPACITY: Key[Callable[[], HostCapacity]] = Key("host capacity")
+"""Asks what this host has, and what of it is free now."""
 
 METADATA: Key[PortMetadata] = Key("metadata")
 """Who answers what guests ask of 169.254.169.254; a service that runs guests registers itself there."""

@@ -1,0 +1,1 @@
+"""Making servers so, on the host that each is on."""

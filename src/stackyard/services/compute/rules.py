@@ -1,0 +1,8 @@
+"""The checks that most of compute's rules are made of, as Nova's defaults have them."""
+
+from __future__ import annotations
+
+ADMIN = "role:admin"
+ANY = "@"
+MEMBER = "(role:member and project_id:%(project_id)s) or role:admin"
+READER = "(role:reader and project_id:%(project_id)s) or role:admin"

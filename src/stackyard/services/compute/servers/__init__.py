@@ -1,0 +1,1 @@
+"""Servers: what is asked of them and what they show; reconcile/ beside this folder makes it so."""
