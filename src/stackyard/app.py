@@ -30,6 +30,7 @@ from stackyard.host.machines import Machines
 from stackyard.host.network import NetworkDriver
 from stackyard.host.specs import HostCapacity
 from stackyard.services import compute, containers, identity, image, keys, network, placement
+from stackyard.services.compute.bootstrap import bootstrap as bootstrap_compute
 from stackyard.services.containers import reconcile as containers_reconcile
 from stackyard.services.identity import api as identity_api
 from stackyard.services.image import api as image_api
@@ -47,6 +48,20 @@ SERVICES: tuple[Service, ...] = (
     network.SERVICE,
     containers.SERVICE,
 )
+
+COMPUTE_QUOTAS = (
+    "instances",
+    "cores",
+    "ram",
+    "metadata_items",
+    "injected_files",
+    "injected_file_content_bytes",
+    "injected_file_path_bytes",
+    "key_pairs",
+    "server_groups",
+    "server_group_members",
+)
+"""What compute limits, by Nova's names; the middle ones are no counts but limits of single requests."""
 
 POLICY_SECONDS = 5.0
 """How often policy.yaml is looked at."""
@@ -82,6 +97,7 @@ def quota_defaults(settings: Settings) -> dict[str, int]:
     found = {f"network.{name}": int(getattr(quota, name)) for name in names}
     found |= {f"container.{name}": int(getattr(quota, name)) for name in ("containers", "cpu", "memory", "disk")}
     found["image.images"] = quota.images
+    found |= {f"compute.{name}": int(getattr(quota, name)) for name in COMPUTE_QUOTAS}
     if quota.cpu > 0:
         found["container.cpu"] = quota.cpu * 1000  # containers take fractions of a CPU: counted in thousandths
     return found
@@ -149,6 +165,7 @@ class Cloud:
             facts.put(tx, "seeded", tx.now.isoformat())
             identity_api.bootstrap(tx, SERVICES, passwords, region=self.runtime.settings.server.region)
             network_api.bootstrap(tx, self.runtime)
+            bootstrap_compute(tx, self.runtime)
 
         self.runtime.database.write("seed", bootstrap)
 

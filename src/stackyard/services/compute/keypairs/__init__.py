@@ -1,0 +1,7 @@
+"""Key pairs: what servers let their users in by; a user's own, in whatever project."""
+
+from __future__ import annotations
+
+from stackyard.services.compute.keypairs.rows import find
+
+__all__ = ["find"]
