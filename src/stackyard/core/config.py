@@ -20,6 +20,7 @@ from stackyard.core.config_checks import (
     setting,
     short_name,
 )
+from stackyard.core.config_compute import Compute
 from stackyard.core.config_federation import Federation
 from stackyard.core.config_identity import Password, Token
 from stackyard.core.config_image import Image
@@ -168,6 +169,16 @@ class Quota:
     memory: int = setting(51200, "Memory of all containers in MiB.", at_least(-1))
     disk: int = setting(100, "Disk of all containers in GiB.", at_least(-1))
     images: int = setting(-1, "Images.", at_least(-1))
+    instances: int = setting(10, "Servers.", at_least(-1))
+    cores: int = setting(20, "Virtual CPUs of all servers.", at_least(-1))
+    ram: int = setting(51200, "Memory of all servers in MiB.", at_least(-1))
+    metadata_items: int = setting(128, "Metadata items of a server.", at_least(-1))
+    injected_files: int = setting(5, "Files that a server is made with.", at_least(-1))
+    injected_file_content_bytes: int = setting(10240, "Bytes of such a file.", at_least(-1))
+    injected_file_path_bytes: int = setting(255, "Bytes of such a file's path.", at_least(-1))
+    key_pairs: int = setting(100, "Key pairs of a user.", at_least(-1))
+    server_groups: int = setting(10, "Server groups.", at_least(-1))
+    server_group_members: int = setting(10, "Servers in a server group.", at_least(-1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +218,7 @@ class Settings:
     engine: Engine = Engine()
     network: Network = Network()  # noqa: RUF009  frozen
     image: Image = Image()  # noqa: RUF009  frozen
+    compute: Compute = Compute()  # noqa: RUF009  frozen
     kuryr: Kuryr = Kuryr()  # noqa: RUF009  frozen
     cni: Cni = Cni()  # noqa: RUF009  frozen
     log: Log = Log()

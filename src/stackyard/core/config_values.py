@@ -5,6 +5,7 @@ from __future__ import annotations
 NAMES: dict[object, str] = {
     str: "a text",
     int: "a whole number",
+    float: "a number",
     bool: "true or false",
     tuple[int, ...]: "a list of whole numbers",
     tuple[str, ...]: "a list of texts",
@@ -19,6 +20,8 @@ def converted(value: object, wanted: object) -> object:
         return tuple(value) if fits and isinstance(value, list) else None
     if wanted == tuple[str, ...]:
         return tuple(value) if isinstance(value, list) and all(isinstance(item, str) for item in value) else None
+    if wanted is float and type(value) is int:
+        return float(value)
     return value if type(value) is wanted else None
 
 
@@ -29,6 +32,8 @@ def from_text(text: str, wanted: object) -> object:
             return _BOOLEANS[text.strip().lower()]
         if wanted is int:
             return int(text)
+        if wanted is float:
+            return float(text)
         if wanted == tuple[int, ...]:
             return [int(item) for item in text.split(",") if item.strip()]
         if wanted == tuple[str, ...]:

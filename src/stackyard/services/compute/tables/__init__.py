@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from stackyard.services.compute.tables.actions import instance_actions, instance_events
 from stackyard.services.compute.tables.flavors import flavor_projects, flavors
-from stackyard.services.compute.tables.keypairs import keypairs
 from stackyard.services.compute.tables.groups import server_group_members, server_groups
 from stackyard.services.compute.tables.hosts import aggregate_hosts, aggregates, compute_nodes, compute_services
+from stackyard.services.compute.tables.keypairs import keypairs
 from stackyard.services.compute.tables.migrations import migrations
 from stackyard.services.compute.tables.quotas import user_quotas
 from stackyard.services.compute.tables.servers import block_devices, server_tags, servers
