@@ -10,6 +10,8 @@ import urllib.parse
 from collections.abc import Callable
 from typing import Any
 
+MICROVERSIONS = "container 1.40, compute 2.37"
+
 
 class RequestError(Exception):
     """The server answered with a status that the caller did not expect."""
@@ -27,6 +29,8 @@ class Target:
     image: str
     network: str
     container: str
+    compute: str
+    placement: str
     password: str
     username: str = "admin"
     project: str = "admin"
@@ -49,7 +53,7 @@ class Client:
     def __init__(self, target: Target, *, token: str | None = None, timeout: float = 120.0) -> None:
         self.target = target
         self.timeout = timeout
-        self.headers = {"Accept": "application/json", "OpenStack-API-Version": "container 1.40"}
+        self.headers = {"Accept": "application/json", "OpenStack-API-Version": MICROVERSIONS}
         self._connections: dict[str, http.client.HTTPConnection] = {}
         if token:
             self.headers["X-Auth-Token"] = token

@@ -54,6 +54,8 @@ class Cloud:
             image=f"{self.url}/image/v2",
             network=f"{self.url}/network/v2.0",
             container=f"{self.url}/container/v1",
+            compute=f"{self.url}/compute/v2.1",
+            placement=f"{self.url}/placement",
             password=self.password,
         )
 

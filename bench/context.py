@@ -14,6 +14,8 @@ from bench.engine import Engine
 from bench.peers import daemons, database, seed
 from bench.peers.settings import Settings
 
+PEER_PACKAGES = ("keystone", "glance", "neutron", "nova", "openstack_placement", "zun")
+
 
 class UnavailableError(Exception):
     """One side of the comparison is not there; the text says what and how to get it."""
@@ -106,7 +108,7 @@ class Context:
         found = {}
         if "engine" in self.__dict__:
             found["docker"] = self.engine.version()
-        for package in ("keystone", "glance", "neutron", "zun") if self.peers.is_installed() else ():
+        for package in PEER_PACKAGES if self.peers.is_installed() else ():
             for path in self.peers.venv.glob(f"lib/python3*/site-packages/{package}-*.dist-info"):
                 found[package] = path.name.removeprefix(f"{package}-").removesuffix(".dist-info")
         return found

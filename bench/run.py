@@ -20,7 +20,7 @@ from typing import Any
 if __package__ in {None, ""}:
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import containers, creates, many_ports, reads, sign_ins, startup, throughput, transfers, wires
+from bench import containers, creates, many_ports, reads, servers, sign_ins, startup, throughput, transfers, wires
 from bench.context import Context
 from bench.rows import Goal, Row, merge, store, table
 
@@ -49,6 +49,9 @@ def groups() -> list[tuple[list[tuple[str, str, Goal]], Measure]]:
     listed.append(([(many_ports.BULK, "s", many_ports.GOAL)], many_ports.bulk))
     listed.append(([(containers.ONE, "ms", containers.GOAL)], containers.one))
     listed.append(([(containers.MANY, "s", containers.GOAL)], containers.many))
+    listed.append(([(name, "req/s", servers.READ_GOAL) for name in servers.names()], servers.reads))
+    made = [(servers.ONE, "ms", servers.ONE_GOAL), (servers.MANY, "ms", servers.MANY_GOAL)]
+    listed.append((made, servers.creates))
     listed.append(([(wires.WIRE, "ms", wires.WIRE_GOAL)], wires.one_port))
     listed.append(([(wires.RULE, "ms", wires.RULE_GOAL)], wires.one_rule))
     listed.append(([(throughput.ONE_HOST, "Gbit/s", throughput.GOAL)], throughput.one_host))

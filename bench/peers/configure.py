@@ -9,20 +9,31 @@ from pathlib import Path
 from bench.peers.settings import HOST, PASSWORD, Settings
 
 TEMPLATES = Path(__file__).with_name("templates")
-SERVICES = ("keystone", "glance", "neutron", "zun")
+SERVICES = ("keystone", "glance", "placement", "neutron", "nova", "zun")
 WSGI_MODULES = {
     "keystone": "keystone.wsgi.api",
     "glance": "glance.wsgi.api",
+    "placement": "placement.wsgi.api",
     "neutron": "neutron.wsgi.api",
+    "nova": "nova.wsgi.osapi_compute",
     "zun": "zun.wsgi.api",
 }
 MAIN_FILES = {
     "keystone": "keystone.conf",
     "glance": "glance-api.conf",
+    "placement": "placement.conf",
     "neutron": "neutron.conf",
+    "nova": "nova.conf",
     "zun": "zun.conf",
 }
-PASTE_FILES = {"glance": "glance-api-paste.ini", "neutron": "api-paste.ini", "zun": "api-paste.ini"}
+PASTE_FILES = {
+    "glance": "glance-api-paste.ini",
+    "neutron": "api-paste.ini",
+    "nova": "api-paste.ini",
+    "zun": "api-paste.ini",
+}
+SIGN_INS = {"nova": ("placement", "neutron", "service_user")}
+"""Sections by which a service signs in to others."""
 
 
 def configure(settings: Settings) -> None:
@@ -46,9 +57,9 @@ def configure(settings: Settings) -> None:
     (settings.etc / "rabbitmq" / "plugins").write_text("[].\n")
 
 
-def database_url(settings: Settings, service: str) -> str:
-    """SQLAlchemy's address of the service's database."""
-    return f"mysql+pymysql://{service}:{PASSWORD}@{HOST}:{settings.port('mariadb')}/{service}?charset=utf8"
+def database_url(settings: Settings, database: str, user: str = "") -> str:
+    """SQLAlchemy's address of a service's database; the user has the database's name unless told otherwise."""
+    return f"mysql+pymysql://{user or database}:{PASSWORD}@{HOST}:{settings.port('mariadb')}/{database}?charset=utf8"
 
 
 def _write_service(settings: Settings, service: str) -> None:
@@ -64,6 +75,7 @@ def _write_service(settings: Settings, service: str) -> None:
         "rabbitmq": f"rabbit://guest:guest@{HOST}:{settings.port('rabbitmq')}/",
         "websocket_port": str(settings.port("zun-websocket")),
         "database": database_url(settings, service),
+        "api_database": database_url(settings, f"{service}_api", service),
         "etc": str(settings.etc),
         "var": str(settings.var),
         "log": str(settings.log),
@@ -72,6 +84,8 @@ def _write_service(settings: Settings, service: str) -> None:
         "workers": str(settings.workers),
     }
     values["authtoken"] = string.Template((TEMPLATES / "authtoken.conf").read_text()).substitute(values)
+    section = string.Template((TEMPLATES / "section.conf").read_text())
+    values["sections"] = "".join(section.substitute(values, section=name) for name in SIGN_INS.get(service, ()))
     _render(MAIN_FILES[service], directory / MAIN_FILES[service], values)
     uwsgi = settings.etc / f"uwsgi-{service}.ini"
     _render("uwsgi.ini", uwsgi, values)

@@ -18,7 +18,17 @@ from bench.peers.settings import HOST, Settings
 RABBITMQ = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 QUEUE_CHECK = Path(__file__).with_name("queue_ready.py")
 INFRASTRUCTURE = ("mariadb", "memcached", "rabbitmq")
-SERVICES = ("keystone", "glance", "neutron-api", "neutron-rpc", "neutron-periodic", "zun-api")
+NOVA = ("nova-api", "nova-conductor", "nova-scheduler", "nova-compute")
+SERVICES = (
+    "keystone",
+    "glance",
+    "placement",
+    "neutron-api",
+    "neutron-rpc",
+    "neutron-periodic",
+    *NOVA,
+    "zun-api",
+)
 ALL = INFRASTRUCTURE + SERVICES
 STARTUP_LIMIT = 180.0  # seconds
 
@@ -36,6 +46,7 @@ class Daemon:
 def table(settings: Settings) -> dict[str, Daemon]:
     """Every daemon, by name, in the order of starting."""
     neutron = _config_files(settings, "neutron", "neutron.conf", "ml2_conf.ini")
+    nova = _config_files(settings, "nova", "nova.conf")
     binaries = settings.venv / "bin"
     daemons = [
         Daemon("mariadb", _mariadb(settings), _accepts(settings.port("mariadb"))),
@@ -43,9 +54,14 @@ def table(settings: Settings) -> dict[str, Daemon]:
         Daemon("rabbitmq", (str(RABBITMQ),), _accepts(settings.port("rabbitmq")), _rabbitmq_environment(settings)),
         Daemon("keystone", _uwsgi(settings, "keystone"), lambda: answers(settings.url("keystone") + "/v3")),
         Daemon("glance", _uwsgi(settings, "glance"), lambda: answers(settings.url("glance") + "/versions")),
+        Daemon("placement", _uwsgi(settings, "placement"), lambda: answers(settings.url("placement") + "/")),
         Daemon("neutron-api", _uwsgi(settings, "neutron"), lambda: answers(settings.url("neutron") + "/")),
         Daemon("neutron-rpc", (f"{binaries}/neutron-rpc-server", *neutron), _consumes(settings, "q-plugin")),
         Daemon("neutron-periodic", (f"{binaries}/neutron-periodic-workers", *neutron), None),
+        Daemon("nova-api", _uwsgi(settings, "nova"), lambda: answers(settings.url("nova") + "/")),
+        Daemon("nova-conductor", (f"{binaries}/nova-conductor", *nova), _consumes(settings, "conductor")),
+        Daemon("nova-scheduler", (f"{binaries}/nova-scheduler", *nova), _consumes(settings, "scheduler")),
+        Daemon("nova-compute", (f"{binaries}/nova-compute", *nova), _consumes(settings, "compute.peerhost")),
         Daemon("zun-api", _uwsgi(settings, "zun"), lambda: answers(settings.url("zun") + "/")),
     ]
     return {daemon.name: daemon for daemon in daemons}

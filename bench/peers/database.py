@@ -8,10 +8,19 @@ import time
 from collections.abc import Callable
 
 from bench.peers import daemons, seed
-from bench.peers.configure import configure
+from bench.peers.configure import configure, database_url
 from bench.peers.settings import PASSWORD, Settings
 
 Report = Callable[[str], None]
+DATABASES = {
+    "keystone": ("keystone",),
+    "glance": ("glance",),
+    "placement": ("placement",),
+    "neutron": ("neutron",),
+    "nova": ("nova", "nova_api", "nova_cell0"),
+    "zun": ("zun",),
+}
+"""Those of each service's user."""
 
 
 def initialise(settings: Settings, report: Report) -> float:
@@ -34,6 +43,7 @@ def initialise(settings: Settings, report: Report) -> float:
     daemons.start(settings, ["keystone"])
     seed.seed_identity(settings)
     daemons.start(settings)
+    run(settings, ["nova-manage", f"--config-file={settings.etc}/nova/nova.conf", "cell_v2", "discover_hosts"])
     seconds = time.perf_counter() - started
     (settings.state / "initialised").touch()
     return seconds
@@ -53,13 +63,11 @@ def run(settings: Settings, argv: list[str]) -> None:
 
 def _create_databases(settings: Settings) -> None:
     query(settings, "mysql", "DELETE FROM global_priv WHERE User=''; FLUSH PRIVILEGES")
-    for name in ("keystone", "glance", "neutron", "zun"):
-        query(
-            settings,
-            "mysql",
-            f"CREATE DATABASE {name} CHARACTER SET utf8mb3; "
-            f"CREATE USER '{name}'@'%' IDENTIFIED BY '{PASSWORD}'; GRANT ALL ON {name}.* TO '{name}'@'%'",
-        )
+    for user, names in DATABASES.items():
+        query(settings, "mysql", f"CREATE USER '{user}'@'%' IDENTIFIED BY '{PASSWORD}'")
+        for name in names:
+            made = f"CREATE DATABASE {name} CHARACTER SET utf8mb3; GRANT ALL ON {name}.* TO '{user}'@'%'"
+            query(settings, "mysql", made)
 
 
 def _schema_commands(settings: Settings) -> list[list[str]]:
@@ -68,6 +76,7 @@ def _schema_commands(settings: Settings) -> list[list[str]]:
     owner = ["--keystone-user", "root", "--keystone-group", "root"]
     url = settings.url("keystone") + "/v3"
     urls = [word for kind in ("admin", "internal", "public") for word in (f"--bootstrap-{kind}-url", url)]
+    nova = ["nova-manage", f"--config-file={etc}/nova/nova.conf"]
     neutron = [f"--config-file={etc}/neutron/neutron.conf", f"--config-file={etc}/neutron/ml2_conf.ini"]
     bootstrap = ["bootstrap", "--bootstrap-password", PASSWORD, *urls, "--bootstrap-region-id", "RegionOne"]
     return [
@@ -76,6 +85,11 @@ def _schema_commands(settings: Settings) -> list[list[str]]:
         [*keystone, "credential_setup", *owner],
         [*keystone, *bootstrap],
         ["glance-manage", f"--config-file={etc}/glance/glance-api.conf", "db_sync"],
+        ["placement-manage", f"--config-file={etc}/placement/placement.conf", "db", "sync"],
         ["neutron-db-manage", *neutron, "upgrade", "heads"],
+        [*nova, "api_db", "sync"],
+        [*nova, "cell_v2", "map_cell0", f"--database_connection={database_url(settings, 'nova_cell0', 'nova')}"],
+        [*nova, "cell_v2", "create_cell", "--name=cell1"],
+        [*nova, "db", "sync"],
         ["zun-db-manage", f"--config-file={etc}/zun/zun.conf", "upgrade"],
     ]

@@ -15,6 +15,8 @@ REQUIREMENTS = (
     "keystone==30.*",
     "glance==33.*",
     "neutron==29.*",
+    "openstack-placement==16.*",
+    "nova==34.*",
     "zun==18.*",
     "uwsgi",
     "pymysql",

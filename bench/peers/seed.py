@@ -8,7 +8,13 @@ from bench.client import Client
 from bench.peers import database
 from bench.peers.settings import PASSWORD, Settings
 
-CATALOG = (("image", "glance", ""), ("network", "neutron", ""), ("container", "zun", "/v1"))
+CATALOG = (
+    ("image", "glance", ""),
+    ("placement", "placement", ""),
+    ("network", "neutron", ""),
+    ("compute", "nova", "/v2.1"),
+    ("container", "zun", "/v1"),
+)
 
 
 def seed_identity(settings: Settings) -> None:

@@ -20,6 +20,8 @@ CLASSIC_PORTS = {
     "keystone": 5000,
     "glance": 9292,
     "neutron": 9696,
+    "placement": 8778,
+    "nova": 8774,
     "zun": 9517,
     "zun-websocket": 6784,
 }
@@ -92,6 +94,8 @@ class Settings:
             image=self.url("glance") + "/v2",
             network=self.url("neutron") + "/v2.0",
             container=self.url("zun") + "/v1",
+            compute=self.url("nova") + "/v2.1",
+            placement=self.url("placement"),
             password=PASSWORD,
         )
 
@@ -106,7 +110,12 @@ class Settings:
 
     def is_installed(self) -> bool:
         """True when the packages are there (see install.py)."""
-        programs = [self.venv / "bin" / "uwsgi", self.venv / "bin" / "neutron-rpc-server", Path("/usr/sbin/mariadbd")]
+        programs = [
+            self.venv / "bin" / "uwsgi",
+            self.venv / "bin" / "neutron-rpc-server",
+            self.venv / "bin" / "nova-compute",
+            Path("/usr/sbin/mariadbd"),
+        ]
         return all(program.exists() for program in programs)
 
     def is_initialised(self) -> bool:
