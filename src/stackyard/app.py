@@ -30,6 +30,8 @@ from stackyard.host.machines import Machines
 from stackyard.host.network import NetworkDriver
 from stackyard.host.specs import HostCapacity
 from stackyard.services import compute, containers, identity, image, keys, network, placement
+from stackyard.services.compute import periodic as compute_periodic
+from stackyard.services.compute import startup as compute_startup
 from stackyard.services.compute.bootstrap import bootstrap as bootstrap_compute
 from stackyard.services.containers import reconcile as containers_reconcile
 from stackyard.services.identity import api as identity_api
@@ -155,6 +157,7 @@ class Cloud:
         for name, seconds, action in (
             *network_reconcile.periodic(self.runtime),
             *containers_reconcile.periodic(self.runtime),
+            *compute_periodic.periodic(self.runtime),
         ):
             self.reconcile.every(name, seconds, action)
 
@@ -187,6 +190,7 @@ class Cloud:
         image_reconcile.sweep(self.runtime)
         network_reconcile.mark_all(self.runtime)
         containers_reconcile.mark_all(self.runtime)
+        compute_startup.start(self.runtime)
         self.reconcile.start()
         containers_reconcile.start_watchers(self.runtime)
 
