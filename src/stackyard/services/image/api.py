@@ -23,12 +23,14 @@ from stackyard.services.image.formats import FormatRefused, Rules
 from stackyard.services.image.metadefs.catalogue import load as load_metadefs
 from stackyard.services.image.properties import check_files, require_count
 from stackyard.services.image.reconcile import reconcilers, sweep
+from stackyard.services.image.snapshots import declare, reserve_snapshot, snapshots_of
 from stackyard.services.image.store import Content, Incoming, images_dir
 from stackyard.services.image.stores.files import FileSource
 from stackyard.services.image.stores.registry import stores_of
 
 __all__ = [
     "check_files",
+    "declare",
     "discard_image",
     "find_image",
     "image_file",
@@ -38,6 +40,8 @@ __all__ = [
     "reconcilers",
     "register_file",
     "reserve_image",
+    "reserve_snapshot",
+    "snapshots_of",
     "store_image",
     "sweep",
 ]
