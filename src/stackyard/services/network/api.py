@@ -19,8 +19,17 @@ from stackyard.services.network import default_groups, marks, resources, seen, s
 from stackyard.services.network.addresses import interface_address, read_mac
 from stackyard.services.network.bootstrap import bootstrap
 from stackyard.services.network.compare import differences
+from stackyard.services.network.device_ports import (
+    auto_allocated_network,
+    claim_ports,
+    has_subnet,
+    names_of_security_groups,
+    ports_of_devices,
+    usable_networks,
+)
 from stackyard.services.network.faults import not_found
 from stackyard.services.network.floating import disassociate_port
+from stackyard.services.network.guests import GuestPort, GuestSubnet
 from stackyard.services.network.hosts import local as local_host
 from stackyard.services.network.hosts import physical_networks, use_name
 from stackyard.services.network.inward import Inward
@@ -39,12 +48,14 @@ from stackyard.services.network.workloads import (
 )
 
 __all__ = [
-    "DeviceMetadata", "Inward", "PortMetadata", "PortRequest", "bind_port", "binding", "bootstrap", "claim_port",
-    "create_port", "create_security_group", "default_network", "delete_port", "delete_security_group", "differences",
-    "dns_domain", "dns_servers", "ensure_default_group", "entrance", "find_network", "find_port", "find_security_group",
-    "find_security_groups", "interface_address", "is_wired", "local_host", "oldest_network", "physical_networks",
-    "port_view", "ports_of_device", "rename_port", "rewire_now", "set_security_groups", "unbind_port", "unwire_now",
-    "use_name", "wire_now",
+    "DeviceMetadata", "GuestPort", "GuestSubnet", "Inward", "PortMetadata", "PortRequest", "auto_allocated_network",
+    "bind_port", "binding", "bootstrap", "claim_port", "claim_ports", "create_port", "create_ports",
+    "create_security_group", "default_network", "delete_port", "delete_security_group", "differences", "dns_domain",
+    "dns_servers", "ensure_default_group", "entrance", "find_network", "find_port", "find_security_group",
+    "find_security_groups", "has_subnet", "interface_address", "is_wired", "local_host", "names_of_security_groups",
+    "network_mtu", "oldest_network", "physical_networks", "port_view", "ports_of_device", "ports_of_devices",
+    "rename_port", "rewire_now", "set_security_groups", "unbind_port", "unwire_now", "usable_networks", "use_name",
+    "wire_now",
 ]  # fmt: skip
 
 
@@ -165,36 +176,51 @@ def create_port(tx: Transaction, runtime: Runtime, caller: Caller, request: Port
 
     Raises Neutron's faults: NetworkNotFound, IpAddressGenerationFailure, OverQuota, SecurityGroupNotFound, ...
     """
-    network = seen.network(tx, caller, request.network_id)
+    return create_ports(tx, runtime, caller, [request])[0]
+
+
+def create_ports(tx: Transaction, runtime: Runtime, caller: Caller, requests: Sequence[PortRequest]) -> list[Any]:
+    """The same for many, all or none; what several of them name is looked up once."""
+    known: dict[str, Any] = {}
+    groups: dict[Any, list[str]] = {}
+    news = []
+    for request in requests:
+        network = known.get(request.network_id)
+        if network is None:
+            network = known[request.network_id] = _network_for_port(tx, caller, request.network_id)
+        project_id = request.project_id or caller.project_id
+        if not project_id:
+            raise BadRequest("A token scoped to a project is needed to make a port.")
+        key = (project_id, request.security_groups)
+        secure = bool(network.port_security_enabled)
+        if secure and key not in groups:
+            groups[key] = _groups(tx, runtime, caller, request, project_id)
+        news.append(
+            rows.NewPort(
+                network_id=network.id,
+                project_id=project_id,
+                name=request.name,
+                mac=read_mac("mac_address", request.mac) if request.mac else None,
+                fixed_ips=[{"ip_address": item} if isinstance(item, str) else item for item in request.fixed_ips or ()]
+                or None,
+                device_id=request.device_id,
+                device_owner=request.device_owner,
+                port_security=secure,
+                security_groups=groups[key] if secure else [],
+                dns_name=_dns_name(request.dns_name, network.dns_domain or runtime.settings.network.dns_domain),
+            )
+        )
+    return [seen.Found(row) for row in rows.insert_all(tx, runtime, news)]
+
+
+def _network_for_port(tx: Transaction, caller: Caller, network_id: str) -> Any:
+    network = seen.network(tx, caller, network_id)
     if not (network.shared or caller.is_admin or network.project_id == caller.project_id):
         raise Forbidden(
             f"Network {network.id} is external: only its owner can have ports on it. Use a network of the project.",
             kind="ExternalNetworkAttachForbidden",
         )
-    project_id = request.project_id or caller.project_id
-    if not project_id:
-        raise BadRequest("A token scoped to a project is needed to make a port.")
-    secure = bool(network.port_security_enabled)
-    groups = _groups(tx, runtime, caller, request, project_id) if secure else []
-    domain = network.dns_domain or runtime.settings.network.dns_domain
-    row = rows.insert(
-        tx,
-        runtime,
-        rows.NewPort(
-            network_id=network.id,
-            project_id=project_id,
-            name=request.name,
-            mac=read_mac("mac_address", request.mac) if request.mac else None,
-            fixed_ips=[{"ip_address": item} if isinstance(item, str) else item for item in request.fixed_ips or ()]
-            or None,
-            device_id=request.device_id,
-            device_owner=request.device_owner,
-            port_security=secure,
-            security_groups=groups,
-            dns_name=_dns_name(request.dns_name, domain),
-        ),
-    )
-    return seen.Found(row)
+    return network
 
 
 def _groups(tx: Transaction, runtime: Runtime, caller: Caller, request: PortRequest, project_id: str) -> list[str]:
@@ -348,3 +374,8 @@ def dns_domain(tx: Transaction, runtime: Runtime, network_id: str) -> str:
     """The domain of a network's names, without a final dot."""
     network = seen.any_network(tx, network_id)
     return str(network.dns_domain or runtime.settings.network.dns_domain).rstrip(".")
+
+
+def network_mtu(tx: Transaction, network_id: str) -> int:
+    """The largest packet, in bytes, that a network's workloads may send; raises NetworkNotFound."""
+    return int(seen.any_network(tx, network_id).mtu)

@@ -76,10 +76,13 @@ def show(tx: Transaction, call: Call) -> dict[str, Any]:
         return _view(project_id, "dry-run=pass")
     if fields:
         raise BadRequest("Bad auto_allocate request: Unrecognized field.", kind="BadRequest")
+    return _view(project_id, ensure(tx, call.runtime, project_id))
+
+
+def ensure(tx: Transaction, runtime: Runtime, project_id: str) -> str:
+    """The id of a project's auto-allocated network, which is made when there is none."""
     present = tx.first(_TOPOLOGY, {"project": project_id})
-    if present is not None:
-        return _view(project_id, present.network_id)
-    return _view(project_id, _build(tx, call.runtime, project_id))
+    return str(present.network_id) if present is not None else _build(tx, runtime, project_id)
 
 
 def _outside(tx: Transaction) -> Any:

@@ -1,0 +1,103 @@
+"""Ports of servers, many at once: made, found with what their servers show of them, claimed and let go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+
+from stackyard.core import timeline
+from stackyard.core.caller import Caller
+from stackyard.core.db import Transaction
+from stackyard.core.errors import NotFound
+from stackyard.core.runtime import Runtime
+from stackyard.services.network import auto_allocation, marks, seen
+from stackyard.services.network.tables import floating_ips, networks, ports, security_groups, subnets
+
+_SHOWN = (
+    sa.select(
+        ports.c.id,
+        ports.c.device_id,
+        ports.c.network_id,
+        ports.c.mac_address,
+        ports.c.fixed_ips,
+        ports.c.security_group_ids,
+        ports.c.status,
+        ports.c.binding_vnic_type,
+        networks.c.name.label("network_name"),
+        floating_ips.c.floating_ip_address,
+        floating_ips.c.fixed_ip_address,
+    )
+    .select_from(
+        ports.join(networks, networks.c.id == ports.c.network_id).outerjoin(
+            floating_ips, floating_ips.c.port_id == ports.c.id
+        )
+    )
+    .where(ports.c.device_id.in_(bindparam("devices", expanding=True)))
+    .order_by(ports.c.created_at, ports.c.id)
+)
+_GROUPS = sa.select(security_groups.c.id, security_groups.c.name).where(
+    security_groups.c.id.in_(bindparam("keys", expanding=True))
+)
+_CLAIM = (
+    sa.update(ports)
+    .where(ports.c.id.in_(bindparam("keys", expanding=True)))
+    .values(
+        device_id=bindparam("new_device"), device_owner=bindparam("new_owner"), dns_name=bindparam("new_dns_name"),
+        revision_number=ports.c.revision_number + 1, updated_at=bindparam("at"),
+    )
+)  # fmt: skip
+_USABLE = (
+    seen.NETWORKS.where(
+        sa.not_(networks.c.external), sa.or_(networks.c.project_id == bindparam("project"), seen.NETWORK_SHARED)
+    )
+    .order_by(networks.c.created_at)
+    .limit(2)
+)
+_SUBNET = sa.select(subnets.c.id).where(subnets.c.network_id == bindparam("network")).limit(1)
+
+
+def ports_of_devices(tx: Transaction, device_ids: Sequence[str]) -> Sequence[Any]:
+    """The ports of workloads, oldest first, each once for every floating IP that leads to it (at least once).
+
+    Columns: id, device_id, network_id, network_name, mac_address, fixed_ips, security_group_ids, status,
+    floating_ip_address and the fixed_ip_address that it leads to.
+    """
+    return tx.all(_SHOWN, {"devices": device_ids}) if device_ids else ()
+
+
+def names_of_security_groups(tx: Transaction, group_ids: Sequence[str]) -> Mapping[str, str]:
+    """Id -> name."""
+    return {row.id: row.name for row in tx.all(_GROUPS, {"keys": list(group_ids)})} if group_ids else {}
+
+
+def claim_ports(
+    tx: Transaction, port_ids: Sequence[str], *, device_id: str, device_owner: str, dns_name: str = ""
+) -> None:
+    """Say which workload ports belong to and what it is called; empty texts: to none any more."""
+    if port_ids:
+        values = {"keys": list(port_ids), "new_device": device_id, "new_owner": device_owner}
+        tx.execute(_CLAIM, values | {"new_dns_name": dns_name, "at": tx.now})
+        timeline.record_all(tx, marks.PORT, port_ids, "claimed" if device_id else "released", device_id)
+
+
+def usable_networks(tx: Transaction, caller: Caller) -> Sequence[Any]:
+    """The networks that a workload which names none may be meant to be on: own and shared ones; at most two."""
+    return tx.all(_USABLE, {"project": caller.project_id, "caller": caller.project_id})
+
+
+def has_subnet(tx: Transaction, network_id: str) -> bool:
+    """Whether a network has any subnet."""
+    return tx.first(_SUBNET, {"network": network_id}) is not None
+
+
+def auto_allocated_network(tx: Transaction, runtime: Runtime, caller: Caller) -> str:
+    """The network of the caller's auto-allocated topology, which is made when there is none; its id.
+
+    Raises Conflict (AutoAllocationFailure, OverQuota) when it cannot be made.
+    """
+    if not caller.project_id:
+        raise NotFound("A token without a project has no topology.")
+    return auto_allocation.ensure(tx, runtime, caller.project_id)
