@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from stackyard.core.microversion import MicroversionRange
 from stackyard.core.routes import PUBLIC, Route, Service
-from stackyard.services.compute import versions
+from stackyard.services.compute import flavors, versions
 from stackyard.services.compute.faults import fault
 from stackyard.services.compute.policies import POLICIES
 from stackyard.services.compute.servers.action_routes import Action, endpoint
@@ -18,6 +18,7 @@ ACTIONS: tuple[Action, ...] = ()
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/", versions.root, PUBLIC),
     Route("GET", "/v2.1", versions.v21, PUBLIC),
+    *flavors.ROUTES,
     Route(
         "POST",
         "/v2.1/servers/{server_id}/action",

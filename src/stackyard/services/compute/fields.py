@@ -1,0 +1,49 @@
+"""Fields that many bodies have, with Nova's limits; what takes a number or a flag takes it as text too, as there."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from stackyard.core.errors import InvalidField
+
+MAX_INT = 0x7FFFFFFF
+
+_PRINTABLE = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ue000-\uf8ff]"
+
+Name = Annotated[str, Meta(min_length=1, max_length=255, pattern=rf"\A(?!\s){_PRINTABLE}+(?<!\s)\Z")]
+"""Printable characters, with no space at either end."""
+
+Description = Annotated[str, Meta(max_length=255, pattern=rf"\A{_PRINTABLE}*\Z")]
+
+Text = Annotated[str, Meta(max_length=255)]
+
+Flag = (
+    bool
+    | Literal["True", "TRUE", "true", "1", "ON", "On", "on", "YES", "Yes", "yes"]
+    | Literal["False", "FALSE", "false", "0", "OFF", "Off", "off", "NO", "No", "no"]
+)
+
+Whole = int | Annotated[str, Meta(min_length=1, max_length=20, pattern=r"\A-?[0-9]+\Z")]
+"""A whole number; `whole` reads it and checks its limits."""
+
+Id = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"\A[a-zA-Z0-9-]*\Z")]
+"""The id of a project or user."""
+
+MetadataKey = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"\A[a-zA-Z0-9-_:. ]{1,255}\Z")]
+
+
+def truth(value: bool | str) -> bool:
+    """What a Flag says."""
+    return value if isinstance(value, bool) else value.lower() in ("true", "1", "on", "yes")
+
+
+def whole(name: str, value: int | str, *, least: int = 0, most: int = MAX_INT) -> int:
+    """What a Whole says; raises InvalidField outside of its limits."""
+    number = int(value)
+    if number < least:
+        raise InvalidField(name, f"{value} is less than the minimum of {least}")
+    if number > most:
+        raise InvalidField(name, f"{value} is greater than the maximum of {most}")
+    return number
