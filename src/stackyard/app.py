@@ -31,6 +31,7 @@ from stackyard.host.network import NetworkDriver
 from stackyard.host.specs import HostCapacity
 from stackyard.services import compute, containers, identity, image, keys, network, placement
 from stackyard.services.compute import periodic as compute_periodic
+from stackyard.services.compute import reconcile as compute_reconcile
 from stackyard.services.compute import startup as compute_startup
 from stackyard.services.compute.bootstrap import bootstrap as bootstrap_compute
 from stackyard.services.containers import reconcile as containers_reconcile
@@ -130,6 +131,7 @@ class Cloud:
         self.runtime.provide(keys.MACHINES, host.machines)
         self.runtime.provide(keys.CAPACITY, host.capacity)
         self.runtime.provide(keys.METADATA, network_api.PortMetadata(self.runtime))
+        compute_startup.set_up(self.runtime)
         host.network.answer_metadata(self.runtime[keys.METADATA])
         self.runtime.provide(keys.STATE_DIR, host.state_dir)
         self.runtime.provide(keys.HOST_NAME, host.name)
@@ -149,6 +151,7 @@ class Cloud:
                 *image_reconcile.reconcilers(self.runtime),
                 *network_reconcile.reconcilers(self.runtime),
                 *containers_reconcile.reconcilers(self.runtime),
+                *compute_reconcile.reconcilers(self.runtime),
             ],
             workers=settings.reconcile.workers,
         )
@@ -157,6 +160,7 @@ class Cloud:
         for name, seconds, action in (
             *network_reconcile.periodic(self.runtime),
             *containers_reconcile.periodic(self.runtime),
+            *compute_reconcile.periodic(self.runtime),
             *compute_periodic.periodic(self.runtime),
         ):
             self.reconcile.every(name, seconds, action)
@@ -190,13 +194,16 @@ class Cloud:
         image_reconcile.sweep(self.runtime)
         network_reconcile.mark_all(self.runtime)
         containers_reconcile.mark_all(self.runtime)
+        compute_reconcile.mark_all(self.runtime)
         compute_startup.start(self.runtime)
         self.reconcile.start()
         containers_reconcile.start_watchers(self.runtime)
+        compute_reconcile.start_watchers(self.runtime)
 
     def stop(self) -> None:
         """End the background work; workloads stay."""
         containers_reconcile.stop_watchers(self.runtime)
+        compute_reconcile.stop_watchers(self.runtime)
         self.reconcile.stop()
         self.runtime[keys.ENGINE].close()
         self.runtime.close()

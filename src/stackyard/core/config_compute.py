@@ -23,3 +23,11 @@ class Compute:
     )
     reserved_host_memory: int = setting(512, "MiB of a host's memory that servers do not get.", at_least(0))
     reserved_host_disk: int = setting(0, "GiB of a host's disk that servers do not get.", at_least(0))
+    guest_domain: str = setting("novalocal", "The domain that metadata adds to a server's host name; empty: none.")
+    vendordata_file: str = setting("", "A JSON file whose object every guest finds as its vendor data; empty: none.")
+    console_token_lifetime: int = setting(
+        600, "Seconds that the address of a console can be opened in.", between(1, 86400)
+    )
+    console_origins: str = setting(
+        "", "Host names, with commas between them, whose pages may open consoles, beside the cloud's own."
+    )

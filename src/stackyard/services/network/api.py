@@ -29,7 +29,7 @@ from stackyard.services.network.device_ports import (
 )
 from stackyard.services.network.faults import not_found
 from stackyard.services.network.floating import disassociate_port
-from stackyard.services.network.guests import GuestPort, GuestSubnet
+from stackyard.services.network.guests import GuestPort, GuestSubnet, guest_ports
 from stackyard.services.network.hosts import local as local_host
 from stackyard.services.network.hosts import physical_networks, use_name
 from stackyard.services.network.inward import Inward
@@ -52,10 +52,10 @@ __all__ = [
     "bind_port", "binding", "bootstrap", "claim_port", "claim_ports", "create_port", "create_ports",
     "create_security_group", "default_network", "delete_port", "delete_security_group", "differences", "dns_domain",
     "dns_servers", "ensure_default_group", "entrance", "find_network", "find_port", "find_security_group",
-    "find_security_groups", "has_subnet", "interface_address", "is_wired", "local_host", "names_of_security_groups",
-    "network_mtu", "oldest_network", "physical_networks", "port_view", "ports_of_device", "ports_of_devices",
-    "rename_port", "rewire_now", "set_security_groups", "unbind_port", "unwire_now", "usable_networks", "use_name",
-    "wire_now",
+    "find_security_groups", "guest_ports", "has_subnet", "interface_address", "is_wired", "local_host",
+    "names_of_security_groups", "network_mtu", "oldest_network", "physical_networks", "port_view", "ports_of_device",
+    "ports_of_devices", "rename_port", "rewire_now", "set_security_groups", "unbind_port", "unwire_now",
+    "usable_networks", "use_name", "wire_now",
 ]  # fmt: skip
 
 
