@@ -194,7 +194,7 @@ class Cloud:
         image_reconcile.sweep(self.runtime)
         network_reconcile.mark_all(self.runtime)
         containers_reconcile.mark_all(self.runtime)
-        compute_reconcile.mark_all(self.runtime)
+        compute_reconcile.adopt(self.runtime)
         compute_startup.start(self.runtime)
         self.reconcile.start()
         containers_reconcile.start_watchers(self.runtime)

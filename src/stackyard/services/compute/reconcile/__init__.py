@@ -1,1 +1,63 @@
-"""Making servers so, on the host that each is on."""
+"""Making servers so: the reconciler of this host's servers, their tasks, and the watcher of the machine drivers.
+
+`server.py` carries out the task of a server (`TASKS`), `keep.py` keeps one without a task as it shall be, by the pure
+plan of `plan.py`; `job.py` is what tasks work with; `watch.py` notices what happens by itself.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from stackyard.core.reconcile import Reconciler
+from stackyard.core.runtime import Runtime
+from stackyard.host.errors import HostError
+from stackyard.services import keys
+from stackyard.services.compute.reconcile import build, power
+from stackyard.services.compute.reconcile.server import RECONCILER, Failure, ServerReconciler, Task, mark_all
+from stackyard.services.compute.reconcile.watch import WATCHER, Watcher
+
+log = logging.getLogger("stackyard.compute")
+
+SYNC_SECONDS = 60.0
+
+TASKS: dict[str, Task] = {**build.TASKS, **power.TASKS}
+"""By name: what does the task; it returns Done, or Again to be called again, and raises HostError to be tried again."""
+
+FAILURES: dict[str, Failure] = {**build.FAILURES, **power.FAILURES}
+"""By the task's name: what is done when trying is over (deadline, SpecError, GiveUp); without: ERROR with a fault."""
+
+__all__ = ["FAILURES", "TASKS", "adopt", "periodic", "reconcilers", "start_watchers", "stop_watchers"]
+
+
+def reconcilers(runtime: Runtime) -> list[Reconciler]:
+    """One a kind."""
+    reconciler = ServerReconciler(runtime, TASKS, FAILURES)
+    runtime.provide(RECONCILER, reconciler)
+    runtime.provide(WATCHER, Watcher(runtime, reconciler))
+    return [reconciler]
+
+
+def adopt(runtime: Runtime) -> None:
+    """Have the drivers take on what an earlier run left, and every server looked at once."""
+    for kind, driver in runtime[keys.MACHINES].items():
+        try:
+            driver.start_up()
+        except HostError as error:
+            log.warning("servers of a kind cannot be run now", extra={"of_kind": kind, "reason": str(error)})
+    mark_all(runtime)
+
+
+def periodic(runtime: Runtime) -> list[tuple[str, float, Callable[[], object]]]:
+    """Name, seconds and action of what is done now and then."""
+    return [("server-sync", SYNC_SECONDS, runtime[WATCHER].sync)]
+
+
+def start_watchers(runtime: Runtime) -> None:
+    """Begin to listen to the drivers."""
+    runtime[WATCHER].start()
+
+
+def stop_watchers(runtime: Runtime) -> None:
+    """Listen no more."""
+    runtime[WATCHER].stop()
