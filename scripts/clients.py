@@ -9,10 +9,19 @@ from scripts import environments
 CLIENTS = environments.ROOT / ".cache" / "clients"
 OPENSTACK = CLIENTS / "bin" / "openstack"
 GLANCE = CLIENTS / "bin" / "glance"
+NOVA = CLIENTS / "bin" / "nova"
 PYTHON = CLIENTS / "bin" / "python"
 # Pinned: the newest client that still speaks version 1 of the image API is to be known.
+# So is the newest of Nova that has a command of its own.
 # oauthlib is what the openstack client's commands for consumers and their tokens want.
-REQUIREMENTS = ("python-openstackclient", "python-zunclient", "python-glanceclient==4.13.0", "oauthlib")
+REQUIREMENTS = (
+    "python-openstackclient",
+    "python-zunclient",
+    "python-glanceclient==4.13.0",
+    "python-novaclient==18.13.1",
+    "osc-placement",
+    "oauthlib",
+)
 _INSTALLED = CLIENTS / "requirements.txt"
 
 

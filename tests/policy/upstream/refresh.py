@@ -14,6 +14,8 @@ PEERS = Path(".cache/peers/venv/bin/python")
 MODULES = {
     "identity": "keystone.common.policies",
     "image": "glance.policies",
+    "placement": "placement.policies",
+    "compute": "nova.policies",
     "network": "neutron.conf.policies",
     "container": "zun.common.policies",
 }
