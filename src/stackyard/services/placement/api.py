@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
@@ -27,13 +29,20 @@ __all__ = [
     "Inventory",
     "Resources",
     "Usage",
+    "Wanted",
     "allocations_of",
+    "changed_since",
     "claim",
     "claim_many",
     "ensure_provider",
     "release",
     "remove_provider",
+    "shape",
+    "stocks",
+    "traits",
+    "transfer",
     "usages",
+    "used_of",
 ]
 
 MAX_UNIT = 2**31 - 1
@@ -104,6 +113,22 @@ _USAGES = sa.select(
     inventories.c.allocation_ratio,
     inventories.c.used,
 )
+_i = inventories.c
+_USED = sa.select(_i.provider, _i.resource_class, _i.used)
+_USED_SINCE = _USED.where(_i.used_at >= bindparam("since"))
+_USED_OF = _USED.where(_i.provider.in_(bindparam("keys", expanding=True)))
+_STOCKS = sa.select(
+    _i.provider,
+    _i.resource_class,
+    _i.used,
+    _i.total,
+    _i.reserved,
+    _i.allocation_ratio,
+    _i.min_unit,
+    _i.max_unit,
+    _i.step_size,
+)
+_ALL_TRAITS = sa.select(provider_traits.c.provider, provider_traits.c.trait)
 _USAGES_OF = _USAGES.where(inventories.c.provider.in_(bindparam("keys", expanding=True)))
 
 
@@ -224,6 +249,46 @@ def usages(tx: Transaction, provider_ids: Iterable[str] | None = None) -> dict[s
     """What providers have, and how much of it is used, by resource class; of all of them unless some are named."""
     found: dict[str, dict[str, Usage]] = defaultdict(dict)
     rows = tx.all(_USAGES) if provider_ids is None else tx.all(_USAGES_OF, {"keys": list(provider_ids)})
-    for provider, resource_class, total, reserved, ratio, used in rows:
-        found[provider][resource_class] = Usage(total, reserved, ratio, used)
+    for row in rows:
+        found[row.provider][row.resource_class] = Usage(row.total, row.reserved, row.allocation_ratio, row.used)
+    return dict(found)
+
+
+def transfer(tx: Transaction, consumer: str, to: str, *, consumer_type: str) -> None:
+    """Have another consumer hold what this one holds; nothing happens when that is nothing."""
+    claims.transfer(tx, consumer, to, consumer_type)
+
+
+def shape(tx: Transaction) -> int:
+    """Changes with which providers there are and what they have; not with what of it is used."""
+    return SHAPE.current(tx)
+
+
+def stocks(tx: Transaction) -> Sequence[Any]:
+    """All inventories: provider, class, used, total, reserved, ratio, min_unit, max_unit, step_size."""
+    return tx.all(_STOCKS)
+
+
+def traits(tx: Transaction) -> dict[str, frozenset[str]]:
+    """The traits of every provider that has any."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for row in tx.all(_ALL_TRAITS):
+        found[row.provider].add(row.trait)
+    return {provider: frozenset(names) for provider, names in found.items()}
+
+
+def changed_since(tx: Transaction, moment: datetime) -> dict[str, dict[str, int]]:
+    """What of providers is used, by class, for all inventories whose use changed at this moment or later."""
+    return _used(tx.all(_USED_SINCE, {"since": moment}))
+
+
+def used_of(tx: Transaction, provider_ids: Iterable[str]) -> dict[str, dict[str, int]]:
+    """What of these providers is used, by class."""
+    return _used(tx.all(_USED_OF, {"keys": list(provider_ids)}))
+
+
+def _used(rows: Iterable[Any]) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = defaultdict(dict)
+    for provider, resource_class, used in rows:
+        found[provider][resource_class] = used
     return dict(found)

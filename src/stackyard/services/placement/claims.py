@@ -43,6 +43,7 @@ _CHANGED = (
     .values(generation=providers.c.generation + 1, updated_at=bindparam("at"))
 )
 _DROP = sa.delete(allocations).where(_held.consumer.in_(bindparam("keys", expanding=True)))
+_MOVE = sa.update(allocations).where(_held.consumer == bindparam("key")).values(consumer=bindparam("new"))
 _ADD = sa.insert(allocations)
 _CONSUMERS = sa.select(consumers).where(consumers.c.uuid.in_(bindparam("keys", expanding=True)))
 _NEW_CONSUMER = sa.insert(consumers)
@@ -147,6 +148,17 @@ def release(tx: Transaction, consumer_ids: Iterable[str]) -> bool:
     tx.execute(_DROP, {"keys": keys})
     tx.execute(_FORGET, {"keys": keys})
     return True
+
+
+def transfer(tx: Transaction, consumer: str, to: str, consumer_type: str) -> None:
+    """Have `to` hold what `consumer` holds, under this type of consumer; nothing happens when that is nothing."""
+    row = tx.first(_CONSUMERS, {"keys": [consumer]})
+    if row is None:
+        return
+    tx.execute(_MOVE, {"key": consumer, "new": to})
+    tx.execute(_FORGET, {"keys": [consumer]})
+    new = {"uuid": to, "project_id": row.project_id, "user_id": row.user_id, "consumer_type": consumer_type}
+    tx.execute(_NEW_CONSUMER, new | {"generation": 1, "created_at": tx.now, "updated_at": tx.now})
 
 
 def _check_generation(row: Any, want: Wanted) -> None:
