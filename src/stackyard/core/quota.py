@@ -52,23 +52,28 @@ class Quotas:
     def __init__(self, defaults: Mapping[str, int]) -> None:
         self.defaults = dict(defaults)
 
-    def reserve(self, tx: Transaction, project_id: str, amounts: Mapping[str, int]) -> None:
+    def reserve(
+        self, tx: Transaction, project_id: str, amounts: Mapping[str, int], *, counter: str | None = None
+    ) -> None:
         """Take `amounts` (resource -> how many more) for a project; raises OverQuota, and then nothing is taken.
 
+        `counter` is whose count it is when the project's limit holds for each of several: a user's id, for key pairs.
         The row is changed first and read after, so that on any database two transactions cannot both pass the limit.
         """
         for resource, amount in amounts.items():
-            values = {"p": project_id, "r": resource, "n": amount}
+            values = {"p": counter or project_id, "r": resource, "n": amount}
             if tx.execute(_ADD, values).rowcount == 0:
-                tx.insert_once(_INSERT, {"project_id": project_id, "resource": resource, "in_use": amount})
+                tx.insert_once(_INSERT, {"project_id": values["p"], "resource": resource, "in_use": amount})
             in_use = tx.scalar(_READ, values)
             limit = self.limit(tx, project_id, resource)
             if amount > 0 and limit != UNLIMITED and in_use > limit:
                 raise OverQuota(resource.partition(".")[2], limit=limit, in_use=in_use - amount, asked=amount)
 
-    def release(self, tx: Transaction, project_id: str, amounts: Mapping[str, int]) -> None:
+    def release(
+        self, tx: Transaction, project_id: str, amounts: Mapping[str, int], *, counter: str | None = None
+    ) -> None:
         """Give back what `reserve` took."""
-        self.reserve(tx, project_id, {resource: -amount for resource, amount in amounts.items()})
+        self.reserve(tx, project_id, {resource: -amount for resource, amount in amounts.items()}, counter=counter)
 
     def limit(self, tx: Transaction, project_id: str, resource: str) -> int:
         """The limit in force for a project."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from stackyard.core.microversion import MicroversionRange
 from stackyard.core.routes import PUBLIC, Route, Service
-from stackyard.services.compute import flavors, versions
+from stackyard.services.compute import flavors, keypairs, versions
 from stackyard.services.compute.faults import fault
 from stackyard.services.compute.policies import POLICIES
 from stackyard.services.compute.servers.action_routes import Action, endpoint
@@ -19,6 +19,7 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/", versions.root, PUBLIC),
     Route("GET", "/v2.1", versions.v21, PUBLIC),
     *flavors.ROUTES,
+    *keypairs.ROUTES,
     Route(
         "POST",
         "/v2.1/servers/{server_id}/action",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stackyard.services.compute.keypairs.operations import POLICIES, ROUTES
 from stackyard.services.compute.keypairs.rows import find
 
-__all__ = ["find"]
+__all__ = ["POLICIES", "ROUTES", "find"]
