@@ -24,6 +24,7 @@ from stackyard.core.quota import Quotas
 from stackyard.core.reconcile import ReconcileEngine, depth
 from stackyard.core.routes import Service
 from stackyard.core.runtime import Runtime
+from stackyard.core.websockets import WebSockets
 from stackyard.host.containers import ContainerEngine
 from stackyard.host.errors import HostError
 from stackyard.host.machines import Machines
@@ -140,6 +141,7 @@ class Cloud:
         identity_api.use_secret_file(database, host.state_dir, settings.credential.key_file)
         self.metrics = Metrics()
         self.dispatcher = Dispatcher(self.runtime, SERVICES)
+        self.websockets = WebSockets(self.runtime, [(compute.SERVICE, compute.WEBSOCKETS)])
         self.dispatcher.observe = self.metrics.request
         database.observe = self.metrics.transaction
         self.metrics.queue_depth = lambda: database.read("queue depth", depth)
@@ -210,8 +212,11 @@ class Cloud:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve: the cloud's own few addresses, and every service's."""
-        if scope["type"] != "http":
-            await _refuse(scope, receive, send)
+        if scope["type"] == "websocket":
+            await self.websockets(scope, receive, send)
+            return
+        if scope["type"] == "lifespan":
+            await _live(receive, send)
             return
         own = {"/": self._index, "/healthz": self._health, "/metrics": self._metrics}.get(scope["path"])
         if own is None or "stackyard.service" in scope:
@@ -256,11 +261,7 @@ def _meters(driver: NetworkDriver) -> dict[str, tuple[int, int]]:
         return {}
 
 
-async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
-    if scope["type"] == "websocket":
-        await receive()
-        await send({"type": "websocket.close", "code": 1008})
-    elif scope["type"] == "lifespan":
-        while (await receive())["type"] != "lifespan.shutdown":
-            await send({"type": "lifespan.startup.complete"})
-        await send({"type": "lifespan.shutdown.complete"})
+async def _live(receive: Receive, send: Send) -> None:
+    while (await receive())["type"] != "lifespan.shutdown":
+        await send({"type": "lifespan.startup.complete"})
+    await send({"type": "lifespan.shutdown.complete"})

@@ -30,6 +30,10 @@ GARBAGE_THRESHOLD = 20_000
 """Objects made before the collector looks at the young ones: a request makes hundreds that end with it."""
 
 
+WEBSOCKET_BYTES = 1 << 20
+"""What one message of a websocket may have."""
+
+
 class LaunchOrder(msgspec.Struct, kw_only=True):
     """How `stackyard up` wants the cloud: settings by section, and passwords to seed users with."""
 
@@ -158,6 +162,9 @@ def _application(cloud: Any, mount: str) -> Any:
 async def _serve(listeners: list[tuple[Any, socket.socket]], announce: Any) -> None:
     import uvicorn
 
+    # It tells the whole address of each websocket, and the token of a console is in its query.
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+
     class Server(uvicorn.Server):
         """One listener of several: signals are the process's business, and all are waited for."""
 
@@ -181,7 +188,8 @@ async def _serve(listeners: list[tuple[Any, socket.socket]], announce: Any) -> N
                 lifespan="off",
                 http="httptools",
                 loop="uvloop",
-                ws="none",
+                ws="wsproto",
+                ws_max_size=WEBSOCKET_BYTES,
                 timeout_keep_alive=75,
                 timeout_graceful_shutdown=5,
                 server_header=False,

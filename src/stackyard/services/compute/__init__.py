@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from stackyard.core.microversion import MicroversionRange
 from stackyard.core.routes import PUBLIC, Route, Service
-from stackyard.services.compute import flavors, keypairs, versions
+from stackyard.services.compute import consoles, flavors, keypairs, versions
 from stackyard.services.compute.faults import fault
 from stackyard.services.compute.policies import POLICIES
 from stackyard.services.compute.servers.action_routes import Action, endpoint
 
-ACTIONS: tuple[Action, ...] = ()
+ACTIONS: tuple[Action, ...] = (*consoles.ACTIONS,)
 
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/", versions.root, PUBLIC),
     Route("GET", "/v2.1", versions.v21, PUBLIC),
+    *consoles.ROUTES,
     *flavors.ROUTES,
     *keypairs.ROUTES,
     Route(
@@ -31,6 +32,8 @@ ROUTES: tuple[Route, ...] = (
         writes=True,
     ),
 )
+
+WEBSOCKETS = consoles.WEBSOCKETS
 
 SERVICE = Service(
     type="compute",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stackyard.services.compute.tables.actions import instance_actions, instance_events
+from stackyard.services.compute.tables.consoles import console_tokens
 from stackyard.services.compute.tables.flavors import flavor_projects, flavors
 from stackyard.services.compute.tables.groups import server_group_members, server_groups
 from stackyard.services.compute.tables.hosts import aggregate_hosts, aggregates, compute_nodes, compute_services
@@ -17,6 +18,7 @@ __all__ = [
     "block_devices",
     "compute_nodes",
     "compute_services",
+    "console_tokens",
     "flavor_projects",
     "flavors",
     "instance_actions",
