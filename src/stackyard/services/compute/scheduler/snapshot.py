@@ -22,6 +22,7 @@ from stackyard.core.runtime import Runtime
 from stackyard.services.compute import hosts, zones
 from stackyard.services.compute.scheduler.hosts import HostState, Snapshot, Stock
 from stackyard.services.compute.tables import aggregate_hosts, aggregates
+from stackyard.services.compute.tables.hosts import AGGREGATES
 from stackyard.services.placement import api as placement
 
 FRESH_SECONDS = 5.0
@@ -31,8 +32,6 @@ _AGGREGATES = (
     .join_from(aggregate_hosts, aggregates)
     .order_by(aggregates.c.id)
 )
-_SHAPE = sa.select(sa.func.count(), sa.func.max(aggregate_hosts.c.added_at)).select_from(aggregate_hosts)
-_CHANGED = sa.select(sa.func.count(), sa.func.max(sa.func.coalesce(aggregates.c.updated_at, aggregates.c.created_at)))
 
 
 class Remembered:
@@ -41,7 +40,7 @@ class Remembered:
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self._snapshot: Snapshot | None = None
-        self._shape: tuple[Any, ...] = ()
+        self._shape: tuple[int, int] | None = None
         self._read_at: datetime | None = None
         self._read_in: tuple[int, datetime] | None = None
         self._seen: datetime | None = None
@@ -75,10 +74,9 @@ class Remembered:
     def _catch_up(self, tx: Transaction, snapshot: Snapshot) -> None:
         """Take over what changed; what this transaction itself wrote is read again, for it may be rolled back."""
         changed = placement.changed_since(tx, self._seen or tx.now)
-        if self._unsure:
-            again = self._unsure - changed.keys()
-            changed |= placement.used_of(tx, again) if again else {}
-        for provider, used in changed.items():
+        again = self._unsure - changed.keys()
+        read_again = placement.used_of(tx, again) if again else {}
+        for provider, used in (changed | read_again).items():
             snapshot.use(provider, used)
         self._seen = max(tx.now, self._seen or tx.now)
         self._unsure = set(changed)
@@ -105,8 +103,8 @@ def remembered(tx: Transaction) -> Remembered:
     return found if found is not None else _remembered.setdefault(tx.database, Remembered())
 
 
-def _shape(tx: Transaction) -> tuple[Any, ...]:
-    return (placement.shape(tx), *(tx.first(_SHAPE) or ()), *(tx.first(_CHANGED) or ()))
+def _shape(tx: Transaction) -> tuple[int, int]:
+    return placement.shape(tx), AGGREGATES.current(tx)
 
 
 def read(tx: Transaction, runtime: Runtime) -> Snapshot:

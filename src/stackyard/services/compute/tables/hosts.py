@@ -5,6 +5,10 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from stackyard.core.db import Moment, metadata
+from stackyard.core.generation import Generation
+
+AGGREGATES = Generation("aggregates", size=64)
+"""Changes with aggregates and which hosts are in them; the scheduler remembers them under it."""
 
 compute_services = sa.Table(
     "compute_services",
@@ -47,6 +51,7 @@ aggregates = sa.Table(
     sa.Column("created_at", Moment, nullable=False),
     sa.Column("updated_at", Moment, nullable=True),
     sqlite_autoincrement=True,
+    info=AGGREGATES.info,
 )
 
 aggregate_hosts = sa.Table(
@@ -55,4 +60,5 @@ aggregate_hosts = sa.Table(
     sa.Column("aggregate_id", sa.ForeignKey("aggregates.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("host", sa.String(255), primary_key=True, index=True),
     sa.Column("added_at", Moment, nullable=False),
+    info=AGGREGATES.info,
 )
