@@ -122,6 +122,22 @@ class World:
         lines = self.docker("ps", "--all", "--no-trunc", "--format", "{{.Names}} {{.ID}}").splitlines()
         return {line.split()[0]: line.split()[1] for line in lines}
 
+    def machines(self) -> dict[str, int]:
+        """The machines of this cloud that run: server id -> process id, of what the kernel says of their processes."""
+        found: dict[str, int] = {}
+        for process in Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                words = (
+                    (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
+                    if process.name.isdigit()
+                    else []
+                )
+                if words and Path(words[0]).name.startswith("qemu-system") and f"{self.state_dir}/" in " ".join(words):
+                    (server,) = {part for word in words for part in re.findall(r"machines/([0-9a-f-]{36})", word)}
+                    assert server not in found, f"machine {server} runs twice"
+                    found[server] = int(process.name)
+        return found
+
     def _stackyard(self, command: str, *arguments: str) -> None:
         log = self.state_dir.parent / "command.log"
         argv = ["nsenter", f"--net={self.namespace}", str(STACKYARD), command, "--state-dir", str(self.state_dir)]
@@ -163,7 +179,7 @@ class Client:
                 "scope": {"project": {"name": auth["project_name"], "domain": domain}},
             }
         }
-        self._headers = {"Content-Type": "application/json", "OpenStack-API-Version": "container 1.40"}
+        self._headers = {"Content-Type": "application/json", "OpenStack-API-Version": "container 1.40, compute 2.45"}
         status, headers, answer = self._send("POST", "/identity/v3/auth/tokens", body)
         assert status == 201, answer
         self._headers["X-Auth-Token"] = headers["X-Subject-Token"]
@@ -174,6 +190,14 @@ class Client:
         status, _, answer = self._send(method, path, body)
         assert status < 400 or status in accept, f"{method} {path}: {status} {answer[:500]!r}"
         return json.loads(answer) if answer and status < 400 else None
+
+    def upload(self, path: str, data: bytes) -> None:
+        """PUT of octets, which must succeed."""
+        headers = {**self._headers, "Content-Type": "application/octet-stream"}
+        self._connection.request("PUT", path, data, headers)
+        answer = self._connection.getresponse()
+        assert answer.status < 400, f"PUT {path}: {answer.status} {answer.read()[:500]!r}"
+        answer.read()
 
     def close(self) -> None:
         self._connection.close()
