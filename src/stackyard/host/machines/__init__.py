@@ -25,7 +25,8 @@ from stackyard.host.specs import (
 
 Ability: TypeAlias = str
 """What not every driver can: pause, suspend, rescue, resize, snapshot, attach_port, attach_volume, vnc, serial,
-password, console_output, diagnostics, soft_reboot, config_drive. Asking for another one's is refused with a reason."""
+password, crash_dump, console_output, diagnostics, soft_reboot, config_drive. Asking for another one's is refused with
+a reason."""
 
 
 class MachineDriver(Protocol):
@@ -114,6 +115,10 @@ class MachineDriver(Protocol):
 
     def set_password(self, machine_id: str, user: str, password: str) -> None:
         """Change a user's password inside."""
+        ...
+
+    def crash_dump(self, machine_id: str) -> None:
+        """Have its kernel crash (a non-maskable interrupt), so that it writes a dump if it is set up to."""
         ...
 
     def console_output(self, machine_id: str, lines: int | None = None) -> str:

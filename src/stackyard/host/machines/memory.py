@@ -55,7 +55,7 @@ class MemoryMachines:
     abilities = frozenset(
         {
             "pause", "suspend", "rescue", "resize", "snapshot", "attach_port", "attach_volume", "vnc", "serial",
-            "password", "console_output", "diagnostics", "soft_reboot", "config_drive",
+            "password", "crash_dump", "console_output", "diagnostics", "soft_reboot", "config_drive",
         }
     )  # fmt: skip
 
@@ -199,6 +199,11 @@ class MemoryMachines:
         """Keep it, for a test to look at."""
         self._enter("set_password")
         self._running(machine_id).passwords[user] = password
+
+    def crash_dump(self, machine_id: str) -> None:
+        """It says so on its console."""
+        self._enter("crash_dump")
+        self._running(machine_id, "running", "paused").output += "Kernel panic: NMI\n"
 
     def console_output(self, machine_id: str, lines: int | None = None) -> str:
         """What was printed."""

@@ -7,20 +7,35 @@ Read ROUTES first; each noun has a module or folder of its name. An operation on
 from __future__ import annotations
 
 from stackyard.core.microversion import MicroversionRange
-from stackyard.core.routes import PUBLIC, Route, Service
-from stackyard.services.compute import consoles, flavors, keypairs, versions
+from stackyard.core.routes import Route, Service
+from stackyard.services.compute import aggregates, consoles, extensions, flavors, hypervisors, keypairs, services, versions, zones
 from stackyard.services.compute.faults import fault
+from stackyard.services.compute.hosts import routes as host_routes
 from stackyard.services.compute.policies import POLICIES
+from stackyard.services.compute.servers import administration, deletion, inside, locking, power
 from stackyard.services.compute.servers.action_routes import Action, endpoint
 
-ACTIONS: tuple[Action, ...] = (*consoles.ACTIONS,)
+ACTIONS: tuple[Action, ...] = (
+    *consoles.ACTIONS,
+    *power.ACTIONS,
+    *locking.ACTIONS,
+    *inside.ACTIONS,
+    *deletion.ACTIONS,
+    *administration.ACTIONS,
+)
 
 ROUTES: tuple[Route, ...] = (
-    Route("GET", "/", versions.root, PUBLIC),
-    Route("GET", "/v2.1", versions.v21, PUBLIC),
+    *versions.ROUTES,
     *consoles.ROUTES,
+    *inside.ROUTES,
     *flavors.ROUTES,
+    *services.ROUTES,
+    *hypervisors.ROUTES,
+    *host_routes.ROUTES,
+    *aggregates.ROUTES,
+    *zones.ROUTES,
     *keypairs.ROUTES,
+    *extensions.ROUTES,
     Route(
         "POST",
         "/v2.1/servers/{server_id}/action",
@@ -45,4 +60,5 @@ SERVICE = Service(
     policies=POLICIES,
     fault=fault,
     microversions=MicroversionRange("compute", versions.MINIMUM, versions.MAXIMUM, "x-openstack-nova-api-version"),
+    readdress=versions.address,
 )

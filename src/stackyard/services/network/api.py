@@ -52,7 +52,7 @@ __all__ = [
     "bind_port", "binding", "bootstrap", "claim_port", "claim_ports", "create_port", "create_ports",
     "create_security_group", "default_network", "delete_port", "delete_security_group", "differences", "dns_domain",
     "dns_servers", "ensure_default_group", "entrance", "find_network", "find_port", "find_security_group",
-    "find_security_groups", "guest_ports", "has_subnet", "interface_address", "is_wired", "local_host",
+    "find_security_groups", "guest_ports", "has_subnet", "interface_address", "is_wired", "local_host", "look_again",
     "names_of_security_groups", "network_mtu", "oldest_network", "physical_networks", "port_view", "ports_of_device",
     "ports_of_devices", "rename_port", "rewire_now", "set_security_groups", "unbind_port", "unwire_now",
     "usable_networks", "use_name", "wire_now",
@@ -379,3 +379,9 @@ def dns_domain(tx: Transaction, runtime: Runtime, network_id: str) -> str:
 def network_mtu(tx: Transaction, network_id: str) -> int:
     """The largest packet, in bytes, that a network's workloads may send; raises NetworkNotFound."""
     return int(seen.any_network(tx, network_id).mtu)
+
+
+def look_again(tx: Transaction, port_ids: Sequence[str]) -> None:
+    """Have the wires of ports looked at on their hosts, and made anew where they are not as they should be."""
+    for port_id in port_ids:
+        marks.port(tx, port_id)

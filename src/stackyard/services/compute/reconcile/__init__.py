@@ -13,6 +13,7 @@ from stackyard.core.reconcile import Reconciler
 from stackyard.core.runtime import Runtime
 from stackyard.host.errors import HostError
 from stackyard.services import keys
+from stackyard.services.compute.aggregates.caching import ImageCache
 from stackyard.services.compute.reconcile import build, power
 from stackyard.services.compute.reconcile.server import RECONCILER, Failure, ServerReconciler, Task, mark_all
 from stackyard.services.compute.reconcile.watch import WATCHER, Watcher
@@ -35,7 +36,7 @@ def reconcilers(runtime: Runtime) -> list[Reconciler]:
     reconciler = ServerReconciler(runtime, TASKS, FAILURES)
     runtime.provide(RECONCILER, reconciler)
     runtime.provide(WATCHER, Watcher(runtime, reconciler))
-    return [reconciler]
+    return [reconciler, ImageCache(runtime)]
 
 
 def adopt(runtime: Runtime) -> None:

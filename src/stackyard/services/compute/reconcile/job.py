@@ -57,6 +57,13 @@ class Job:
         """Whether the task waits for the server's own system to end, which a delete does not wait for."""
         self._events: list[Event] = []
 
+    def goes_on_from(self, earlier: Job) -> bool:
+        """Whether an earlier job was at the same task of the same request; its steps become this one's then."""
+        same = all(getattr(self.server, name) == getattr(earlier.server, name) for name in ("task", "task_request_id"))
+        if same:
+            self._events = earlier._events
+        return same
+
     @property
     def id(self) -> str:
         """The server's."""

@@ -73,17 +73,23 @@ def of_host(tx: Transaction, host: str) -> list[str]:
 
 
 def write(tx: Transaction, server: Any, columns: dict[str, Any]) -> None:
-    """Change columns of a server; raises Superseded when it is not the version that was read."""
+    """Change columns of a server. Raises Superseded when it is not the version that was read, unless it still has the
+    task that it had then: a request for something else (a new name, a lock) does not disturb a task.
+    """
     shape = tuple(sorted(columns))
     statement = _writes.get(shape)
     if statement is None:
         named: dict[str, Any] = {name: bindparam(f"new_{name}") for name in shape} | {"updated_at": bindparam("at")}
         mine = sa.and_(servers.c.id == bindparam("key"), servers.c.version == bindparam("read_version"))
         statement = _writes[shape] = sa.update(servers).where(mine).values(named)
-    values = {f"new_{name}": value for name, value in columns.items()}
-    found = tx.execute(statement, values | {"key": server.id, "read_version": server.version, "at": tx.now})
-    if found.rowcount == 0:
+    values = {f"new_{name}": value for name, value in columns.items()} | {"key": server.id, "at": tx.now}
+    if tx.execute(statement, values | {"read_version": server.version}).rowcount:
+        return
+    row = read(tx, server.id)
+    if row is None or server.task is None or (row.task, row.task_request_id) != (server.task, server.task_request_id):
         raise Superseded(server.id)
+    server.version = row.version
+    tx.execute(statement, values | {"read_version": server.version})
 
 
 def write_events(tx: Transaction, server: Any, events: list[Event]) -> None:

@@ -108,11 +108,13 @@ class ServerReconciler:
 
     def expire(self, resource_id: str, reason: str) -> None:
         """Trying is over: the task fails as its kind does."""
-        job = self._seen.pop(resource_id, None)
+        tried = self._seen.pop(resource_id, None)
         row = self._database.read("server.load", outcome.read, resource_id)
-        if row is None or row.deleted_at is not None or (job is not None and row.version != job.server.version):
+        if row is None or row.deleted_at is not None:
             return
         job = Job(self._runtime, row)
+        if tried is not None and not job.goes_on_from(tried):
+            return
         text = reason if reason.endswith((".", "!", "?")) else f"{reason}."
         failure = self._failures.get(job.task or "", _failed)
         try:

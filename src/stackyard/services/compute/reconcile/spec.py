@@ -28,6 +28,9 @@ _BOOT_VOLUME = sa.select(_b.id).where(
     _b.server_id == bindparam("server"), _b.boot_index == 0, _b.destination_type == "volume"
 )
 
+MADE_FROM = "made_from"
+"""In a server's system metadata: {"image_id", "image"}, what its root disk was made of when that is another image."""
+
 
 class Surroundings(msgspec.Struct, kw_only=True):
     """What a spec needs to know beyond the server's own row. `mtus` are by network, `addresses` the server's own."""
@@ -73,7 +76,7 @@ def machine_spec(server: Any, around: Surroundings) -> MachineSpec:
         id=server.id,
         name=f"instance-{server.sequence:08x}",
         kind=server.kind,
-        image=None if around.boots_from_volume or not server.image_id else machine_image(server.image_id, image),
+        image=None if around.boots_from_volume or not server.image_id else _root(server),
         memory=int(flavor["ram"]),
         vcpus=int(flavor["vcpus"]),
         hostname=server.hostname,
@@ -101,6 +104,13 @@ def _inside(server: Any, around: Surroundings) -> dict[str, Any]:
         "dns_search": around.dns_search,
         "hosts": {server.hostname: first[0]} if first else {},
     }
+
+
+def _root(server: Any) -> MachineImage:
+    made_from = (server.system_metadata or {}).get(MADE_FROM)
+    if made_from is None:
+        return machine_image(server.image_id, server.image)
+    return machine_image(made_from["image_id"], made_from["image"])
 
 
 def machine_image(image_id: str, image: Mapping[str, Any]) -> MachineImage:

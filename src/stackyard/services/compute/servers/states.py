@@ -130,3 +130,9 @@ def require(server: Any, action: str, states: Iterable[str], *, tasks: Iterable[
                 f"Cannot '{action}' instance {server.id} while it is in {attribute} {value}",
                 kind="InstanceInvalidState",
             )
+
+
+def require_launched(server: Any, action: str) -> None:
+    """Raise Conflict (InstanceInvalidState) for a server that has never run."""
+    if server.launched_at is None:
+        raise Conflict(f"Instance {server.id} is in an invalid state for '{action}'", kind="InstanceInvalidState")

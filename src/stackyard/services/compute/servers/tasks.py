@@ -41,12 +41,16 @@ def require_unlocked(call: Call, server: Any, action: str) -> None:
     del action
 
 
-def record(tx: Transaction, call: Call, server: Any, action: str, *, finished: bool = False) -> str:
-    """Write an instance action down; its id. `finished` for what is done within the request."""
+def record(
+    tx: Transaction, call: Call, server: Any, action: str, *, finished: bool = False, message: str | None = None
+) -> str:
+    """Write an instance action down; its id. `finished` for what is done within the request, `message` Error then when
+    it failed.
+    """
     action_id = ids.new_uuid()
     row = {
         "id": action_id, "server_id": server.id, "request_id": call.request_id, "action": action,
-        "user_id": call.caller.user_id, "project_id": call.caller.project_id, "message": None,
+        "user_id": call.caller.user_id, "project_id": call.caller.project_id, "message": message,
         "started_at": tx.now, "updated_at": tx.now, "finished_at": tx.now if finished else None,
     }  # fmt: skip
     tx.execute(_ACTION, row)
