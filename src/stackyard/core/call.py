@@ -105,6 +105,7 @@ class Call:
         "caller",
         "credentials",
         "microversion",
+        "named_project",
         "path",
         "query",
         "request",
@@ -126,6 +127,7 @@ class Call:
         self.caller: Caller = ANONYMOUS
         self.credentials: Mapping[str, Any] = {}
         self.microversion: Microversion | None = None
+        self.named_project: str | None = None
         self.body: Any = None
         self.target: Any = None
 

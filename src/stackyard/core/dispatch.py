@@ -25,7 +25,7 @@ from stackyard.core.db import Transaction
 from stackyard.core.errors import ApiError, BadRequest, Forbidden, NotFound, TooLarge, Unauthorized
 from stackyard.core.ids import new_request_id
 from stackyard.core.log import access, request_id_var
-from stackyard.core.routes import PUBLIC, Route, Service, Trie
+from stackyard.core.routes import PUBLIC, Address, Route, Service, Trie
 from stackyard.core.runtime import Runtime
 
 Scope = dict[str, Any]
@@ -123,11 +123,7 @@ class Dispatcher:
             access(service=call.service.type, method=method, path=path, status=status, seconds=seconds)
 
     async def _answer(self, call: Call, trie: Trie, method: str, path: str, headers: dict[str, str]) -> Any:
-        versions = call.service.microversions
-        if versions is not None:
-            headers.update(versions.headers(None))
-            call.microversion = versions.negotiate(call.request.headers)
-            headers.update(versions.headers(call.microversion))
+        path = _negotiate(call, path, headers)
         if "\x00" in path:
             raise NotFound("Nothing has a NUL character in its address.")
         if b"%00" in call.request.scope.get("query_string", b""):
@@ -186,6 +182,11 @@ class Dispatcher:
             )
         call.caller = self.runtime.authenticate(tx, token)
         call.credentials = call.caller.credentials()
+        if call.named_project not in (None, call.caller.project_id):
+            raise BadRequest(
+                f"Malformed request URL: URL's project_id '{call.named_project}' doesn't match Context's project_id "
+                f"'{call.caller.project_id}'"
+            )
         if call.caller.access_rules is not None and not _granted(call):
             raise Forbidden("The application credential's access rules do not allow this request.")
         if call.route.options.target is None:
@@ -199,6 +200,19 @@ class Dispatcher:
 
 def _lies_under(path: str, prefix: str) -> bool:
     return path.startswith(prefix) and (len(path) == len(prefix) or path[len(prefix)] == "/")
+
+
+def _negotiate(call: Call, path: str, headers: dict[str, str]) -> str:
+    """Settle which microversion the call speaks; the path as the service's routes have it."""
+    service = call.service
+    address = Address(path) if service.readdress is None else service.readdress(path)
+    call.named_project, call.microversion = address.project_id, address.version
+    versions = service.microversions
+    if versions is not None and address.version is None:
+        headers.update(versions.headers(None))
+        call.microversion = versions.negotiate(call.request.headers)
+        headers.update(versions.headers(call.microversion))
+    return address.path
 
 
 def _granted(call: Call) -> bool:

@@ -77,4 +77,8 @@ class MicroversionRange(NamedTuple):
         }
         if used is not None:
             found["OpenStack-API-Version"] = f"{self.service_type} {used}"
+        if self.legacy_header is not None:
+            found["Vary"] += f", {self.legacy_header}"
+            if used is not None:
+                found[self.legacy_header] = str(used)
         return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stackyard.core.errors import ApiError, MethodNotAllowed, NotFound
 from stackyard.core.microversion import Microversion, MicroversionRange
@@ -82,6 +82,18 @@ class Route:
         return f"Route({self.label})"
 
 
+class Address(NamedTuple):
+    """Where a request's path leads: to the route at `path`.
+
+    `version` when the path itself says which microversion is spoken; `project_id` when it names the caller's project,
+    which must then be that of the token.
+    """
+
+    path: str
+    version: Microversion | None = None
+    project_id: str | None = None
+
+
 FaultFormat = Callable[[ApiError, str], Mapping[str, Any]]
 """From a fault and the request id to the JSON body that the service's clients expect."""
 
@@ -92,7 +104,8 @@ class Service:
 
     `mount` is its path on the one port; `aliases` further ones; `classic_port` its well-known port. `root_prefixes` are
     paths of its routes that the one port's root serves too, unstripped (Keystone's /v3). `catalog_path` is what follows
-    the mount in the catalogue's URLs and may hold `%(project_id)s`.
+    the mount in the catalogue's URLs and may hold `%(project_id)s`. `readdress` finds the address that a path means,
+    for services that have several for one route (Nova's /v2.1/{project_id}/servers).
     """
 
     type: str
@@ -106,6 +119,7 @@ class Service:
     aliases: tuple[str, ...] = ()
     root_prefixes: tuple[str, ...] = ()
     microversions: MicroversionRange | None = None
+    readdress: Callable[[str], Address] | None = None
 
     def check(self) -> None:
         """Raise ValueError when a route names a rule that is not declared, or two routes are the same."""

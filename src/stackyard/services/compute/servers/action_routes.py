@@ -49,6 +49,7 @@ def endpoint(actions: tuple[Action, ...]) -> Callable[[Call], Any]:
         named.setdefault(action.name, []).append(action)
 
     async def act(call: Call) -> Reply:
+        """POST /servers/{server_id}/action: the one thing that the body's key names."""
         action, given = _chosen(named, call)
         if action.edge:
             call.target = await call.read(f"servers.{action.name}", _authorized, call, action)
