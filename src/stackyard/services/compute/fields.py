@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta
 
 from stackyard.core.errors import InvalidField
@@ -31,12 +32,26 @@ Whole = int | Annotated[str, Meta(min_length=1, max_length=20, pattern=r"\A-?[0-
 Id = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"\A[a-zA-Z0-9-]*\Z")]
 """The id of a project or user."""
 
+HostName = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"\A[a-zA-Z0-9-._]*\Z")]
+"""The name of a host of the cloud, perhaps with its domain."""
+
+ZoneName = Annotated[str, Meta(min_length=1, max_length=255, pattern=rf"\A(?!\s)(?:(?!:){_PRINTABLE})+(?<!\s)\Z")]
+"""A Name without colons: they part zone and host where both are given."""
+
 MetadataKey = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"\A[a-zA-Z0-9-_:. ]{1,255}\Z")]
 
 
 def truth(value: bool | str) -> bool:
     """What a Flag says."""
     return value if isinstance(value, bool) else value.lower() in ("true", "1", "on", "yes")
+
+
+def flag(name: str, text: str) -> bool:
+    """What a query parameter says that is a Flag; raises InvalidField."""
+    try:
+        return truth(msgspec.convert(text, Flag))
+    except msgspec.ValidationError:
+        raise InvalidField(name, f"'{text[:40]}' is not a boolean") from None
 
 
 def whole(name: str, value: int | str, *, least: int = 0, most: int = MAX_INT) -> int:

@@ -52,6 +52,16 @@ def offset_page(call: Call, items: Sequence[Any]) -> Sequence[Any]:
     return items[start : start + min(numbers["limit"] or MAX_LIMIT, MAX_LIMIT)]
 
 
+def limit_of(query: Query) -> int:
+    """How many entries a page has: what `limit` asks for, at most MAX_LIMIT; raises BadRequest."""
+    text = query.get("limit")
+    if text is None:
+        return MAX_LIMIT
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
+        raise BadRequest(f"Invalid input for field/attribute limit. Value: {text[:40]}. It is not a whole number.")
+    return min(int(text) or MAX_LIMIT, MAX_LIMIT)
+
+
 def _whole(call: Call, name: str) -> int:
     text = call.query.get(name) or "0"
     if not (text.isascii() and text.isdigit() and len(text) < 20):

@@ -21,6 +21,7 @@ from stackyard.core.runtime import Runtime
 from stackyard.host.errors import HostError
 from stackyard.host.specs import HostCapacity
 from stackyard.services import keys
+from stackyard.services.compute.hosts import providers
 from stackyard.services.compute.tables import compute_nodes, compute_services
 
 HEARTBEAT_SECONDS = 10.0
@@ -109,6 +110,7 @@ def register(tx: Transaction, runtime: Runtime, found: HostCapacity) -> None:
     values = {"key": host, "has": has, "reached_at": _address(runtime), "at": tx.now}
     if tx.execute(_REPORT, values).rowcount == 0:
         _add_node(tx, host, has, values["reached_at"])
+    providers.provide(tx, runtime, find(tx, host), found)
 
 
 def _add_services(tx: Transaction, host: str) -> None:
