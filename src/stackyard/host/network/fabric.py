@@ -244,6 +244,16 @@ class Fabric:
         if link.up != up:
             self.ip.link("set", index=link.index, state="up" if up else "down")
 
+    def labelled(self, name: str, alias: Alias) -> Link:
+        """Label a device that was made just now; HostError when it is gone already."""
+        index = self.index(name)
+        if index is not None:
+            self.label(index, alias)
+        link = self.link(name)
+        if link is None:
+            raise HostError(f"{name} vanished while it was being made")
+        return link
+
     def delete_link(self, name: str) -> None:
         """Delete a device of the fabric and its other end; gone is fine."""
         index = self.index(name)

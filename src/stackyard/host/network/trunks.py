@@ -45,13 +45,7 @@ def make(fabric: Fabric, spec: PortSpec, alias: Alias, undo: contextlib.ExitStac
             raise HostError(f"the parent port {spec.parent} of the trunk is not wired") from error
         raise
     undo.callback(fabric.delete_link, name)
-    index = fabric.index(name)
-    if index is not None:
-        fabric.label(index, alias)
-    link = fabric.link(name)
-    if link is None:
-        raise HostError(f"{name} vanished while it was being made")
-    return link
+    return fabric.labelled(name, alias)
 
 
 def configure(fabric: Fabric, spec: PortSpec, before: PortSpec | None, link: Link, *, fresh: bool) -> None:

@@ -7,8 +7,9 @@ applies last.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
@@ -19,6 +20,8 @@ from stackyard.host.specs import AddressGroupSpec, NetworkSpec, PortSpec, Router
 from stackyard.services import keys
 from stackyard.services.network import marks, wanted
 from stackyard.services.network.tables import ports
+
+S = TypeVar("S")
 
 _LOCKS = tuple(threading.Lock() for _ in range(64))
 
@@ -33,6 +36,15 @@ _STATUS = (
 )
 
 
+@dataclass(frozen=True)
+class Way(Generic[S]):
+    """How one kind of resource is read, and told to the driver."""
+
+    read: Callable[[Transaction, str], S | None]
+    apply: Callable[[S], None]
+    remove: Callable[[str], None]
+
+
 def _lock(kind: str, resource_id: str) -> threading.Lock:
     return _LOCKS[hash((kind, resource_id)) % len(_LOCKS)]
 
@@ -40,60 +52,46 @@ def _lock(kind: str, resource_id: str) -> threading.Lock:
 def settle_network(runtime: Runtime, network_id: str) -> NetworkSpec | None:
     """Apply or remove a network; returns what was applied. Raises HostError, SpecError, as all of these do."""
     driver = runtime[keys.NETWORK_DRIVER]
-    with _lock(marks.NETWORK, network_id):
-        spec = runtime.database.read("network.wanted", wanted.network, runtime, network_id)
-        if spec is None:
-            driver.remove_network(network_id)
-        else:
-            driver.apply_network(spec)
-    return spec
+
+    def read(tx: Transaction, resource_id: str) -> NetworkSpec | None:
+        return wanted.network(tx, runtime, resource_id)
+
+    return _settle(runtime, marks.NETWORK, network_id, Way(read, driver.apply_network, driver.remove_network))
 
 
 def settle_security_group(runtime: Runtime, group_id: str) -> SecurityGroupSpec | None:
     """Apply or remove a security group."""
     driver = runtime[keys.NETWORK_DRIVER]
-    with _lock(marks.SECURITY_GROUP, group_id):
-        spec = runtime.database.read("security_group.wanted", wanted.security_group, group_id)
-        if spec is None:
-            driver.remove_security_group(group_id)
-        else:
-            driver.apply_security_group(spec)
-    return spec
+    way = Way(wanted.security_group, driver.apply_security_group, driver.remove_security_group)
+    return _settle(runtime, marks.SECURITY_GROUP, group_id, way)
 
 
 def settle_address_group(runtime: Runtime, group_id: str) -> AddressGroupSpec | None:
     """Apply or remove an address group."""
     driver = runtime[keys.NETWORK_DRIVER]
-    with _lock(marks.ADDRESS_GROUP, group_id):
-        spec = runtime.database.read("address_group.wanted", wanted.address_group, group_id)
-        if spec is None:
-            driver.remove_address_group(group_id)
-        else:
-            driver.apply_address_group(spec)
-    return spec
+    way = Way(wanted.address_group, driver.apply_address_group, driver.remove_address_group)
+    return _settle(runtime, marks.ADDRESS_GROUP, group_id, way)
 
 
 def settle_port(runtime: Runtime, port_id: str) -> PortSpec | None:
     """Wire a port where it is bound, or unwire it."""
     driver = runtime[keys.NETWORK_DRIVER]
-    with _lock(marks.PORT, port_id):
-        spec = runtime.database.read("port.wanted", wanted.port, port_id)
-        if spec is None:
-            driver.remove_port(port_id)
-        else:
-            driver.apply_port(spec)
-    return spec
+    return _settle(runtime, marks.PORT, port_id, Way(wanted.port, driver.apply_port, driver.remove_port))
 
 
 def settle_router(runtime: Runtime, router_id: str) -> RouterSpec | None:
     """Apply or remove a router."""
     driver = runtime[keys.NETWORK_DRIVER]
-    with _lock(marks.ROUTER, router_id):
-        spec = runtime.database.read("router.wanted", wanted.router, router_id)
+    return _settle(runtime, marks.ROUTER, router_id, Way(wanted.router, driver.apply_router, driver.remove_router))
+
+
+def _settle(runtime: Runtime, kind: str, resource_id: str, way: Way[S]) -> S | None:
+    with _lock(kind, resource_id):
+        spec = runtime.database.read(f"{kind}.wanted", way.read, resource_id)
         if spec is None:
-            driver.remove_router(router_id)
+            way.remove(resource_id)
         else:
-            driver.apply_router(spec)
+            way.apply(spec)
     return spec
 
 
