@@ -13,7 +13,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import msgspec
@@ -81,8 +81,15 @@ BODIES: dict[str, Any] = {
 }
 """What is sent where the least body that a route's schema allows would not get to the rule, or names no place."""
 
-OTHER_THINGS = {"/v3/credentials/{credential_id}": {"credential_id": "stored_credential_id"}}
-"""Paths whose parameter is called like another kind of thing."""
+ACTIONS: dict[str, Any] = {}
+"""What is sent to an action on a server where the least body would not get to the rule."""
+
+OTHER_THINGS = {
+    "/v3/credentials/{credential_id}": {"credential_id": "stored_credential_id"},
+    "/v2.1/flavors/": {"flavor_id": "server_flavor_id"},
+    "/v2.1/os-services/": {"service_id": "compute_service_id"},
+}
+"""Beginnings of paths whose parameters are called like other kinds of things."""
 
 SUBJECT = {"/v3/auth/tokens"}
 """Paths whose GET, HEAD and DELETE are about the token in another header."""
@@ -217,25 +224,29 @@ class Walk:
         return "\n".join(lines) + "\n"
 
     def _rows(self, service: Service, route: Route) -> Iterator[tuple[str, list[int]]]:
-        body = json.dumps(body_of(service, route))
+        for asked in asks(service, route):
+            yield from self._row(service, asked)
+
+    def _row(self, service: Service, asked: Asked) -> Iterator[tuple[str, list[int]]]:
+        route, body = asked.route, json.dumps(asked.body)
         named = set(re.findall(r"\{(\w+)\*?\}", route.path + body))
         if route.path in SUBJECT and route.method != "POST":
             named.add("subject")
         here, elsewhere = self._world.things[HERE], self._world.things[ELSEWHERE]
+        named |= {other for name, other in other_things(route.path).items() if name in named}
         places = [HERE, ELSEWHERE] if any(here.get(name) != elsewhere.get(name) for name in named) else [""]
         if named & {"user_id", "subject"}:
             places.append(SELF)
-        version = _version(service, route)
-        name = f"{route.method:6} {route.path}{f' at {version}' if version else ''}"
+        name = f"{route.method:6} {route.path}{asked.note}{f' at {asked.version}' if asked.version else ''}"
         for place in places:
-            statuses = [self._ask(service, route, body, persona, place) for persona in PERSONAS]
+            statuses = [self._ask(service, asked, body, persona, place) for persona in PERSONAS]
             yield f"{name} {f'({place})' if place else ''}".rstrip(), statuses
 
-    def _ask(self, service: Service, route: Route, body: str, persona: str, place: str) -> int:
-        world = self._world
+    def _ask(self, service: Service, asked: Asked, body: str, persona: str, place: str) -> int:
+        world, route = self._world, asked.route
         things: Things = dict(world.things[ELSEWHERE if place == ELSEWHERE else HERE])
         token = world.tokens[persona]
-        for parameter, thing in OTHER_THINGS.get(route.path, {}).items():
+        for parameter, thing in other_things(route.path).items():
             things[parameter] = things[thing]
         if place == SELF:
             things |= {"user_id": world.own[persona], "subject": token or "none"}
@@ -243,7 +254,7 @@ class Walk:
         if route.path in SUBJECT:
             headers["X-Subject-Token"] = things["subject"]
         if service.microversions is not None:
-            version = _version(service, route) or service.microversions.maximum
+            version = asked.version or service.microversions.maximum
             headers["OpenStack-API-Version"] = f"{service.microversions.service_type} {version}"
         path = service.mount + _filled(route.path, things)
         content = _filled(body, things).encode() if route.method not in ("GET", "HEAD", "DELETE") else b""
@@ -253,9 +264,35 @@ class Walk:
         return status
 
 
-def _version(service: Service, route: Route) -> Any:
-    """The microversion of a route that the newest one does not have any more."""
-    return route.options.until if service.microversions is not None else None
+class Asked(NamedTuple):
+    """A request: a route, its body with {parameters} in it, what tells it from others of the route, its microversion.
+
+    The microversion is that of what the newest one does not have any more.
+    """
+
+    route: Route
+    body: Any
+    note: str
+    version: Any
+
+
+def asks(service: Service, route: Route) -> Iterator[Asked]:
+    """What a route is asked: once, or once for each of the actions that share it."""
+    if actions := vars(route.operation).get("actions"):
+        for action in actions:
+            kind = action.body
+            if kind is not None and not isinstance(kind, type):
+                kind = kind(action.until or (service.microversions.maximum if service.microversions else None))
+            body = {action.name: ACTIONS.get(action.name) or (None if kind is None else least(kind))}
+            yield Asked(route, body, f" {action.name}", action.until)
+        return
+    version = route.options.until if service.microversions is not None else None
+    yield Asked(route, body_of(service, route), "", version)
+
+
+def other_things(path: str) -> dict[str, str]:
+    """Parameter -> kind of thing, for a path whose parameters are called like other things."""
+    return next((things for start, things in OTHER_THINGS.items() if path.startswith(start)), {})
 
 
 def _filled(text: str, things: Things) -> str:

@@ -61,6 +61,7 @@ def endpoint(actions: tuple[Action, ...]) -> Callable[[Call], Any]:
             return answer
         return Reply(answer, status=action.status)
 
+    vars(act)["actions"] = actions  # for who walks all that can be asked
     return act
 
 
