@@ -66,7 +66,10 @@ class MachineDriver(Protocol):
         ...
 
     def stop(self, machine_id: str, timeout: float) -> None:
-        """Ask its system to end (ACPI, signal); after `timeout` seconds (0: at once) end it."""
+        """Ask its system to end (ACPI, signal); after `timeout` seconds (0: at once) end it.
+
+        A stop at once may come from another thread while an earlier one waits, and ends the waiting.
+        """
         ...
 
     def reboot(self, machine_id: str) -> None:

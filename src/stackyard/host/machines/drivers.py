@@ -1,4 +1,4 @@
-"""This host's drivers of servers, by kind of server."""
+"""This host's drivers of servers, by kind of server, and why a kind has none."""
 
 from __future__ import annotations
 
@@ -7,13 +7,27 @@ from pathlib import Path
 from stackyard.core.config import Settings
 from stackyard.host.containers import ContainerEngine
 from stackyard.host.machines import MachineDriver, Machines
+from stackyard.host.machines.qemu import emulator
+from stackyard.host.machines.qemu.driver import QemuMachines
 from stackyard.host.network import NetworkDriver
+
+DIRECTORY = "machines"
+"""In the state directory."""
 
 
 def machine_drivers(
     state_dir: Path, cloud_id: str, settings: Settings, network: NetworkDriver, engine: ContainerEngine
 ) -> Machines:
     """Those that can run here; nothing is started yet."""
-    del state_dir, cloud_id, settings, network, engine
-    found: dict[str, MachineDriver] = {}
-    return found
+    del cloud_id, settings, engine
+    made: dict[str, MachineDriver] = {}
+    found = emulator.find()
+    if isinstance(found, emulator.Emulator):
+        made["machine"] = QemuMachines(state_dir / DIRECTORY, found, network)
+    return made
+
+
+def missing_kinds() -> dict[str, str]:
+    """The kinds of servers that cannot run here, and what each lacks."""
+    found = emulator.find()
+    return {"machine": found} if isinstance(found, str) else {}

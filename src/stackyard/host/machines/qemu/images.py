@@ -1,0 +1,124 @@
+"""The images that machines here begin from: each is looked at once, written in a form that opens fast, and shared."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import BinaryIO
+
+from stackyard.host.errors import NotFoundError, SpecError
+from stackyard.host.machines.qemu import image_tool
+from stackyard.host.machines.qemu.emulator import Emulator
+from stackyard.host.machines.qemu.home import Home
+from stackyard.host.specs import MachineImage
+from stackyard.host.specs.base import Spec
+
+_DRIVERS = {
+    "raw": "raw", "ami": "raw", "aki": "raw", "ari": "raw", "iso": "raw",
+    "qcow2": "qcow2", "vmdk": "vmdk", "vdi": "vdi", "vhd": "vpc", "vhdx": "vhdx", "qed": "qed",
+}  # fmt: skip
+_CHUNK = 1 << 20
+
+
+class Base(Spec, frozen=True):
+    """An image in the store: how its file is read, and the size in bytes of the disk in it."""
+
+    driver: str
+    size: int
+    cdrom: bool = False
+
+
+class ImageStore:
+    """A directory of images, readable by whoever is handed one and written by nobody."""
+
+    def __init__(self, directory: Path, emulator: Emulator) -> None:
+        self._directory = directory
+        self._emulator = emulator
+        self._uid = 0x6FFFFFFF if _many_ids() else 65520
+
+    def has(self, image: MachineImage) -> bool:
+        """Whether it is there with its kernel and ramdisk, if it has any."""
+        wanted = (image.id, image.kernel, image.ramdisk)
+        return all(self._paths(one)[1].exists() for one in wanted if one)
+
+    def find(self, image_id: str) -> tuple[Path, Base]:
+        """Its file, and how to read it. Raises NotFoundError."""
+        import msgspec
+
+        path, about = self._paths(image_id)
+        try:
+            return path, msgspec.json.decode(about.read_bytes(), type=Base)
+        except FileNotFoundError:
+            raise NotFoundError(f"image {image_id} is not in this host's store") from None
+
+    def load(self, image: MachineImage, data: BinaryIO) -> None:
+        """Take an image in. SpecError when the data is no such image, or leads to other files."""
+        import msgspec
+
+        path, about = self._paths(image.id)
+        if about.exists():
+            return
+        driver = _DRIVERS.get(image.disk_format)
+        if driver is None:
+            raise SpecError(f"an image of format {image.disk_format!r} is not for a machine")
+        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        arriving = path.with_name(f".{os.getpid()}-{os.urandom(6).hex()}")
+        try:
+            image_tool.make_file(arriving, self._uid)
+            with arriving.open("wb") as file:
+                shutil.copyfileobj(data, file, _CHUNK)
+            base = self._examine(arriving, driver, cdrom=image.disk_format == "iso")
+            os.chown(arriving, 0, 0)
+            arriving.chmod(0o444)
+            arriving.replace(path)
+            about_new = arriving.with_suffix(".json")
+            about_new.write_bytes(msgspec.json.encode(base))
+            about_new.replace(about)
+        finally:
+            arriving.unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Delete all images."""
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def _examine(self, path: Path, driver: str, *, cdrom: bool) -> Base:
+        if driver == "raw":
+            size = path.stat().st_size
+            return Base(driver="raw", size=size + -size % 512, cdrom=cdrom)
+        found = image_tool.info(self._emulator, path, driver, self._uid)
+        _refuse_what_leads_elsewhere(found)
+        size = int(found["virtual-size"])
+        if driver == "qcow2":
+            return Base(driver="qcow2", size=size)
+        plain = path.with_suffix(".qcow2")
+        try:
+            with image_tool.opened(path) as descriptor:
+                source = image_tool.node(descriptor, driver)
+                image_tool.convert(self._emulator, source, plain, self._uid, kept=(descriptor,))
+            plain.replace(path)
+        finally:
+            plain.unlink(missing_ok=True)
+        return Base(driver="qcow2", size=size)
+
+    def _paths(self, image_id: str) -> tuple[Path, Path]:
+        name = Home(self._directory, image_id).path
+        return name, name.with_name(f"{name.name}.json")
+
+
+def _refuse_what_leads_elsewhere(found: dict[str, object]) -> None:
+    """An image is one file: one that names others would have this host's files read into a tenant's disk."""
+    specific = found.get("format-specific")
+    data = specific.get("data", {}) if isinstance(specific, dict) else {}
+    if found.get("backing-filename") or found.get("full-backing-filename"):
+        raise SpecError("the image has a backing file: convert it to one that stands alone")
+    if data.get("data-file"):
+        raise SpecError("the image keeps its data in another file: convert it to one that stands alone")
+    if found.get("encrypted") or data.get("encrypt"):
+        raise SpecError("the image is encrypted, and there is no key for it")
+    if data.get("create-type", "monolithicSparse") not in ("monolithicSparse", "streamOptimized"):
+        raise SpecError("the image consists of several files, or names others: convert it to one")
+
+
+def _many_ids() -> bool:
+    return max(int(line.split()[2]) for line in Path("/proc/self/uid_map").read_text().splitlines()) > 0x70000000
