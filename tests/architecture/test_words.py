@@ -17,6 +17,10 @@ FORBIDDEN = {
 }
 
 
+OF_GUESTS = "src/stackyard/bake/guest/files/"
+"""Files that are put into a guest: the paths in them are the guest's."""
+
+
 def forbidden(text: str) -> list[tuple[int, str]]:
     """Line numbers and what is wrong there."""
     return [
@@ -28,7 +32,12 @@ def forbidden(text: str) -> list[tuple[int, str]]:
 
 
 def test_no_file_says_what_none_may() -> None:
-    found = [f"{at(path)}:{number}: {what}" for path, text in texts() for number, what in forbidden(text)]
+    found = [
+        f"{at(path)}:{number}: {what}"
+        for path, text in texts()
+        for number, what in forbidden(text)
+        if not (str(at(path)).startswith(OF_GUESTS) and what.startswith("a path"))
+    ]
     assert not found, "\n".join(found)
 
 
