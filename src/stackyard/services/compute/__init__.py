@@ -8,11 +8,42 @@ from __future__ import annotations
 
 from stackyard.core.microversion import MicroversionRange
 from stackyard.core.routes import Route, Service
-from stackyard.services.compute import aggregates, consoles, extensions, flavors, hypervisors, keypairs, services, versions, zones
+from stackyard.services.compute import (
+    aggregates,
+    assisted_volume_snapshots,
+    consoles,
+    extensions,
+    flavors,
+    hypervisors,
+    keypairs,
+    limits,
+    migrations,
+    quotas,
+    server_groups,
+    services,
+    usage,
+    versions,
+    zones,
+)
 from stackyard.services.compute.faults import fault
 from stackyard.services.compute.hosts import routes as host_routes
 from stackyard.services.compute.policies import POLICIES
-from stackyard.services.compute.servers import administration, deletion, inside, locking, power
+from stackyard.services.compute.servers import (
+    administration,
+    deletion,
+    evacuate,
+    inside,
+    live_migrations,
+    locking,
+    migrate,
+    power,
+    rebuild,
+    rescue,
+    resize,
+    shelve,
+    snapshots,
+)
+from stackyard.services.compute.servers import routes as server_routes
 from stackyard.services.compute.servers.action_routes import Action, endpoint
 
 ACTIONS: tuple[Action, ...] = (
@@ -22,20 +53,35 @@ ACTIONS: tuple[Action, ...] = (
     *inside.ACTIONS,
     *deletion.ACTIONS,
     *administration.ACTIONS,
+    *rebuild.ACTIONS,
+    *resize.ACTIONS,
+    *rescue.ACTIONS,
+    *shelve.ACTIONS,
+    *snapshots.ACTIONS,
+    *migrate.ACTIONS,
+    *evacuate.ACTIONS,
 )
 
 ROUTES: tuple[Route, ...] = (
     *versions.ROUTES,
     *consoles.ROUTES,
     *inside.ROUTES,
+    *live_migrations.ROUTES,
+    *assisted_volume_snapshots.ROUTES,
     *flavors.ROUTES,
     *services.ROUTES,
     *hypervisors.ROUTES,
     *host_routes.ROUTES,
     *aggregates.ROUTES,
+    *server_groups.ROUTES,
+    *quotas.ROUTES,
+    *limits.ROUTES,
+    *usage.ROUTES,
+    *migrations.ROUTES,
     *zones.ROUTES,
     *keypairs.ROUTES,
     *extensions.ROUTES,
+    *server_routes.ROUTES,
     Route(
         "POST",
         "/v2.1/servers/{server_id}/action",

@@ -6,10 +6,40 @@ Each noun declares its own (`POLICIES` in its module), with these fragments; all
 from __future__ import annotations
 
 from stackyard.core.policy import Rule
-from stackyard.services.compute import aggregates, consoles, extensions, flavors, hypervisors, keypairs, services, zones
+from stackyard.services.compute import (
+    aggregates,
+    assisted_volume_snapshots,
+    consoles,
+    extensions,
+    flavors,
+    hypervisors,
+    keypairs,
+    limits,
+    migrations,
+    quotas,
+    server_groups,
+    services,
+    usage,
+    zones,
+)
 from stackyard.services.compute.hosts import routes as host_routes
 from stackyard.services.compute.rules import ANY
-from stackyard.services.compute.servers import administration, deletion, inside, locking, power
+from stackyard.services.compute.servers import (
+    administration,
+    deletion,
+    evacuate,
+    inside,
+    live_migrations,
+    locking,
+    migrate,
+    power,
+    rebuild,
+    rescue,
+    resize,
+    shelve,
+    snapshots,
+)
+from stackyard.services.compute.servers import routes as server_routes
 
 POLICIES: tuple[Rule, ...] = (
     *consoles.POLICIES,
@@ -18,13 +48,28 @@ POLICIES: tuple[Rule, ...] = (
     *inside.POLICIES,
     *deletion.POLICIES,
     *administration.POLICIES,
+    *rebuild.POLICIES,
+    *resize.POLICIES,
+    *rescue.POLICIES,
+    *shelve.POLICIES,
+    *snapshots.POLICIES,
+    *migrate.POLICIES,
+    *evacuate.POLICIES,
+    *live_migrations.POLICIES,
+    *assisted_volume_snapshots.POLICIES,
     Rule("os_compute_api:any", ANY, "Ask for an action on a server; the action's own rule is checked then."),
     *flavors.POLICIES,
     *services.POLICIES,
     *hypervisors.POLICIES,
     *host_routes.POLICIES,
     *aggregates.POLICIES,
+    *server_groups.POLICIES,
+    *quotas.POLICIES,
+    *limits.POLICIES,
+    *usage.POLICIES,
+    *migrations.POLICIES,
     *zones.POLICIES,
     *keypairs.POLICIES,
     *extensions.POLICIES,
+    *server_routes.POLICIES,
 )

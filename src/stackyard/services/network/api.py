@@ -22,6 +22,7 @@ from stackyard.services.network.compare import differences
 from stackyard.services.network.device_ports import (
     auto_allocated_network,
     claim_ports,
+    devices_with_address,
     has_subnet,
     names_of_security_groups,
     ports_of_devices,
@@ -50,12 +51,12 @@ from stackyard.services.network.workloads import (
 __all__ = [
     "DeviceMetadata", "GuestPort", "GuestSubnet", "Inward", "PortMetadata", "PortRequest", "auto_allocated_network",
     "bind_port", "binding", "bootstrap", "claim_port", "claim_ports", "create_port", "create_ports",
-    "create_security_group", "default_network", "delete_port", "delete_security_group", "differences", "dns_domain",
-    "dns_servers", "ensure_default_group", "entrance", "find_network", "find_port", "find_security_group",
-    "find_security_groups", "guest_ports", "has_subnet", "interface_address", "is_wired", "local_host", "look_again",
-    "names_of_security_groups", "network_mtu", "oldest_network", "physical_networks", "port_view", "ports_of_device",
-    "ports_of_devices", "rename_port", "rewire_now", "set_security_groups", "unbind_port", "unwire_now",
-    "usable_networks", "use_name", "wire_now",
+    "create_security_group", "default_network", "delete_port", "delete_security_group", "devices_with_address",
+    "differences", "dns_domain", "dns_servers", "ensure_default_group", "entrance", "find_network", "find_port",
+    "find_security_group", "find_security_groups", "guest_ports", "has_subnet", "interface_address", "is_wired",
+    "local_host", "look_again", "names_of_security_groups", "network_mtu", "oldest_network", "physical_networks",
+    "port_view", "ports_of_device", "ports_of_devices", "rename_port", "rewire_now", "set_security_groups",
+    "unbind_port", "unwire_now", "usable_networks", "use_name", "wire_now",
 ]  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from stackyard.core.db import Transaction
 from stackyard.core.errors import NotFound
 from stackyard.core.runtime import Runtime
 from stackyard.services.network import auto_allocation, marks, seen
-from stackyard.services.network.tables import floating_ips, networks, ports, security_groups, subnets
+from stackyard.services.network.tables import floating_ips, ip_allocations, networks, ports, security_groups, subnets
 
 _SHOWN = (
     sa.select(
@@ -55,6 +55,12 @@ _USABLE = (
     )
     .order_by(networks.c.created_at)
     .limit(2)
+)
+_WITH_ADDRESS = (
+    sa.select(ports.c.device_id)
+    .join(ip_allocations, ip_allocations.c.port_id == ports.c.id)
+    .where(ip_allocations.c.ip_address.contains(bindparam("part", type_=sa.String), autoescape=False))
+    .distinct()
 )
 _SUBNET = sa.select(subnets.c.id).where(subnets.c.network_id == bindparam("network")).limit(1)
 
@@ -101,3 +107,11 @@ def auto_allocated_network(tx: Transaction, runtime: Runtime, caller: Caller) ->
     if not caller.project_id:
         raise NotFound("A token without a project has no topology.")
     return auto_allocation.ensure(tx, runtime, caller.project_id)
+
+
+def devices_with_address(tx: Transaction, parts: Sequence[str]) -> list[str]:
+    """The devices that have a port with an address in which one of these texts is found."""
+    found: dict[str, None] = {}
+    for part in parts:
+        found |= dict.fromkeys(tx.execute(_WITH_ADDRESS, {"part": part}).scalars())
+    return [device for device in found if device]
