@@ -1,7 +1,7 @@
 """Quotas: counted in the same transaction that takes what is counted, so that no race and no crash can miscount.
 
 A resource's name is `<service>.<resource>`: network.port, container.containers. A limit of -1 means no limit. The limit
-is the project's own, else the default from the settings.
+is the project's own, else the changed default (DEFAULTS), else that of the settings.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from stackyard.core.db import Transaction, metadata
 from stackyard.core.errors import OverQuota
 
 UNLIMITED = -1
+
+DEFAULTS = "*"
+"""The project whose limits are those of all that have none of their own, where a service lets defaults be changed."""
 
 usages = sa.Table(
     "quota_usages",
@@ -36,8 +39,14 @@ _ONE = sa.and_(usages.c.project_id == bindparam("p"), usages.c.resource == bindp
 _ADD = sa.update(usages).where(_ONE).values(in_use=usages.c.in_use + bindparam("n"))
 _INSERT = sa.insert(usages)
 _READ = sa.select(usages.c.in_use).where(_ONE)
-_LIMIT = sa.select(limits.c.hard_limit).where(
-    limits.c.project_id == bindparam("p"), limits.c.resource == bindparam("r")
+_LIMIT = (
+    sa.select(limits.c.hard_limit)
+    .where(
+        sa.or_(limits.c.project_id == bindparam("p"), limits.c.project_id == DEFAULTS),
+        limits.c.resource == bindparam("r"),
+    )
+    .order_by(sa.case((limits.c.project_id == DEFAULTS, 1), else_=0))
+    .limit(1)
 )
 _DROP_LIMIT = sa.delete(limits).where(limits.c.project_id == bindparam("p"), limits.c.resource == bindparam("r"))
 _FORGET = (
