@@ -23,7 +23,7 @@ from stackyard.services.image.formats import FormatRefused, Rules
 from stackyard.services.image.metadefs.catalogue import load as load_metadefs
 from stackyard.services.image.properties import check_files, require_count
 from stackyard.services.image.reconcile import reconcilers, sweep
-from stackyard.services.image.snapshots import declare, reserve_snapshot, snapshots_of
+from stackyard.services.image.snapshots import declare, find_any, reserve_snapshot, snapshots_of
 from stackyard.services.image.store import Content, Incoming, images_dir
 from stackyard.services.image.stores.files import FileSource
 from stackyard.services.image.stores.registry import stores_of
@@ -32,6 +32,7 @@ __all__ = [
     "check_files",
     "declare",
     "discard_image",
+    "find_any",
     "find_image",
     "image_file",
     "image_path",

@@ -73,6 +73,11 @@ def declare(tx: Transaction, image_id: str, *, disk_format: str, container_forma
     return True
 
 
+def find_any(tx: Transaction, image_id: str) -> Any:
+    """An image's row, whoever's it is; None when there is no such image any more."""
+    return tables.find(tx, image_id)
+
+
 def snapshots_of(tx: Transaction, server_id: str, properties: Mapping[str, str]) -> Sequence[Any]:
     """The images made of a server that have these properties too, newest first."""
     rows = tx.all(_WITH_SERVER, {"server": server_id})

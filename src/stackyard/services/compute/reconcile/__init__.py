@@ -14,7 +14,7 @@ from stackyard.core.runtime import Runtime
 from stackyard.host.errors import HostError
 from stackyard.services import keys
 from stackyard.services.compute.aggregates.caching import ImageCache
-from stackyard.services.compute.reconcile import build, power
+from stackyard.services.compute.reconcile import build, power, rebuild, rescue, resize, shelve, snapshots
 from stackyard.services.compute.reconcile.server import RECONCILER, Failure, ServerReconciler, Task, mark_all
 from stackyard.services.compute.reconcile.watch import WATCHER, Watcher
 
@@ -22,10 +22,26 @@ log = logging.getLogger("stackyard.compute")
 
 SYNC_SECONDS = 60.0
 
-TASKS: dict[str, Task] = {**build.TASKS, **power.TASKS}
+TASKS: dict[str, Task] = {
+    **build.TASKS,
+    **power.TASKS,
+    **rebuild.TASKS,
+    **rescue.TASKS,
+    **resize.TASKS,
+    **shelve.TASKS,
+    **snapshots.TASKS,
+}
 """By name: what does the task; it returns Done, or Again to be called again, and raises HostError to be tried again."""
 
-FAILURES: dict[str, Failure] = {**build.FAILURES, **power.FAILURES}
+FAILURES: dict[str, Failure] = {
+    **build.FAILURES,
+    **power.FAILURES,
+    **rebuild.FAILURES,
+    **rescue.FAILURES,
+    **resize.FAILURES,
+    **shelve.FAILURES,
+    **snapshots.FAILURES,
+}
 """By the task's name: what is done when trying is over (deadline, SpecError, GiveUp); without: ERROR with a fault."""
 
 __all__ = ["FAILURES", "TASKS", "adopt", "periodic", "reconcilers", "start_watchers", "stop_watchers"]

@@ -10,9 +10,8 @@ from stackyard.services.compute import scheduler
 from stackyard.services.compute.reconcile.job import Job
 from stackyard.services.compute.reconcile.power import stop_timeout
 from stackyard.services.compute.reconcile.snapshots import discard, take
-from stackyard.services.compute.reconcile.spec import MADE_FROM
-from stackyard.services.compute.servers.shelve import SHELVED_IMAGE
 from stackyard.services.compute.servers.states import Power, PowerState, VmState
+from stackyard.services.compute.servers.system_metadata import MADE_FROM, SHELVED_IMAGE, without
 from stackyard.services.image import api as image_api
 from stackyard.services.network import api as network_api
 
@@ -64,21 +63,18 @@ def _give_up_host(tx: Transaction, job: Job) -> None:
 
 def unshelve(job: Job) -> Outcome:
     """Start it: where it is still, or on this host from the image that it was put by as."""
-    metadata = dict(job.server.system_metadata or {})
-    image_id = metadata.pop(SHELVED_IMAGE, None)
+    image_id = (job.server.system_metadata or {}).get(SHELVED_IMAGE)
     with job.event("unshelve_instance"):
         seen = job.inspect()
         if seen is None and image_id is not None:
-            metadata |= {MADE_FROM: {"image_id": image_id, "image": _described(job, image_id)}}
-            # It keeps the shelved image's id until it runs: what has not begun may begin anew.
-            job.bring_up(task_state="spawning", system_metadata=metadata | {SHELVED_IMAGE: image_id})
+            made_from = {"image_id": image_id, "image": _described(job, image_id)}
+            job.bring_up(task_state="spawning", system_metadata=job.server.system_metadata | {MADE_FROM: made_from})
         elif seen is None or seen.state != "running":
             job.bring_up()
-        metadata = {key: value for key, value in job.server.system_metadata.items() if key != SHELVED_IMAGE}
     job.finish(
         also=lambda tx: _forget_image(tx, job, image_id), vm_state=VmState.ACTIVE, power=Power.RUNNING,
         power_state=int(PowerState.RUNNING), boot_id=job.boot, launched_at=job.runtime.database.clock.now(),
-        system_metadata=metadata,
+        system_metadata=without(job.server, SHELVED_IMAGE),
     )  # fmt: skip
     return DONE
 
@@ -126,10 +122,9 @@ def unshelve_failed(job: Job, reason: str) -> None:
         job.fail(text, vm_state=VmState.SHELVED)
         return
     job.driver.remove(job.id)
-    metadata = {key: value for key, value in (job.server.system_metadata or {}).items() if key != MADE_FROM}
     job.fail(
         text, also=lambda tx: _give_up_host(tx, job), vm_state=VmState.SHELVED_OFFLOADED, power=Power.NONE,
-        power_state=int(PowerState.NOSTATE), host=None, zone=None, system_metadata=metadata,
+        power_state=int(PowerState.NOSTATE), host=None, zone=None, system_metadata=without(job.server, MADE_FROM),
     )  # fmt: skip
 
 

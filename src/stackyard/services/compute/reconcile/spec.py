@@ -15,6 +15,7 @@ from sqlalchemy import bindparam
 from stackyard.core.db import Transaction
 from stackyard.core.runtime import Runtime
 from stackyard.host.specs import MachineImage, MachineNic, MachineRescue, MachineSpec
+from stackyard.services.compute.servers.system_metadata import MADE_FROM
 from stackyard.services.compute.tables import block_devices
 from stackyard.services.network import api as network_api
 
@@ -27,9 +28,6 @@ _DISKS = (
 _BOOT_VOLUME = sa.select(_b.id).where(
     _b.server_id == bindparam("server"), _b.boot_index == 0, _b.destination_type == "volume"
 )
-
-MADE_FROM = "made_from"
-"""In a server's system metadata: {"image_id", "image"}, what its root disk was made of when that is another image."""
 
 
 class Surroundings(msgspec.Struct, kw_only=True):

@@ -1,0 +1,176 @@
+"""resize, confirmResize and revertResize: another flavor, tried out before it is kept.
+
+The server stays on its host. Until it is confirmed or reverted, Placement has both sizes allocated (the former one
+under the move's own id) and the quota the larger of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import msgspec
+import sqlalchemy as sa
+from msgspec import UNSET, Meta, UnsetType
+from sqlalchemy import bindparam
+
+from stackyard.core.body import Body
+from stackyard.core.call import Call
+from stackyard.core.db import Transaction
+from stackyard.core.errors import BadRequest, NotFound
+from stackyard.core.policy import Rule
+from stackyard.core.runtime import Runtime
+from stackyard.services.compute import flavors, migrations, scheduler
+from stackyard.services.compute.rules import MEMBER
+from stackyard.services.compute.servers import abilities, placing, snapshots, tasks
+from stackyard.services.compute.servers.action_routes import Action
+from stackyard.services.compute.servers.states import Power, VmState, require
+from stackyard.services.compute.tables import migrations as moves
+
+OPEN = ("pre-migrating", "migrating", "post-migrating", "finished", "reverting", "confirming")
+"""States of a resize that holds resources twice."""
+
+_OPEN_MOVE = (
+    sa.select(moves)
+    .where(
+        moves.c.server_id == bindparam("server"),
+        moves.c.migration_type.in_(("resize", "migration")),
+        moves.c.status.in_(OPEN),
+    )
+    .order_by(moves.c.id.desc())
+)
+
+
+class Resize(Body):
+    """What stands under resize."""
+
+    flavorRef: Annotated[str, Meta(min_length=1)] | int  # noqa: N815 (the API's name)
+    disk_config: Literal["AUTO", "MANUAL"] | UnsetType = msgspec.field(default=UNSET, name="OS-DCF:diskConfig")
+
+
+def resize(tx: Transaction, call: Call, body: Resize) -> None:
+    """Begin to give the server another flavor."""
+    server = call.target
+    tasks.require_unlocked(call, server, "resize")
+    require(server, "resize", (VmState.ACTIVE, VmState.STOPPED))
+    abilities.require(call, server, "resize")
+    wanted = _flavor(tx, call, server, str(body.flavorRef))
+    surplus = _difference(server.flavor, wanted)
+    call.runtime.quotas.reserve(tx, server.project_id, surplus)
+    move_id = migrations.record(
+        tx, call, server, "resize", dest_compute=server.host, dest_node=server.host,
+        old_instance_type_id=_number(server.flavor), new_instance_type_id=_number(wanted),
+        details={"flavor": wanted, "old_flavor": server.flavor, "surplus": surplus},
+    )  # fmt: skip
+    _hold_both(tx, call, server, wanted, move_id)
+    if body.disk_config is not UNSET:
+        tasks.update(tx, server.id, disk_config=body.disk_config)
+    tasks.begin(tx, call, server, "resize", name="resize", task_state="resize_prep", move=move_id, flavor=wanted)
+
+
+def _flavor(tx: Transaction, call: Call, server: Any, flavor_id: str) -> dict[str, Any]:
+    try:
+        row = flavors.find(tx, call, flavor_id)
+    except NotFound as error:
+        raise BadRequest(error.message, kind="FlavorNotFound") from None
+    if row.flavorid == server.flavor_id:
+        raise BadRequest("When resizing, instances must change flavor!", kind="CannotResizeToSameFlavor")
+    if row.disabled:
+        raise BadRequest(f"Flavor {flavor_id} could not be found.", kind="FlavorNotFound")
+    wanted = flavors.snapshot(row)
+    if snapshots.is_volume_backed(server):
+        return wanted
+    for field, what in (("disk", "root"), ("ephemeral", "ephemeral")):
+        if int(wanted[field] or 0) < int(server.flavor[field] or 0):
+            raise BadRequest(
+                f"Server disk was unable to be resized because: the {what} disk has {server.flavor[field]} GB, flavor "
+                f"{row.name} only {wanted[field]}, and disks cannot be made smaller.",
+                kind="CannotResizeDisk",
+            )
+    if wanted["ram"] < int(server.image.get("min_ram") or 0):
+        raise BadRequest("Flavor's memory is too small for requested image.", kind="FlavorMemoryTooSmall")
+    return wanted
+
+
+def _number(flavor: Mapping[str, Any]) -> int | None:
+    text = str(flavor["flavorid"])
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+def _difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, int]:
+    """By how much `new` counts more than `old`, of the quota's resources."""
+    grown = {"compute.cores": new["vcpus"] - old["vcpus"], "compute.ram": new["ram"] - old["ram"]}
+    return {name: amount for name, amount in grown.items() if amount > 0}
+
+
+def _hold_both(tx: Transaction, call: Call, server: Any, wanted: Mapping[str, Any], move_id: str) -> None:
+    """What the server holds goes over to the move, and the server holds what the new flavor takes of the same host."""
+    scheduler.hold(tx, server.id, move_id)
+    placing.claim_on(tx, call, server, flavor=wanted, host=server.host)
+
+
+def open_move(tx: Transaction, server_id: str) -> Any:
+    """The row of the resize or cold migration that a server is in, or that waits to be confirmed; or None."""
+    return tx.first(_OPEN_MOVE, {"server": server_id})
+
+
+def confirm(tx: Transaction, call: Call, body: Any) -> None:
+    """The new flavor is kept: at once, since there is nothing left on another host."""
+    del body
+    server = call.target
+    tasks.require_unlocked(call, server, "confirmResize")
+    require(server, "confirmResize", (VmState.RESIZED,))
+    move = _finished(tx, server)
+    keep(tx, call.runtime, server, move)
+    tasks.record(tx, call, server, "confirmResize", finished=True)
+    stopped = server.power == Power.STOPPED
+    vm_state = VmState.STOPPED if stopped else VmState.ACTIVE
+    tasks.update(tx, server.id, vm_state=vm_state, old_flavor=None, task_state=None)
+
+
+def _finished(tx: Transaction, server: Any) -> Any:
+    move = open_move(tx, server.id)
+    if move is None:
+        raise BadRequest("Instance has not been resized.", kind="MigrationNotFound")
+    return move
+
+
+def keep(tx: Transaction, runtime: Runtime, server: Any, move: Any, status: str = "confirmed") -> None:
+    """Give back what only the former flavor took."""
+    scheduler.release(tx, move.uuid)
+    runtime.quotas.release(tx, server.project_id, _difference(move.details["flavor"], move.details["old_flavor"]))
+    migrations.update(tx, move.uuid, status=status)
+
+
+def undo(tx: Transaction, runtime: Runtime, server: Any, move: Any, status: str = "reverted") -> None:
+    """Give back what only the new flavor took: the server holds again what it did before."""
+    scheduler.revert(tx, move.uuid, server.id)
+    runtime.quotas.release(tx, server.project_id, move.details["surplus"])
+    migrations.update(tx, move.uuid, status=status)
+
+
+def revert(tx: Transaction, call: Call, body: Any) -> None:
+    """Begin to go back to the former flavor."""
+    del body
+    server = call.target
+    tasks.require_unlocked(call, server, "revertResize")
+    require(server, "revertResize", (VmState.RESIZED,))
+    move = _finished(tx, server)
+    migrations.update(tx, move.uuid, status="reverting")
+    tasks.begin(
+        tx, call, server, "revertResize", name="revert_resize", task_state="resize_reverting", move=move.uuid,
+        flavor=move.details["old_flavor"],
+    )  # fmt: skip
+
+
+ACTIONS = (
+    Action(name="resize", operation=resize, rule="os_compute_api:servers:resize", body=Resize),
+    Action(name="confirmResize", operation=confirm, rule="os_compute_api:servers:confirm_resize", status=204),
+    Action(name="revertResize", operation=revert, rule="os_compute_api:servers:revert_resize"),
+)
+
+POLICIES = (
+    Rule("os_compute_api:servers:resize", MEMBER, "Give a server another flavor."),
+    Rule("os_compute_api:servers:confirm_resize", MEMBER, "Keep the flavor that a server was given."),
+    Rule("os_compute_api:servers:revert_resize", MEMBER, "Go back to the flavor that a server had before."),
+)
