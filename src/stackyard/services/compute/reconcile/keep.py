@@ -7,6 +7,7 @@ from collections.abc import Callable
 from stackyard.core import timeline
 from stackyard.core.db import Transaction
 from stackyard.core.reconcile import DONE, Again, Outcome
+from stackyard.host.errors import EngineUnavailableError
 from stackyard.services import keys
 from stackyard.services.compute.reconcile import outcome
 from stackyard.services.compute.reconcile.job import Job
@@ -15,6 +16,7 @@ from stackyard.services.compute.reconcile.power import stop_timeout
 from stackyard.services.compute.servers.states import Power, PowerState, VmState
 from stackyard.services.compute.servers.tasks import KIND
 
+AWAY_SECONDS = 2.0
 LOOKS = 5
 """Steps are followed by another look, at most so often; then by a pause."""
 
@@ -37,6 +39,13 @@ def keep(job: Job) -> Outcome:
     """Bring the server to its `power`, and its row to what is."""
     if job.server.kind not in job.runtime[keys.MACHINES]:
         return DONE
+    try:
+        return _keep(job)
+    except EngineUnavailableError:
+        return Again(AWAY_SECONDS)  # it says nothing of the server; so it is waited for, for as long as it takes
+
+
+def _keep(job: Job) -> Outcome:
     for _ in range(LOOKS):
         seen = job.inspect()
         decision = plan(_wish(job), None if seen is None else seen.state)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from stackyard.core.reconcile import DONE, Outcome
+from stackyard.core.reconcile import DONE, GiveUp, Outcome
 from stackyard.host.errors import ConflictError, NotFoundError, SpecError
 from stackyard.services.compute.reconcile.job import POWER_STATES, Job
+from stackyard.services.compute.reconcile.plan import LOST
 from stackyard.services.compute.servers.states import Power, PowerState, VmState
 
 STOP_TIMEOUT = 60.0
@@ -47,16 +49,13 @@ def stop(job: Job) -> Outcome:
     """Have it end, by force after a while."""
     with job.event("stop_instance"):
         seen = job.inspect()
-        if seen is not None:
-            if seen.state == "paused":
-                job.driver.unpause(job.id)
-            if seen.state in ("running", "paused", "suspended"):
-                job.end(stop_timeout(job))
-    job.finish(
-        vm_state=VmState.STOPPED,
-        power=Power.STOPPED,
-        power_state=int(PowerState.SHUTDOWN if seen is not None else PowerState.NOSTATE),
-    )
+        if seen is None:
+            raise GiveUp(LOST)
+        if seen.state == "paused":
+            job.driver.unpause(job.id)
+        if seen.state in ("running", "paused", "suspended"):
+            job.end(stop_timeout(job))
+    job.finish(vm_state=VmState.STOPPED, power=Power.STOPPED, power_state=int(PowerState.SHUTDOWN))
     return DONE
 
 
@@ -79,9 +78,18 @@ def reboot(job: Job) -> Outcome:
     return DONE
 
 
+@contextmanager
+def _now_or_never() -> Iterator[None]:
+    """What a server's state does not allow now is not tried again for minutes."""
+    try:
+        yield
+    except (ConflictError, NotFoundError) as error:
+        raise GiveUp(str(error)) from error
+
+
 def pause(job: Job) -> Outcome:
     """Freeze it."""
-    with job.event("pause_instance"):
+    with job.event("pause_instance"), _now_or_never():
         job.driver.pause(job.id)
     job.finish(vm_state=VmState.PAUSED, power=Power.PAUSED, power_state=int(PowerState.PAUSED))
     return DONE
@@ -89,7 +97,7 @@ def pause(job: Job) -> Outcome:
 
 def unpause(job: Job) -> Outcome:
     """Let it go on."""
-    with job.event("unpause_instance"):
+    with job.event("unpause_instance"), _now_or_never():
         job.driver.unpause(job.id)
     job.finish(vm_state=VmState.ACTIVE, power=Power.RUNNING, power_state=int(PowerState.RUNNING))
     return DONE
@@ -97,7 +105,7 @@ def unpause(job: Job) -> Outcome:
 
 def suspend(job: Job) -> Outcome:
     """Write its memory to disk, and end it."""
-    with job.event("suspend_instance"):
+    with job.event("suspend_instance"), _now_or_never():
         job.driver.suspend(job.id)
     job.finish(vm_state=VmState.SUSPENDED, power=Power.SUSPENDED, power_state=int(PowerState.SHUTDOWN))
     return DONE
@@ -125,10 +133,7 @@ def restore(job: Job) -> Outcome:
 
 def _left_as_it_was(job: Job, reason: str) -> None:
     """What could not be done leaves the server as it is now; the action says that it failed."""
-    try:
-        seen = job.inspect()
-    except NotFoundError:
-        seen = None
+    seen = job.inspect()
     text = f"The task {job.task} of instance {job.id} failed: {reason}"
     if seen is None:
         job.fail(text)
@@ -151,4 +156,8 @@ TASKS: dict[str, Callable[[Job], Outcome]] = {
     "resume": resume,
     "restore": restore,
 }
-FAILURES: dict[str, Callable[[Job, str], None]] = {"pause": _left_as_it_was, "suspend": _left_as_it_was}
+FAILURES: dict[str, Callable[[Job, str], None]] = {
+    "pause": _left_as_it_was,
+    "unpause": _left_as_it_was,
+    "suspend": _left_as_it_was,
+}

@@ -29,6 +29,8 @@ PATIENCE = 1.0
 ASK_AGAIN = 0.2
 THREADS = 32
 
+LEFT = "Another request took the place of this one."
+
 Task = Callable[[Job], Outcome]
 Failure = Callable[[Job, str], None]
 
@@ -53,11 +55,12 @@ class ServerReconciler:
     def reconcile(self, resource_id: str) -> Outcome:
         """Do what is due, or ask how far it is."""
         with self._lock:
-            running = self._running.get(resource_id)
+            running, patience = self._running.get(resource_id), 0.0
             if running is None:
                 running = self._running[resource_id] = self._threads.submit(self._work, resource_id)
+                patience = PATIENCE
                 self._missed.discard(resource_id)
-        wait([running], PATIENCE)
+        wait([running], patience)
         if not running.done():
             self._interrupt(resource_id)
             return Again(ASK_AGAIN)
@@ -83,7 +86,11 @@ class ServerReconciler:
             task = self._tasks.get(job.task)
             if task is None:
                 raise GiveUp(f"this version knows no task {job.task!r}.")
-            found = task(job)
+            try:
+                found = task(job)
+            except Superseded:
+                self._database.write("server.left", outcome.finish_action, job.server, LEFT)
+                raise
         if found == DONE:
             self._seen.pop(server_id, None)
         return found

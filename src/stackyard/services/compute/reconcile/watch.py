@@ -94,12 +94,18 @@ class Watcher:
     def sync(self) -> None:
         """Have those servers looked at that are not as their rows say, and remove what no row wants."""
         for driver in self._drivers():
-            seen = {found.id: found.state for found in driver.list()}
-            # The list first, the rows after it: what has no row then has none any more.
-            rows = self._database.read("server.sync", lambda tx: tx.all(_HERE, {"host": self._host}))
-            mine = [row for row in rows if self._runtime[keys.MACHINES].get(row.kind) is driver]
-            self._mark([row.id for row in mine if _differs(row, seen.get(row.id))])
-            self._remove_orphans(driver, list(seen))
+            try:
+                self._sync(driver)
+            except HostError as error:
+                log.warning("servers cannot be compared now", extra={"reason": str(error)})
+
+    def _sync(self, driver: MachineDriver) -> None:
+        seen = {found.id: found.state for found in driver.list()}
+        # The list first, the rows after it: what has no row then has none any more.
+        rows = self._database.read("server.sync", lambda tx: tx.all(_HERE, {"host": self._host}))
+        mine = [row for row in rows if self._runtime[keys.MACHINES].get(row.kind) is driver]
+        self._mark([row.id for row in mine if _differs(row, seen.get(row.id))])
+        self._remove_orphans(driver, list(seen))
 
     def _mark(self, server_ids: list[str]) -> None:
         def mark(tx: Transaction) -> None:
