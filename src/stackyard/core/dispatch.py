@@ -193,6 +193,7 @@ class Dispatcher:
             call.require(call.route.rule)
 
     async def _send_fault(self, send: Send, call: Call, error: ApiError, headers: dict[str, str]) -> None:
+        error.microversion = call.microversion
         body = call.service.fault(error, call.request_id)
         reply = Reply(body, status=error.status, headers=error.headers)
         await _send_reply(send, reply, call.request_id, headers, call.request.method == "HEAD")

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stackyard.core.microversion import Microversion
 
 
 class ApiError(Exception):
@@ -20,6 +24,8 @@ class ApiError(Exception):
         self.message = message
         self.kind = kind or type(self).__name__
         self.headers = dict(headers or {})
+        self.microversion: Microversion | None = None
+        """What the call spoke that failed, when that was settled; set before the fault is worded."""
 
     @property
     def title(self) -> str:
