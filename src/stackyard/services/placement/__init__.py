@@ -1,38 +1,63 @@
-"""Placement: what hosts and other providers have, and who has taken how much of it; microversions 1.0 to 1.39."""
+"""Placement: what hosts and other providers have, and who has taken how much of it; microversions 1.0 to 1.39.
+
+Read ROUTES first; each noun has a module of its name. Other services ask api.py, in their own transactions.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from stackyard.core.call import Call
+from stackyard.core.call import Call, Reply
 from stackyard.core.db import Transaction
-from stackyard.core.errors import ApiError
-from stackyard.core.microversion import Microversion, MicroversionRange
-from stackyard.core.policy import ANY_SCOPE, Rule
+from stackyard.core.microversion import MicroversionRange
 from stackyard.core.routes import PUBLIC, Route, Service
+from stackyard.services.placement import (
+    aggregates,
+    allocations,
+    candidates,
+    inventories,
+    providers,
+    reshaper,
+    resource_classes,
+    traits,
+    usages,
+)
+from stackyard.services.placement.answers import fresh
+from stackyard.services.placement.faults import MAXIMUM, MINIMUM, fault
+from stackyard.services.placement.policies import POLICIES
 
 
-def root(tx: Transaction, call: Call) -> dict[str, Any]:
+def root(tx: Transaction, call: Call) -> Reply:
     """GET /: the versions."""
-    del tx, call
-    version = {"id": "v1.0", "max_version": "1.39", "min_version": "1.0", "status": "CURRENT"}
-    return {"versions": [version | {"links": [{"rel": "self", "href": ""}]}]}
+    version: dict[str, Any] = {
+        "id": f"v{MINIMUM}",
+        "max_version": str(MAXIMUM),
+        "min_version": str(MINIMUM),
+        "status": "CURRENT",
+    }
+    return fresh(call, {"versions": [version | {"links": [{"rel": "self", "href": ""}]}]}, tx.now)
 
 
-def fault(error: ApiError, request_id: str) -> Mapping[str, Any]:
-    """A fault as Placement words it: a list of one."""
-    one = {"status": error.status, "title": error.title, "detail": error.message, "request_id": request_id}
-    return {"errors": [one]}
-
+ROUTES: tuple[Route, ...] = (
+    Route("GET", "/", root, PUBLIC),
+    *providers.ROUTES,
+    *inventories.ROUTES,
+    *aggregates.ROUTES,
+    *traits.ROUTES,
+    *resource_classes.ROUTES,
+    *usages.ROUTES,
+    *allocations.ROUTES,
+    *candidates.ROUTES,
+    *reshaper.ROUTES,
+)
 
 SERVICE = Service(
     type="placement",
     name="placement",
     mount="/placement",
     classic_port=8778,
-    routes=(Route("GET", "/", root, PUBLIC),),
-    policies=(Rule("admin_api", "role:admin", "An administrator.", ANY_SCOPE),),
+    routes=ROUTES,
+    policies=POLICIES,
     fault=fault,
-    microversions=MicroversionRange("placement", Microversion(1, 0), Microversion(1, 39)),
+    microversions=MicroversionRange("placement", MINIMUM, MAXIMUM),
 )

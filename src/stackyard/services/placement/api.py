@@ -15,6 +15,7 @@ from stackyard.core.db import Transaction
 from stackyard.core.errors import Conflict
 from stackyard.services.placement import claims
 from stackyard.services.placement.claims import DoesNotFit, Resources, Wanted
+from stackyard.services.placement.faults import HAS_CHILDREN, PROVIDER_IN_USE
 from stackyard.services.placement.tables import (
     SHAPE,
     allocations,
@@ -201,9 +202,13 @@ def remove_provider(tx: Transaction, uuid: str) -> None:
     if tx.first(_PROVIDER, {"key": uuid}) is None:
         return
     if tx.first(_ALLOCATED, {"key": uuid}) is not None:
-        raise Conflict(f"Unable to delete resource provider {uuid}: Resource provider has allocations.")
+        raise Conflict(
+            f"Unable to delete resource provider {uuid}: Resource provider has allocations.", kind=PROVIDER_IN_USE
+        )
     if tx.first(_CHILD, {"key": uuid}) is not None:
-        raise Conflict(f"Unable to delete parent resource provider {uuid}: It has child resource providers.")
+        raise Conflict(
+            f"Unable to delete parent resource provider {uuid}: It has child resource providers.", kind=HAS_CHILDREN
+        )
     forget(tx, uuid)
 
 

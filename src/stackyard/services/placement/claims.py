@@ -16,9 +16,8 @@ from sqlalchemy import bindparam
 
 from stackyard.core.db import Transaction
 from stackyard.core.errors import ApiError, Conflict, NotFound
+from stackyard.services.placement.faults import CONCURRENT_UPDATE, UNDEFINED
 from stackyard.services.placement.tables import allocations, consumers, inventories, providers
-
-CONCURRENT_UPDATE = "placement.concurrent_update"
 
 Resources = Mapping[str, Mapping[str, int]]
 """By provider: how much of each resource class."""
@@ -68,7 +67,7 @@ class DoesNotFit(Conflict):
     """An inventory has not enough left, or does not give such an amount, or there is none."""
 
     def __init__(self, message: str, *, provider: str, resource_class: str) -> None:
-        super().__init__(f"Unable to allocate inventory: {message}", kind="InvalidInventory")
+        super().__init__(f"Unable to allocate inventory: {message}", kind=UNDEFINED)
         self.provider = provider
         self.resource_class = resource_class
 
