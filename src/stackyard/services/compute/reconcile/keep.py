@@ -9,7 +9,7 @@ from stackyard.core.db import Transaction
 from stackyard.core.reconcile import DONE, Again, Outcome
 from stackyard.host.errors import EngineUnavailableError
 from stackyard.services import keys
-from stackyard.services.compute.reconcile import outcome
+from stackyard.services.compute.reconcile import interfaces, outcome
 from stackyard.services.compute.reconcile.job import Job
 from stackyard.services.compute.reconcile.plan import LOST, Decision, Step, Wish, plan
 from stackyard.services.compute.reconcile.power import stop_timeout
@@ -50,6 +50,7 @@ def _keep(job: Job) -> Outcome:
         seen = job.inspect()
         decision = plan(_wish(job), None if seen is None else seen.state)
         if not decision.steps:
+            interfaces.settle(job, seen)
             _write(job, decision, "" if seen is None else seen.error)
             return DONE
         for step in decision.steps:

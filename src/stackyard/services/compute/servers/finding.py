@@ -10,6 +10,7 @@ from sqlalchemy import bindparam
 from stackyard.core import ids
 from stackyard.core.call import Call
 from stackyard.core.db import Transaction
+from stackyard.core.errors import BadRequest
 from stackyard.services.compute.faults import not_found
 from stackyard.services.compute.tables import servers
 
@@ -38,3 +39,10 @@ def find(tx: Transaction, call: Call, server_id: str) -> Any:
     if row is None:
         raise not_found("Instance", server_id)
     return row
+
+
+def refuse_query(call: Call) -> None:
+    """Since 2.102, refuse query parameters of a call that has none; they were ignored before."""
+    if call.since(2, 102) and call.query.pairs():
+        names = ", ".join(call.query.keys())
+        raise BadRequest(f"Invalid input for query parameters: Additional properties are not allowed ({names[:255]})")

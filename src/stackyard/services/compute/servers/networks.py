@@ -75,8 +75,11 @@ def _item(call: Call, field: str, item: dict[str, Any]) -> dict[str, Any]:
     return item
 
 
-def resolve(tx: Transaction, call: Call, wanted: Wanted, count: int) -> list[Nic]:
-    """The cards that each of `count` servers is to have; raises Nova's faults for those that cannot be."""
+def resolve(tx: Transaction, call: Call, wanted: Wanted, count: int, *, project_id: str | None = None) -> list[Nic]:
+    """The cards that each of `count` servers is to have; raises Nova's faults for those that cannot be.
+
+    `project_id` is the servers' project, None: the caller's.
+    """
     if wanted.choice == "none":
         return []
     if not wanted.nics:
@@ -84,7 +87,11 @@ def resolve(tx: Transaction, call: Call, wanted: Wanted, count: int) -> list[Nic
     found: list[Nic] = []
     seen: dict[str, Any] = {}
     for item in wanted.nics:
-        nic = _of_port(tx, call, item, found, count) if item.get("port") else _of_network(tx, call, item, seen, count)
+        if item.get("port"):
+            _refuse_port(item["port"], found, count)
+            nic = Nic(network_id="", port=usable_port(tx, call, item["port"], project_id))
+        else:
+            nic = _of_network(tx, call, item, seen, count)
         nic.tag = item.get("tag")
         found.append(nic)
     tags = [nic.tag for nic in found if nic.tag]
@@ -144,8 +151,7 @@ def _of_network(tx: Transaction, call: Call, item: dict[str, Any], seen: dict[st
     return Nic(network_id=seen[network_id].id, address=item.get("fixed_ip"))
 
 
-def _of_port(tx: Transaction, call: Call, item: dict[str, Any], found: Sequence[Nic], count: int) -> Nic:
-    port_id = item["port"]
+def _refuse_port(port_id: str, found: Sequence[Nic], count: int) -> None:
     if any(nic.port is not None and nic.port.id == port_id for nic in found):
         raise BadRequest(f"Port ID '{port_id}' was specified twice: you cannot attach a port multiple times.")
     if count > 1:
@@ -154,7 +160,6 @@ def _of_port(tx: Transaction, call: Call, item: dict[str, Any], found: Sequence[
             "launch your instance one by one with different ports.",
             kind="MultiplePortsNotApplicable",
         )
-    return Nic(network_id="", port=usable_port(tx, call, port_id))
 
 
 def usable_port(tx: Transaction, call: Call, port_id: str, project_id: str | None = None) -> Any:
@@ -173,7 +178,13 @@ def usable_port(tx: Transaction, call: Call, port_id: str, project_id: str | Non
 
 
 def plug(
-    tx: Transaction, call: Call, servers: Sequence[dict[str, Any]], nics: Sequence[Nic], groups: tuple[str, ...] | None
+    tx: Transaction,
+    call: Call,
+    servers: Sequence[dict[str, Any]],
+    nics: Sequence[Nic],
+    groups: tuple[str, ...] | None,
+    *,
+    project_id: str | None = None,
 ) -> None:
     """Make the ports of new servers (rows with id, hostname, zone), claim those that are there, and write `interfaces`.
 
@@ -182,6 +193,7 @@ def plug(
     requests = [
         PortRequest(
             network_id=nic.network_id,
+            project_id=project_id,
             device_id=server["id"],
             device_owner=f"compute:{server['zone'] or ''}",
             dns_name=server["hostname"],
@@ -194,7 +206,10 @@ def plug(
     ]
     made = iter(create(tx, call, requests) if requests else ())
     for server in servers:
-        server["interfaces"] = [_interface(nic, next(made) if nic.port is None else nic.port) for nic in nics]
+        server["interfaces"] = [
+            _interface(nic, next(made) if nic.port is None else nic.port, f"eth{index}")
+            for index, nic in enumerate(nics)
+        ]
         taken = [nic.port.id for nic in nics if nic.port is not None]
         owner = f"compute:{server['zone'] or ''}"
         network_api.claim_ports(tx, taken, device_id=server["id"], device_owner=owner, dns_name=server["hostname"])
@@ -221,11 +236,12 @@ def refusal(error: ApiError) -> ApiError:
     return error if isinstance(error, Forbidden) else BadRequest(error.message, kind=error.kind)
 
 
-def _interface(nic: Nic, port: Any) -> dict[str, Any]:
+def _interface(nic: Nic, port: Any, device: str) -> dict[str, Any]:
     return {
         "port": port.id,
         "network": port.network_id,
         "mac": port.mac_address,
         "tag": nic.tag,
         "made": nic.port is None,
+        "device": device,
     }

@@ -8,7 +8,7 @@ from msgspec import UNSET
 
 from stackyard.core.call import Call
 from stackyard.core.db import Transaction
-from stackyard.core.errors import BadRequest, Conflict
+from stackyard.core.errors import Conflict
 from stackyard.core.policy import Rule
 from stackyard.core.routes import Route
 from stackyard.services.compute.rules import ADMIN, MEMBER, READER
@@ -24,14 +24,12 @@ from stackyard.services.compute.servers import (
     tasks,
     views,
 )
-from stackyard.services.compute.servers.states import VmState
 from stackyard.services.network import api as network_api
 
 
 def show(tx: Transaction, call: Call) -> dict[str, Any]:
     """GET /servers/{server_id}."""
-    if call.since(2, 102) and call.query.keys():
-        raise BadRequest(f"Invalid input for query parameters: unknown: {', '.join(call.query.keys())[:255]}")
+    finding.refuse_query(call)
     return {"server": views.show(tx, call, call.target)}
 
 
@@ -85,7 +83,7 @@ def delete(tx: Transaction, call: Call) -> None:
 def begin_delete(tx: Transaction, call: Call, server: Any, *, action: str = "delete") -> None:
     """Have a server end: its host's reconciler does it, unless it is on none; then it is gone at once."""
     tasks.require_unlocked(call, server, "delete")
-    if server.host is None and server.vm_state != VmState.SHELVED_OFFLOADED:
+    if server.host is None:
         tasks.record(tx, call, server, action, finished=True)
         removal.forget(tx, call.runtime, server)
         return
