@@ -115,7 +115,11 @@ class MemoryMachines:
         self._enter("start")
         with self._lock:
             found = self._get(machine_id)
-            found.state, found.error = "running", ""
+            if found.state in ("running", "paused"):
+                return
+            resumed, found.state, found.error = found.state == "suspended", "running", ""
+            if resumed:
+                return
             found.nics = {nic.port_id: nic for nic in found.spec.nics}
             found.volumes = {volume.id: volume for volume in found.spec.volumes}
             found.output += f"{found.spec.hostname or found.spec.name} login: \n"
@@ -249,6 +253,12 @@ class MemoryMachines:
             found = self._get(machine_id)
             found.state, found.error = "crashed", error
         self._events.put(MachineEvent(machine_id, "crashed"))
+
+    def power_off(self, machine_id: str) -> None:
+        """For tests: its system ends by itself."""
+        with self._lock:
+            self._running(machine_id).state = "stopped"
+        self._events.put(MachineEvent(machine_id, "stopped"))
 
     def lose(self, machine_id: str) -> None:
         """For tests: somebody took it away."""

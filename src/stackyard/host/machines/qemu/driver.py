@@ -163,6 +163,8 @@ class QemuMachines:
 
     def remove_root(self, machine_id: str) -> None:
         """Delete the root disk; it must not run."""
+        if not Home(self._directory, machine_id).exists():
+            return
         with self._held(machine_id) as home:
             record = self._settled(home)
             if life.running(record) is not None:

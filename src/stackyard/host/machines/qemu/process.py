@@ -62,10 +62,12 @@ def runs(process: Process) -> bool:
     """Whether that very process is there; one of ours that has ended is laid to rest."""
     if not process.pid or process.boot != boot_id():
         return False
-    with contextlib.suppress(ChildProcessError):
-        if os.waitpid(process.pid, os.WNOHANG)[0]:
-            return False
-    return _began(process.pid) == process.started
+    try:
+        ended = bool(os.waitpid(process.pid, os.WNOHANG)[0])
+    except ChildProcessError:
+        return _began(process.pid) == process.started
+    # Of a child, the first thread may be a zombie while others are still at it.
+    return not ended and _began(process.pid, zombies=True) == process.started
 
 
 def open_handle(process: Process) -> int | None:
@@ -108,13 +110,13 @@ def kill(process: Process) -> None:
         raise HostError(f"process {process.pid} does not end")
 
 
-def _began(pid: int) -> int | None:
+def _began(pid: int, *, zombies: bool = False) -> int | None:
     """The time it began, in ticks since boot; None for one that is gone or only waits to be laid to rest."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return None
-    return None if fields[0] in "ZX" else int(fields[19])
+    return None if fields[0] in "ZX" and not zombies else int(fields[19])
 
 
 def end_strays(uid: int, but: int) -> None:

@@ -1,0 +1,588 @@
+"""What every driver of servers promises, the in-memory one included."""
+
+from __future__ import annotations
+
+import io
+import os
+import queue
+import socket
+import tempfile
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+import pytest
+from tests.dataplane.lab import EVERYTHING, Lab, free_port, new_id, new_mac, subnet
+from tests.engine_fixture import wait_until
+from tests.machine_guest import boot_disk
+
+from stackyard.host.errors import ConflictError, NotFoundError, SpecError
+from stackyard.host.machines import MachineDriver
+from stackyard.host.machines.memory import MemoryMachines
+from stackyard.host.machines.qemu.driver import QemuMachines
+from stackyard.host.machines.qemu.emulator import Emulator, find
+from stackyard.host.specs import (
+    Address,
+    MachineEvent,
+    MachineImage,
+    MachineNic,
+    MachineObservation,
+    MachineRescue,
+    MachineSpec,
+    MachineVolume,
+    PortSpec,
+)
+
+
+class Bench(Protocol):
+    """A driver with an image in its store, and what happens to its servers from inside and outside."""
+
+    driver: MachineDriver
+    image: MachineImage
+
+    def nic(self) -> MachineNic:
+        """A card whose port is wired."""
+
+    def greetings(self, machine_id: str) -> int:
+        """How often its system has come up."""
+
+    def power_off(self, machine_id: str) -> None:
+        """Its system ends by itself."""
+
+    def break_down(self, machine_id: str) -> None:
+        """It ends badly."""
+
+    def restart(self) -> None:
+        """Another process takes over: a new driver on the same host."""
+
+    def close(self) -> None:
+        """Leave nothing."""
+
+
+class MemoryBench:
+    """The twin."""
+
+    def __init__(self) -> None:
+        self.twin = MemoryMachines()
+        self.driver: MachineDriver = self.twin
+        self.image = loaded(self.driver)
+
+    def nic(self) -> MachineNic:
+        return MachineNic(port_id=new_id(), mac=new_mac())
+
+    def greetings(self, machine_id: str) -> int:
+        return self.driver.console_output(machine_id).count("login:")
+
+    def power_off(self, machine_id: str) -> None:
+        self.twin.power_off(machine_id)
+
+    def break_down(self, machine_id: str) -> None:
+        self.twin.crash(machine_id)
+
+    def restart(self) -> None:
+        pass
+
+    def close(self) -> None:
+        self.driver.close()
+
+
+class QemuBench:
+    """QEMU with a guest of two hundred bytes, and a network for its cards once one is wanted."""
+
+    def __init__(self) -> None:
+        self._directory = tempfile.TemporaryDirectory(prefix="stackyard-")
+        self._path = Path(self._directory.name)
+        self._lab: Lab | None = None
+        found = find()
+        assert isinstance(found, Emulator), found
+        self._emulator = found
+        self.driver: MachineDriver = self._made()
+        self.image = loaded(self.driver)
+
+    def _made(self) -> QemuMachines:
+        made = QemuMachines(self._path / "machines", self._emulator, self, soft_reboot_seconds=20)  # type: ignore[arg-type]
+        made.start_up()
+        return made
+
+    def tap(self, port_id: str) -> Any:
+        """All that the driver asks of the network."""
+        assert self._lab is not None
+        return self._lab.driver.tap(port_id)
+
+    def nic(self) -> MachineNic:
+        if self._lab is None:
+            self._lab = Lab(self._path, host_ports=(free_port(),))
+            self._network = self._lab.network(subnet("10.1.0.0/24"))
+            self._group = self._lab.group(*EVERYTHING)
+        port = PortSpec(
+            id=new_id(), network_id=self._network.id, mac=new_mac(), kind="tap",
+            addresses=(Address(ip="10.1.0.9", prefix_length=24),), security_groups=(self._group.id,),
+        )  # fmt: skip
+        self._lab.driver.apply_port(port)
+        return MachineNic(port_id=port.id, mac=port.mac)
+
+    def greetings(self, machine_id: str) -> int:
+        return self.driver.console_output(machine_id).count("hello")
+
+    def power_off(self, machine_id: str) -> None:
+        with socket.socket(socket.AF_UNIX) as serial:
+            serial.connect(self.driver.console(machine_id, "serial").path)
+            serial.sendall(b"p")
+
+    def break_down(self, machine_id: str) -> None:
+        os.kill(observed(self.driver, machine_id).pid, 9)
+
+    def restart(self) -> None:
+        self.driver.close()
+        self.driver = self._made()
+
+    def close(self) -> None:
+        self.driver.purge()
+        self.driver.close()
+        if self._lab is not None:
+            self._lab.close()
+        self._directory.cleanup()
+
+
+def loaded(driver: MachineDriver) -> MachineImage:
+    image = MachineImage(id=new_id(), disk_format="raw", container_format="bare")
+    driver.load_image(image, io.BytesIO(boot_disk()))
+    return image
+
+
+@pytest.fixture(params=["memory", pytest.param("qemu", marks=pytest.mark.root)])
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    made: Bench = MemoryBench() if request.param == "memory" else QemuBench()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+Make = Callable[..., str]
+
+
+@pytest.fixture
+def make(bench: Bench) -> Make:
+    """Define a server and return its id."""
+
+    def define(**fields: Any) -> str:
+        return defined(bench, new_id(), **fields)
+
+    return define
+
+
+def defined(bench: Bench, machine_id: str, **fields: Any) -> str:
+    spec = MachineSpec(
+        **{
+            "id": machine_id, "name": "instance-00000001", "kind": "machine", "image": bench.image, "memory": 32,
+            "vcpus": 1, **fields,
+        }
+    )  # fmt: skip
+    bench.driver.define(spec)
+    return machine_id
+
+
+def observed(driver: MachineDriver, machine_id: str) -> MachineObservation:
+    found = driver.inspect(machine_id)
+    assert found is not None
+    return found
+
+
+def greeted(bench: Bench, machine_id: str, times: int = 1) -> None:
+    wait_until(lambda: bench.greetings(machine_id) >= times, "the system inside comes up")
+
+
+def started(bench: Bench, machine_id: str) -> str:
+    bench.driver.start(machine_id)
+    greeted(bench, machine_id)
+    return machine_id
+
+
+# ---------------------------------------------------------------------------------------------------------- images
+
+
+def test_an_image_is_there_once_it_was_loaded(bench: Bench) -> None:
+    other = msgspec.structs.replace(bench.image, id=new_id())
+    assert bench.driver.has_image(bench.image)
+    assert not bench.driver.has_image(other)
+    bench.driver.load_image(other, io.BytesIO(boot_disk()))
+    bench.driver.load_image(other, io.BytesIO(boot_disk()))
+    assert bench.driver.has_image(other)
+
+
+def test_a_server_needs_its_image(bench: Bench, make: Make) -> None:
+    with pytest.raises((NotFoundError, SpecError), match="store"):
+        make(image=msgspec.structs.replace(bench.image, id=new_id()))
+
+
+# ------------------------------------------------------------------------------------------------------ life cycle
+
+
+def test_a_server_is_wired_by_a_tap(bench: Bench) -> None:
+    assert bench.driver.place(new_id()).wire == "tap"
+
+
+def test_a_defined_server_does_not_run(bench: Bench, make: Make) -> None:
+    machine_id = make()
+    found = observed(bench.driver, machine_id)
+    assert (found.id, found.state, found.pid) == (machine_id, "defined", 0)
+    bench.driver.stop(machine_id, 0)
+    assert observed(bench.driver, machine_id).state == "defined"
+    assert [one.id for one in bench.driver.list()] == [machine_id]
+
+
+def test_start_and_stop(bench: Bench, make: Make) -> None:
+    machine_id = make()
+    bench.driver.start(machine_id)
+    bench.driver.start(machine_id)
+    found = observed(bench.driver, machine_id)
+    assert found.state == "running"
+    assert found.pid > 0
+    greeted(bench, machine_id)
+    bench.driver.stop(machine_id, 20)
+    bench.driver.stop(machine_id, 20)
+    found = observed(bench.driver, machine_id)
+    assert (found.state, found.pid) == ("stopped", 0)
+    bench.driver.start(machine_id)
+    assert observed(bench.driver, machine_id).state == "running"
+    bench.driver.stop(machine_id, 0)
+    assert observed(bench.driver, machine_id).state == "stopped"
+
+
+def test_a_soft_reboot_brings_its_system_up_again(bench: Bench, make: Make) -> None:
+    machine_id = started(bench, make())
+    pid = observed(bench.driver, machine_id).pid
+    bench.driver.reboot(machine_id)
+    greeted(bench, machine_id, 2)
+    found = observed(bench.driver, machine_id)
+    assert (found.state, found.pid) == ("running", pid)
+
+
+def test_pause_and_unpause(bench: Bench, make: Make) -> None:
+    machine_id = started(bench, make())
+    for _ in range(2):
+        bench.driver.pause(machine_id)
+        assert observed(bench.driver, machine_id).state == "paused"
+    for _ in range(2):
+        bench.driver.unpause(machine_id)
+        assert observed(bench.driver, machine_id).state == "running"
+    bench.driver.pause(machine_id)
+    bench.driver.stop(machine_id, 20)
+    assert observed(bench.driver, machine_id).state == "stopped"
+
+
+def test_a_suspended_server_goes_on_where_it_was(bench: Bench, make: Make) -> None:
+    machine_id = started(bench, make())
+    for _ in range(2):
+        bench.driver.suspend(machine_id)
+        found = observed(bench.driver, machine_id)
+        assert (found.state, found.pid) == ("suspended", 0)
+    before = bench.greetings(machine_id)
+    bench.driver.start(machine_id)
+    assert observed(bench.driver, machine_id).state == "running"
+    assert bench.greetings(machine_id) == before
+    bench.driver.stop(machine_id, 20)
+    assert observed(bench.driver, machine_id).state == "stopped"
+
+
+def test_a_suspended_server_that_is_stopped_begins_anew(bench: Bench, make: Make) -> None:
+    machine_id = started(bench, make())
+    bench.driver.suspend(machine_id)
+    bench.driver.stop(machine_id, 0)
+    assert observed(bench.driver, machine_id).state == "stopped"
+    bench.driver.start(machine_id)
+    greeted(bench, machine_id, 2)
+
+
+def test_a_removed_server_is_gone(bench: Bench, make: Make) -> None:
+    machine_id = started(bench, make())
+    bench.driver.remove(machine_id)
+    bench.driver.remove(machine_id)
+    assert bench.driver.inspect(machine_id) is None
+    assert list(bench.driver.list()) == []
+
+
+def test_what_runs_is_found_by_the_next_process(bench: Bench, make: Make) -> None:
+    running, idle, suspended = started(bench, make()), make(), started(bench, make())
+    bench.driver.suspend(suspended)
+    pid = observed(bench.driver, running).pid
+    bench.restart()
+    assert observed(bench.driver, running).pid == pid
+    assert observed(bench.driver, idle).state == "defined"
+    assert observed(bench.driver, suspended).state == "suspended"
+    bench.driver.start(suspended)
+    assert observed(bench.driver, suspended).state == "running"
+    bench.driver.stop(running, 20)
+    assert observed(bench.driver, running).state == "stopped"
+
+
+def test_purge_leaves_nothing(bench: Bench, make: Make) -> None:
+    started(bench, make())
+    bench.driver.purge()
+    assert list(bench.driver.list()) == []
+    assert not bench.driver.has_image(bench.image)
+
+
+# -------------------------------------------------------------------------------------------------- disks, rescue
+
+
+def test_a_root_disk_is_made_anew_once_it_was_removed(bench: Bench, make: Make) -> None:
+    machine_id = started(bench, make())
+    with pytest.raises(ConflictError):
+        bench.driver.remove_root(machine_id)
+    bench.driver.stop(machine_id, 0)
+    bench.driver.remove_root(machine_id)
+    bench.driver.remove_root(machine_id)
+    defined(bench, machine_id)
+    bench.driver.start(machine_id)
+    greeted(bench, machine_id, 2)
+
+
+def test_a_server_grows(bench: Bench, make: Make) -> None:
+    machine_id = make(root_disk=1)
+    defined(bench, machine_id, root_disk=2, memory=48, vcpus=2, ephemeral=(1,), swap=8)
+    started(bench, machine_id)
+    seen = bench.driver.diagnostics(machine_id)
+    assert seen.memory == 48
+    assert len(seen.cpu_nanoseconds) == 2
+
+
+def test_a_rescued_server_says_so(bench: Bench, make: Make) -> None:
+    machine_id = make()
+    for stable in (False, True):
+        defined(bench, machine_id, rescue=MachineRescue(image=bench.image, stable=stable))
+        bench.driver.start(machine_id)
+        assert observed(bench.driver, machine_id).rescued
+        bench.driver.stop(machine_id, 0)
+    defined(bench, machine_id)
+    started(bench, machine_id)
+    assert not observed(bench.driver, machine_id).rescued
+
+
+def test_a_config_drive_is_accepted(bench: Bench, make: Make) -> None:
+    files = {"openstack/latest/meta_data.json": b"{}", "openstack/latest/user_data": b"\0" * 3000, "ec2/x-y.json": b""}
+    started(bench, make(config_drive=files))
+
+
+@pytest.mark.parametrize("state", ["defined", "running", "paused", "stopped", "suspended"])
+def test_a_snapshot_whatever_it_does(bench: Bench, make: Make, tmp_path: Path, state: str) -> None:
+    machine_id = make()
+    if state != "defined":
+        started(bench, machine_id)
+    act: dict[str, Callable[[], None]] = {
+        "paused": lambda: bench.driver.pause(machine_id),
+        "stopped": lambda: bench.driver.stop(machine_id, 0),
+        "suspended": lambda: bench.driver.suspend(machine_id),
+    }
+    act.get(state, lambda: None)()
+    for number in range(2):
+        found = bench.driver.snapshot(machine_id, tmp_path / str(number))
+        assert (found.path, found.container_format) == (str(tmp_path / str(number)), "bare")
+        assert (tmp_path / str(number)).stat().st_size > 0
+    assert observed(bench.driver, machine_id).state == state
+    image = MachineImage(id=new_id(), disk_format=found.disk_format, container_format="bare")
+    with Path(found.path).open("rb") as data:
+        bench.driver.load_image(image, data)
+    started(bench, make(image=image))
+
+
+# -------------------------------------------------------------------------------------------------------- plugging
+
+
+def test_cards_come_and_go(bench: Bench, make: Make) -> None:
+    first, second = bench.nic(), bench.nic()
+    machine_id = started(bench, make(nics=(first,)))
+    assert observed(bench.driver, machine_id).ports == (first.port_id,)
+    for _ in range(2):
+        bench.driver.attach_port(machine_id, second)
+        assert observed(bench.driver, machine_id).ports == (first.port_id, second.port_id)
+    for _ in range(2):
+        bench.driver.detach_port(machine_id, first.port_id)
+        assert observed(bench.driver, machine_id).ports == (second.port_id,)
+    bench.driver.attach_port(machine_id, first)
+    assert observed(bench.driver, machine_id).ports == (second.port_id, first.port_id)
+
+
+def test_volumes_come_and_go(bench: Bench, make: Make, tmp_path: Path) -> None:
+    volumes = []
+    for device in ("vdb", "vdc"):
+        path = tmp_path / device
+        path.write_bytes(bytes(1 << 20))
+        volumes.append(MachineVolume(id=new_id(), path=str(path), device=device))
+    machine_id = started(bench, make(volumes=(volumes[0],)))
+    for _ in range(2):
+        bench.driver.attach_volume(machine_id, volumes[1])
+        assert observed(bench.driver, machine_id).volumes == (volumes[0].id, volumes[1].id)
+    for _ in range(2):
+        bench.driver.detach_volume(machine_id, volumes[0].id)
+        assert observed(bench.driver, machine_id).volumes == (volumes[1].id,)
+
+
+def test_what_was_plugged_in_is_there_after_a_suspension(bench: Bench, make: Make, tmp_path: Path) -> None:
+    (tmp_path / "disk").write_bytes(bytes(1 << 20))
+    volume = MachineVolume(id=new_id(), path=str(tmp_path / "disk"), device="vdb")
+    machine_id = started(bench, make())
+    bench.driver.attach_volume(machine_id, volume)
+    bench.driver.suspend(machine_id)
+    assert observed(bench.driver, machine_id).volumes == (volume.id,)
+    bench.driver.start(machine_id)
+    found = observed(bench.driver, machine_id)
+    assert (found.state, found.volumes) == ("running", (volume.id,))
+    bench.driver.detach_volume(machine_id, volume.id)
+    assert observed(bench.driver, machine_id).volumes == ()
+
+
+def test_the_cards_and_volumes_of_a_stopped_server_are_its_spec_s(bench: Bench, make: Make) -> None:
+    nic = bench.nic()
+    machine_id = make()
+    assert observed(bench.driver, machine_id).ports == ()
+    defined(bench, machine_id, nics=(nic,))
+    assert observed(bench.driver, machine_id).ports == (nic.port_id,)
+
+
+# -------------------------------------------------------------------------------------------------- looking at it
+
+
+def test_console_output_is_cut(bench: Bench, make: Make) -> None:
+    machine_id = started(bench, make())
+    assert bench.greetings(machine_id) == 1
+    bench.driver.reboot(machine_id)
+    greeted(bench, machine_id, 2)
+    wait_until(lambda: bench.driver.console_output(machine_id).endswith("\n"), "the line ends")
+    assert len(bench.driver.console_output(machine_id, 1).splitlines()) == 1
+    assert bench.driver.console_output(machine_id, 0) == ""
+    bench.driver.stop(machine_id, 0)
+    assert bench.greetings(machine_id) == 2
+
+
+def test_consoles_are_those_of_a_running_server(bench: Bench, make: Make) -> None:
+    machine_id = make()
+    with pytest.raises(ConflictError):
+        bench.driver.console(machine_id, "vnc")
+    bench.driver.start(machine_id)
+    for kind in ("vnc", "serial"):
+        found = bench.driver.console(machine_id, kind)
+        assert found.kind == kind
+        assert found.path.startswith("/")
+    with pytest.raises(SpecError):
+        bench.driver.console(machine_id, "spice")
+
+
+def test_diagnostics_are_of_a_running_server(bench: Bench, make: Make) -> None:
+    machine_id = make(vcpus=2)
+    with pytest.raises(ConflictError):
+        bench.driver.diagnostics(machine_id)
+    started(bench, machine_id)
+    seen = bench.driver.diagnostics(machine_id)
+    assert (seen.state, seen.memory, len(seen.cpu_nanoseconds)) == ("running", 32, 2)
+    bench.driver.pause(machine_id)
+    assert bench.driver.diagnostics(machine_id).state == "paused"
+
+
+def test_a_kernel_can_be_made_to_crash(bench: Bench, make: Make) -> None:
+    machine_id = started(bench, make())
+    bench.driver.crash_dump(machine_id)
+    assert observed(bench.driver, machine_id).state == "running"
+
+
+# ---------------------------------------------------------------------------------------------------------- events
+
+
+@pytest.fixture
+def events(bench: Bench) -> Iterator[Callable[[], MachineEvent]]:
+    """The next event."""
+    seen: queue.Queue[MachineEvent] = queue.Queue()
+
+    def watch() -> None:
+        for event in bench.driver.events():
+            seen.put(event)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    yield lambda: seen.get(timeout=20)
+    bench.driver.close()
+    thread.join(20)
+    assert not thread.is_alive()
+
+
+def test_a_system_that_ends_is_noticed(bench: Bench, make: Make, events: Callable[[], MachineEvent]) -> None:
+    machine_id = started(bench, make())
+    bench.power_off(machine_id)
+    assert events() == MachineEvent(machine_id=machine_id, action="stopped")
+    assert observed(bench.driver, machine_id).state == "stopped"
+    bench.driver.start(machine_id)
+    greeted(bench, machine_id, 2)
+
+
+def test_a_crash_is_noticed(bench: Bench, make: Make, events: Callable[[], MachineEvent]) -> None:
+    machine_id = started(bench, make())
+    bench.break_down(machine_id)
+    assert events() == MachineEvent(machine_id=machine_id, action="crashed")
+    found = observed(bench.driver, machine_id)
+    assert (found.state, found.pid) == ("crashed", 0)
+    assert found.error
+    bench.driver.start(machine_id)
+    found = observed(bench.driver, machine_id)
+    assert (found.state, found.error) == ("running", "")
+
+
+def test_what_it_is_told_to_do_is_no_event(bench: Bench, make: Make, events: Callable[[], MachineEvent]) -> None:
+    quiet, loud = started(bench, make()), started(bench, make())
+    bench.driver.reboot(quiet)
+    bench.driver.suspend(quiet)
+    bench.driver.start(quiet)
+    bench.driver.stop(quiet, 20)
+    bench.driver.remove(quiet)
+    bench.break_down(loud)
+    assert events().machine_id == loud
+
+
+def test_an_end_while_nobody_looked_is_found(bench: Bench, make: Make) -> None:
+    off, broken = started(bench, make()), started(bench, make())
+    bench.power_off(off)
+    bench.break_down(broken)
+    bench.restart()
+    wait_until(lambda: observed(bench.driver, off).state == "stopped", "it is off")
+    wait_until(lambda: observed(bench.driver, broken).state == "crashed", "it is broken")
+
+
+# ------------------------------------------------------------------------------------------------------- refusals
+
+CALLS: dict[str, Callable[[Bench, str, Path], object]] = {
+    "start": lambda bench, one, path: bench.driver.start(one),
+    "stop": lambda bench, one, path: bench.driver.stop(one, 0),
+    "reboot": lambda bench, one, path: bench.driver.reboot(one),
+    "pause": lambda bench, one, path: bench.driver.pause(one),
+    "unpause": lambda bench, one, path: bench.driver.unpause(one),
+    "suspend": lambda bench, one, path: bench.driver.suspend(one),
+    "attach_port": lambda bench, one, path: bench.driver.attach_port(one, MachineNic(port_id=new_id(), mac=new_mac())),
+    "detach_port": lambda bench, one, path: bench.driver.detach_port(one, new_id()),
+    "attach_volume": lambda bench, one, path: bench.driver.attach_volume(
+        one, MachineVolume(id=new_id(), path=str(path), device="vdb")
+    ),
+    "detach_volume": lambda bench, one, path: bench.driver.detach_volume(one, new_id()),
+    "snapshot": lambda bench, one, path: bench.driver.snapshot(one, path),
+    "set_password": lambda bench, one, path: bench.driver.set_password(one, "root", "x"),
+    "crash_dump": lambda bench, one, path: bench.driver.crash_dump(one),
+    "console_output": lambda bench, one, path: bench.driver.console_output(one),
+    "console": lambda bench, one, path: bench.driver.console(one, "vnc"),
+    "diagnostics": lambda bench, one, path: bench.driver.diagnostics(one),
+}
+NEEDS_RUNNING = sorted(CALLS.keys() - {"start", "stop", "snapshot", "console_output"})
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_what_is_not_there_is_not_found(bench: Bench, tmp_path: Path, call: str) -> None:
+    with pytest.raises(NotFoundError):
+        CALLS[call](bench, str(uuid.uuid4()), tmp_path / "x")
+    assert bench.driver.inspect(str(uuid.uuid4())) is None
+
+
+@pytest.mark.parametrize("call", NEEDS_RUNNING)
+def test_a_server_that_does_not_run_refuses(bench: Bench, make: Make, tmp_path: Path, call: str) -> None:
+    with pytest.raises(ConflictError):
+        CALLS[call](bench, make(), tmp_path / "x")
