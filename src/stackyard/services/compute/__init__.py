@@ -11,6 +11,7 @@ from stackyard.core.routes import Route, Service
 from stackyard.services.compute import (
     aggregates,
     assisted_volume_snapshots,
+    audit_log,
     consoles,
     extensions,
     flavors,
@@ -18,6 +19,7 @@ from stackyard.services.compute import (
     keypairs,
     limits,
     migrations,
+    proxies,
     quotas,
     server_groups,
     services,
@@ -60,9 +62,10 @@ ACTIONS: tuple[Action, ...] = (
     *snapshots.ACTIONS,
     *migrate.ACTIONS,
     *evacuate.ACTIONS,
+    *proxies.ACTIONS,
 )
 
-ROUTES: tuple[Route, ...] = (
+_ROUTES: tuple[Route, ...] = (
     *versions.ROUTES,
     *consoles.ROUTES,
     *inside.ROUTES,
@@ -81,6 +84,8 @@ ROUTES: tuple[Route, ...] = (
     *zones.ROUTES,
     *keypairs.ROUTES,
     *extensions.ROUTES,
+    *audit_log.ROUTES,
+    *proxies.ROUTES,
     *server_routes.ROUTES,
     Route(
         "POST",
@@ -93,6 +98,8 @@ ROUTES: tuple[Route, ...] = (
         writes=True,
     ),
 )
+
+ROUTES = (*_ROUTES, *proxies.volumes_boot(_ROUTES))
 
 WEBSOCKETS = consoles.WEBSOCKETS
 

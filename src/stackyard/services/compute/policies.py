@@ -9,6 +9,7 @@ from stackyard.core.policy import Rule
 from stackyard.services.compute import (
     aggregates,
     assisted_volume_snapshots,
+    audit_log,
     consoles,
     extensions,
     flavors,
@@ -16,6 +17,7 @@ from stackyard.services.compute import (
     keypairs,
     limits,
     migrations,
+    proxies,
     quotas,
     server_groups,
     services,
@@ -71,5 +73,7 @@ POLICIES: tuple[Rule, ...] = (
     *zones.POLICIES,
     *keypairs.POLICIES,
     *extensions.POLICIES,
+    *audit_log.POLICIES,
+    *proxies.POLICIES,
     *server_routes.POLICIES,
 )

@@ -17,6 +17,7 @@ from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest, Conflict, NotFound
 from stackyard.core.runtime import Runtime
 from stackyard.services.image import bodies, images, store, tables, upload
+from stackyard.services.image.asked import ask, change_properties, properties_of
 from stackyard.services.image.delivery import deliver
 from stackyard.services.image.download import open_image
 from stackyard.services.image.formats import FormatRefused, Rules
@@ -29,6 +30,8 @@ from stackyard.services.image.stores.files import FileSource
 from stackyard.services.image.stores.registry import stores_of
 
 __all__ = [
+    "ask",
+    "change_properties",
     "check_files",
     "declare",
     "discard_image",
@@ -38,6 +41,7 @@ __all__ = [
     "image_path",
     "images_dir",
     "load_metadefs",
+    "properties_of",
     "reconcilers",
     "register_file",
     "reserve_image",

@@ -64,10 +64,11 @@ def load(tx: Transaction, call: Call) -> Any:
 async def list_(call: Call) -> dict[str, Any]:
     """GET /security-groups; the first time in a project, its default group is made."""
     await make_default_group(call)
-    return await call.read("list security groups", _list, call)
+    return await call.read("list security groups", listed, call)
 
 
-def _list(tx: Transaction, call: Call) -> dict[str, Any]:
+def listed(tx: Transaction, call: Call) -> dict[str, Any]:
+    """The groups that the caller may see, narrowed as the query asks."""
     scope = seen.own_or_shared(call.caller, "security_group", security_groups)
     page = resources.page_of(tx, call.query, LISTING, scope)
     found = rows.rules_of_all(tx, [row.id for row in page.rows])
