@@ -11,27 +11,16 @@ from stackyard.core.call import Call
 from stackyard.core.db import Transaction
 from stackyard.core.policy import Rule
 from stackyard.services.compute.rules import MEMBER
-from stackyard.services.compute.servers import removal, tasks
+from stackyard.services.compute.servers import tasks
 from stackyard.services.compute.servers.action_routes import Action
+from stackyard.services.compute.servers.operations import begin_delete
 from stackyard.services.compute.servers.states import VmState, require
-
-
-def delete(tx: Transaction, call: Call, server: Any) -> None:
-    """Begin to delete a server, whatever it is doing; one that no host has is gone with this."""
-    tasks.require_unlocked(call, server, "delete")
-    if (server.task or {}).get("name") == "delete":
-        return
-    if server.host is None:
-        tasks.record(tx, call, server, "delete", finished=True)
-        removal.forget(tx, call.runtime, server)
-        return
-    tasks.begin(tx, call, server, "delete", name="delete", task_state="deleting")
 
 
 def force_delete(tx: Transaction, call: Call, body: Any) -> None:
     """Delete at once, in any state, also when it was deleted softly."""
     del body
-    delete(tx, call, call.target)
+    begin_delete(tx, call, call.target)
 
 
 def restore(tx: Transaction, call: Call, body: Any) -> None:
