@@ -23,7 +23,7 @@ _BOOT_MODULES = ("virtio_pci", "virtio_blk", "virtio_scsi", "sd_mod", "ata_piix"
 """What disks need, so the ramdisk has them."""
 
 _MODULES_ON_DEMAND = (
-    "8021q", "isofs", "loop", "nls_ascii", "nls_cp437", "nls_iso8859-1", "nls_utf8", "overlay", "tun", "vfat",
+    "8021q", "loop", "nls_ascii", "nls_cp437", "nls_iso8859-1", "nls_utf8", "overlay", "tun",
 )  # fmt: skip
 """What is loaded when it is first used."""
 

@@ -68,10 +68,8 @@ def collect(unpacked: Path, root: Path) -> None:
     for place, destination in _LINKS.items():
         (root / place).symlink_to(destination)
     for applet in _applets(root / "usr/bin/busybox"):
-        if not any((root / folder / applet).exists() for folder in ("usr/bin", "usr/sbin")):
-            (root / "usr/bin" / applet).symlink_to("busybox")
-    # Where scripts and init expect some of them.
-    (root / "usr/sbin/init").symlink_to("../bin/busybox")
+        if not any((root / folder / applet.name).exists() for folder in ("usr/bin", "usr/sbin")):
+            (root / applet).symlink_to("busybox" if applet.parent.name == "bin" else "../bin/busybox")
     for path in (root / "tmp", root / "var/tmp"):
         path.chmod(0o1777)
     (root / "root").chmod(0o700)
@@ -114,7 +112,9 @@ def _libraries(unpacked: Path, root: Path) -> None:
     _copy(loader, root / "usr/lib64/ld-linux-x86-64.so.2")
 
 
-def _applets(busybox: Path) -> list[str]:
-    """The names that busybox answers to: itself tells."""
-    listed = subprocess.run([busybox, "--list"], check=True, capture_output=True, text=True, timeout=_TIMEOUT)
-    return [name for name in listed.stdout.split() if name not in ("busybox", "init")]
+def _applets(busybox: Path) -> list[Path]:
+    """Where the names that busybox answers to belong: itself tells."""
+    listed = subprocess.run([busybox, "--list-full"], check=True, capture_output=True, text=True, timeout=_TIMEOUT)
+    places = [Path(name) for name in listed.stdout.split()]
+    # /linuxrc would be the init of a ramdisk
+    return [Path("usr", place.parent.name, place.name) for place in places if place.parent.name in ("bin", "sbin")]
