@@ -77,7 +77,8 @@ def reshape(tx: Transaction, call: Call) -> None:
         if missing := unknown_classes(tx, given.inventories):
             raise BadRequest(f"malformed reshaper data: No such resource class {missing[0]}.")
     for uuid, given in wanted.items():
-        replace(tx, uuid, given.inventories, drops=False)
+        if given.inventories:
+            replace(tx, uuid, given.inventories, drops=False)
     allocations = {normal_uuid(uuid, "allocations"): wanted_of(body) for uuid, body in call.body.allocations.items()}
     if allocations:
         write(tx, allocations, "malformed reshaper data")

@@ -55,7 +55,7 @@ def read(call: Call) -> Request:
     request = Request(
         groups,
         _limit(call),
-        call.query.get("group_policy") == "isolate",
+        _first(call, "group_policy") == "isolate",
         _root(call),
         _same_subtrees(call),
         nested=call.since(1, 29),
@@ -88,14 +88,19 @@ def _check_keys(call: Call) -> re.Pattern[str]:
         return _NUMBERED
     pattern = _SUFFIXED if call.since(1, 33) else _NUMBERED if call.since(1, 31) else _NUMBERED_25
     queries.check_keys(call, known, pattern)
-    policy = call.query.get("group_policy")
+    policy = _first(call, "group_policy")
     if policy not in (None, "none", "isolate"):
         raise bad_query(f"Invalid query string parameters: '{policy}' is not one of ['none', 'isolate']")
     return pattern
 
 
+def _first(call: Call, key: str) -> str | None:
+    """Of several values the first one counts, as in Placement."""
+    return next(iter(call.query.all(key)), None)
+
+
 def _limit(call: Call) -> int | None:
-    text = call.query.get("limit")
+    text = _first(call, "limit")
     if text is None:
         return None
     if not re.fullmatch("[1-9][0-9]{0,17}", text):
