@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from stackyard.host.errors import HostError
+from stackyard.host.errors import HostError, SpecError
 from stackyard.host.machines.qemu import command as command_line
 from stackyard.host.machines.qemu import disks, monitor, process
 from stackyard.host.machines.qemu.emulator import Emulator
@@ -28,6 +28,8 @@ _QUIT_SECONDS = 10.0
 _AGAIN_SECONDS = 10.0
 _SUSPEND_SECONDS = 600.0
 _RESUME_SECONDS = 600.0
+_NEVER = ("unsupported machine type", "could not load kernel", "not a valid device model")
+"""What QEMU says of what it will never do."""
 
 
 class Life:
@@ -74,7 +76,8 @@ class Life:
             process.kill(started)
             said = last_words(home) or str(error)
             home.keep(msgspec.structs.replace(record, state=before, error=said, pid=0))
-            raise HostError(f"QEMU did not start: {said}") from error
+            kind = SpecError if any(words in said for words in _NEVER) else HostError
+            raise kind(f"QEMU did not start: {said}") from error
         if resumed:
             home.memory.unlink(missing_ok=True)
         return started
