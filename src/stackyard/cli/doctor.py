@@ -36,6 +36,7 @@ def command(state_dir: Path | None) -> None:
     from rich.console import Console
 
     from stackyard.host.containers.features import engine_features
+    from stackyard.host.machines.features import machine_features
     from stackyard.host.network.features import network_features
 
     console = Console()
@@ -43,6 +44,7 @@ def command(state_dir: Path | None) -> None:
     socket_path = engine_socket(state)
     show(console, "Network", network_features())
     show(console, "Containers", engine_features(socket_path))
+    show(console, "Machines", machine_features())
     if not state.exists():
         console.print(f"\nThere is no cloud in {state.path}: nothing to compare with.")
         return
