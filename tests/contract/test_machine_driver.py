@@ -94,6 +94,20 @@ def test_start_and_stop(bench: Bench, make: Make) -> None:
     assert observed(bench.driver, machine_id).state == "stopped"
 
 
+def test_a_stop_at_once_ends_the_waiting_of_another(bench: Bench, make: Make) -> None:
+    deaf = MachineImage(id=new_id(), disk_format="raw", container_format="bare")
+    bench.driver.load_image(deaf, io.BytesIO(bytes(1 << 20)))  # nothing to boot: nobody listens to the power button
+    machine_id = make(image=deaf)
+    bench.driver.start(machine_id)
+    waiting = threading.Thread(target=bench.driver.stop, args=(machine_id, 300))
+    waiting.start()
+    waiting.join(0.5)
+    bench.driver.stop(machine_id, 0)
+    waiting.join(20)
+    assert not waiting.is_alive()
+    assert observed(bench.driver, machine_id).state == "stopped"
+
+
 def test_a_soft_reboot_brings_its_system_up_again(bench: Bench, make: Make) -> None:
     machine_id = started(bench, make())
     pid = observed(bench.driver, machine_id).pid

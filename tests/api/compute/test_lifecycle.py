@@ -186,7 +186,7 @@ def test_a_delete_does_not_wait_for_an_orderly_stop(
     monkeypatch.setattr(driver, "stop", slow)
     rows.change(cloud, server, task={"name": "stop"}, task_state="powering-off")
     assert asked.wait(10)
-    rows.change(cloud, server, task={"name": "delete"}, task_state="deleting")
+    rows.change(cloud, server, task={"name": "delete"}, task_state="deleting", task_request_id="req-delete")
     cloud.settle()
     assert vm_state(cloud, server) == "deleted"
     assert list(driver.list()) == []

@@ -53,8 +53,7 @@ class Job:
         self.server: Any = SimpleNamespace(**row._mapping)
         self.arguments: dict[str, Any] = {key: value for key, value in (row.task or {}).items() if key != "name"}
         self.task: str | None = (row.task or {}).get("name")
-        self.ending = False
-        """Whether the task waits for the server's own system to end, which a delete does not wait for."""
+        self.interrupted = False
         self._events: list[Event] = []
 
     def goes_on_from(self, earlier: Job) -> bool:
@@ -238,11 +237,7 @@ class Job:
 
     def end(self, timeout: float) -> None:
         """Stop the server: its system is given `timeout` seconds, unless it is deleted meanwhile."""
-        self.ending = timeout > 0
-        try:
-            self.driver.stop(self.id, timeout)
-        finally:
-            self.ending = False
+        self.driver.stop(self.id, timeout)
 
     @property
     def boot(self) -> str:

@@ -96,13 +96,14 @@ class ServerReconciler:
         return found
 
     def _interrupt(self, server_id: str) -> None:
-        """A server that is to be deleted is not waited for: what it does inside does not matter any more."""
+        """What ends a server at once does not wait for what it does inside (an orderly end), nor for its snapshot."""
         job = self._seen.get(server_id)
-        if job is None or not job.ending:
-            return
         row = self._database.read("server.interrupt", outcome.read, server_id)
-        if row is not None and (row.task or {}).get("name") == "delete":
-            job.ending = False
+        if job is None or job.interrupted or row is None or row.task is None:
+            return
+        at_once = row.task["name"] == "delete" or row.task.get("hard", False)
+        if at_once and row.task_request_id != job.server.task_request_id:
+            job.interrupted = True
             self._threads.submit(job.driver.stop, server_id, 0.0)
 
     def note(self, server_id: str) -> bool:
