@@ -52,8 +52,10 @@ _EXTENSIONS = (
     (
         "os-cells",
         "Cells",
-        "Enables cells-related functionality such as adding neighbor cells, listing neighbor cells, and getting the "
-        "capabilities of the local cell.",
+        (
+            "Enables cells-related functionality such as adding neighbor cells, listing neighbor cells, and getting "
+            "the capabilities of the local cell."
+        ),
     ),
     ("os-certificates", "Certificates", "Certificates support."),
     ("os-cloudpipe", "Cloudpipe", "Adds actions to create cloudpipe instances."),
