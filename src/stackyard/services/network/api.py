@@ -25,8 +25,8 @@ from stackyard.services.network.device_ports import (
     claim_ports,
     devices_with_address,
     has_subnet,
-    names_of_security_groups,
     ports_of_devices,
+    shown_ports,
     usable_networks,
 )
 from stackyard.services.network.faults import not_found
@@ -55,9 +55,9 @@ __all__ = [
     "create_ports", "create_security_group", "default_network", "delete_port", "delete_security_group",
     "devices_with_address", "differences", "dns_domain", "dns_servers", "ensure_default_group", "entrance",
     "find_network", "find_port", "find_security_group", "find_security_groups", "guest_ports", "has_subnet",
-    "interface_address", "is_wired", "list_security_groups", "local_host", "look_again", "names_of_security_groups",
-    "network_mtu", "oldest_network", "physical_networks", "port_view", "ports_of_device", "ports_of_devices",
-    "rename_port", "rewire_now", "set_security_groups", "unbind_port", "unwire_now", "usable_networks", "use_name",
+    "interface_address", "is_wired", "list_security_groups", "local_host", "look_again", "network_mtu",
+    "oldest_network", "physical_networks", "port_view", "ports_of_device", "ports_of_devices", "rename_port",
+    "rewire_now", "set_security_groups", "shown_ports", "unbind_port", "unwire_now", "usable_networks", "use_name",
     "wire_now",
 ]  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,41 +14,49 @@ from stackyard.core.db import Transaction
 from stackyard.core.errors import NotFound
 from stackyard.core.runtime import Runtime
 from stackyard.services.network import auto_allocation, marks, seen
-from stackyard.services.network.tables import floating_ips, ip_allocations, networks, ports, security_groups, subnets
+from stackyard.services.network.tables import (
+    floating_ips,
+    ip_allocations,
+    networks,
+    port_security_groups,
+    ports,
+    security_groups,
+    subnets,
+)
 
-_SHOWN = (
-    sa.select(
-        ports.c.id,
-        ports.c.device_id,
-        ports.c.network_id,
-        ports.c.mac_address,
-        ports.c.fixed_ips,
-        ports.c.security_group_ids,
-        ports.c.status,
-        ports.c.binding_vnic_type,
-        networks.c.name.label("network_name"),
-        floating_ips.c.floating_ip_address,
-        floating_ips.c.fixed_ip_address,
-    )
-    .select_from(
-        ports.join(networks, networks.c.id == ports.c.network_id).outerjoin(
-            floating_ips, floating_ips.c.port_id == ports.c.id
-        )
-    )
+_OF_DEVICES = (
+    sa.select(ports)
     .where(ports.c.device_id.in_(bindparam("devices", expanding=True)))
     .order_by(ports.c.created_at, ports.c.id)
 )
-_GROUPS = sa.select(security_groups.c.id, security_groups.c.name).where(
-    security_groups.c.id.in_(bindparam("keys", expanding=True))
+_SHOWN = (
+    sa.select(
+        ports.c.device_id,
+        ports.c.id,
+        ports.c.mac_address,
+        networks.c.name.label("network_name"),
+        sa.cast(ports.c.fixed_ips, sa.Text).label("fixed_ips"),
+        floating_ips.c.floating_ip_address,
+        security_groups.c.name.label("group_name"),
+    )
+    .select_from(
+        ports.join(networks, networks.c.id == ports.c.network_id)
+        .outerjoin(floating_ips, floating_ips.c.port_id == ports.c.id)
+        .outerjoin(port_security_groups, port_security_groups.c.port_id == ports.c.id)
+        .outerjoin(security_groups, security_groups.c.id == port_security_groups.c.security_group_id)
+    )
+    .where(ports.c.device_id.in_(bindparam("devices", expanding=True)))
+    .order_by(ports.c.created_at, ports.c.id, floating_ips.c.id, security_groups.c.name)
 )
 _CLAIM = (
     sa.update(ports)
     .where(ports.c.id.in_(bindparam("keys", expanding=True)))
     .values(
-        device_id=bindparam("new_device"), device_owner=bindparam("new_owner"), dns_name=bindparam("new_dns_name"),
+        device_id=bindparam("new_device"), device_owner=bindparam("new_owner"),
         revision_number=ports.c.revision_number + 1, updated_at=bindparam("at"),
     )
 )  # fmt: skip
+_CLAIM_AND_NAME = _CLAIM.values(dns_name=bindparam("new_dns_name"))
 _USABLE = (
     seen.NETWORKS.where(
         sa.not_(networks.c.external), sa.or_(networks.c.project_id == bindparam("project"), seen.NETWORK_SHARED)
@@ -66,27 +74,31 @@ _SUBNET = sa.select(subnets.c.id).where(subnets.c.network_id == bindparam("netwo
 
 
 def ports_of_devices(tx: Transaction, device_ids: Sequence[str]) -> Sequence[Any]:
-    """The ports of workloads, oldest first, each once for every floating IP that leads to it (at least once).
+    """The ports of workloads, oldest first."""
+    return tx.all(_OF_DEVICES, {"devices": device_ids}) if device_ids else ()
 
-    Columns: id, device_id, network_id, network_name, mac_address, fixed_ips, security_group_ids, status,
-    floating_ip_address and the fixed_ip_address that it leads to.
+
+def shown_ports(tx: Transaction, device_ids: Sequence[str]) -> Sequence[Any]:
+    """What workloads show of their ports, oldest first: a row for each floating IP and security group of a port.
+
+    Columns: device_id, id, mac_address, network_name, fixed_ips (JSON as text), floating_ip_address, group_name; the
+    last two are None where there is none.
     """
     return tx.all(_SHOWN, {"devices": device_ids}) if device_ids else ()
 
 
-def names_of_security_groups(tx: Transaction, group_ids: Sequence[str]) -> Mapping[str, str]:
-    """Id -> name."""
-    return {row.id: row.name for row in tx.all(_GROUPS, {"keys": list(group_ids)})} if group_ids else {}
-
-
 def claim_ports(
-    tx: Transaction, port_ids: Sequence[str], *, device_id: str, device_owner: str, dns_name: str = ""
+    tx: Transaction, port_ids: Sequence[str], *, device_id: str, device_owner: str, dns_name: str | None = None
 ) -> None:
-    """Say which workload ports belong to and what it is called; empty texts: to none any more."""
-    if port_ids:
-        values = {"keys": list(port_ids), "new_device": device_id, "new_owner": device_owner}
-        tx.execute(_CLAIM, values | {"new_dns_name": dns_name, "at": tx.now})
-        timeline.record_all(tx, marks.PORT, port_ids, "claimed" if device_id else "released", device_id)
+    """Say which workload ports belong to, and what they are called (None: as before); empty texts: to none any more."""
+    if not port_ids:
+        return
+    values = {"keys": list(port_ids), "new_device": device_id, "new_owner": device_owner, "at": tx.now}
+    if dns_name is None:
+        tx.execute(_CLAIM, values)
+    else:
+        tx.execute(_CLAIM_AND_NAME, values | {"new_dns_name": dns_name})
+    timeline.record_all(tx, marks.PORT, port_ids, "claimed" if device_id else "released", device_id)
 
 
 def usable_networks(tx: Transaction, caller: Caller) -> Sequence[Any]:

@@ -1,8 +1,12 @@
-"""What views of servers show that is not in the servers' rows, read for many servers with a statement each."""
+"""What views of servers show that is not in the servers' rows, read for many servers with a statement each.
+
+What is read stays as it came from the database, in tuples that can be compared and hashed, so that a view is made anew
+only when something that it shows has changed (views.py).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,121 +20,108 @@ from stackyard.services.compute import hosts
 from stackyard.services.compute.tables import block_devices, server_tags
 from stackyard.services.network import api as network_api
 
-_TAGS = (
-    sa.select(server_tags.c.server_id, server_tags.c.tag)
-    .where(server_tags.c.server_id.in_(bindparam("keys", expanding=True)))
-    .order_by(server_tags.c.tag)
-)
+_KEYS: sa.BindParameter[Any] = bindparam("keys", expanding=True)
 _b = block_devices.c
-_VOLUMES = (
-    sa.select(_b.server_id, _b.volume_id, _b.delete_on_termination)
-    .where(_b.server_id.in_(bindparam("keys", expanding=True)), _b.volume_id.is_not(None))
-    .order_by(_b.created_at, _b.id)
-)
+_VOLUMES = sa.select(
+    _b.server_id, _b.volume_id.label("value"), _b.delete_on_termination.label("ends"), _b.created_at.label("at")
+).where(_b.server_id.in_(_KEYS), _b.volume_id.is_not(None))
+_TAGS = sa.select(
+    server_tags.c.server_id,
+    server_tags.c.tag.label("value"),
+    sa.cast(sa.null(), sa.Boolean).label("ends"),
+    sa.cast(sa.null(), _b.created_at.type).label("at"),
+).where(server_tags.c.server_id.in_(_KEYS))
+_VOLUMES_ALONE = _VOLUMES.order_by("at", "value")
+_TAGS_AND_VOLUMES = sa.union_all(_TAGS, _VOLUMES).order_by("at", "value")
 
-
-class Port(msgspec.Struct):
-    """A port of a server: `ips` (address, version), `floating` addresses that lead to it."""
-
-    id: str
-    network: str
-    mac: str
-    ips: list[tuple[str, int]]
-    floating: list[str]
-    groups: list[str]
+_decode = msgspec.json.decode
+_NOTHING: tuple[Any, ...] = ()
 
 
 class Facts:
-    """What was read, by server."""
+    """What was read, by server. `ports` as network.api's shown_ports; `more` are tags (`ends` None) and volumes."""
 
     def __init__(self) -> None:
-        self.ports: dict[str, dict[str, Port]] = {}
-        self.tags: dict[str, list[str]] = {}
-        self.volumes: dict[str, list[tuple[str, bool]]] = {}
-        self.group_names: Mapping[str, str] = {}
-        self.hosts: dict[str, Any] | None = None
-        self.now: datetime
+        self.ports: dict[str, tuple[Any, ...]] = {}
+        self.more: dict[str, tuple[Any, ...]] = {}
+        self._hosts: dict[str, Any] = {}
+        self._now: datetime
 
     @classmethod
-    def read(cls, tx: Transaction, call: Call, rows: Sequence[Any]) -> Facts:
-        """Read what the call's microversion shows of these servers."""
+    def read(cls, tx: Transaction, call: Call, server_ids: Sequence[str], *, statuses: bool = False) -> Facts:
+        """Read what the call's microversion shows of these servers, their hosts' `statuses` with it."""
         found = cls()
-        found.now = tx.now
-        server_ids = [row.id for row in rows]
-        if not server_ids:
-            return found
-        found.read_ports(network_api.ports_of_devices(tx, server_ids))
-        group_ids = sorted({group for own in found.ports.values() for port in own.values() for group in port.groups})
-        found.group_names = network_api.names_of_security_groups(tx, group_ids)
-        if call.since(2, 26):
-            for row in tx.all(_TAGS, {"keys": server_ids}):
-                found.tags.setdefault(row.server_id, []).append(row.tag)
-        for row in tx.all(_VOLUMES, {"keys": server_ids}):
-            found.volumes.setdefault(row.server_id, []).append((row.volume_id, row.delete_on_termination))
-        if call.since(2, 16) and call.caller.is_admin:
-            found.hosts = {row.host: row for row in hosts.rows(tx)}
+        found._now = tx.now
+        if server_ids:
+            found.ports = _by_server(network_api.shown_ports(tx, server_ids))
+            extra = _TAGS_AND_VOLUMES if call.since(2, 26) else _VOLUMES_ALONE
+            found.more = _by_server(tx.all(extra, {"keys": server_ids}))
+            if statuses:
+                found._hosts = {row.host: row for row in hosts.rows(tx)}
         return found
 
-    def read_ports(self, rows: Sequence[Any]) -> None:
-        """Take in what the network service says of ports, a row for each floating IP of one."""
-        for row in rows:
-            own = self.ports.setdefault(row.device_id, {})
-            port = own.get(row.id)
-            if port is None:
-                ips = [(ip["ip_address"], 6 if ":" in ip["ip_address"] else 4) for ip in row.fixed_ips]
-                port = own[row.id] = Port(row.id, row.network_name, row.mac_address, ips, [], row.security_group_ids)
-            if row.floating_ip_address is not None:
-                port.floating.append(row.floating_ip_address)
+    def of(self, server_id: str) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """All that was read of a server, to be compared."""
+        return self.ports.get(server_id, _NOTHING), self.more.get(server_id, _NOTHING)
 
-    def in_order(self, row: Any) -> list[Port]:
-        """A server's ports as its row has them in order, others (bound to it by hand) after them."""
-        own = self.ports.get(row.id)
-        if not own:
-            return []
-        if len(own) == 1:
-            return list(own.values())
-        first = [own[interface["port"]] for interface in row.interfaces if interface["port"] in own]
-        named = {port.id for port in first}
-        return first + [port for port in own.values() if port.id not in named]
+    def tags(self, server_id: str) -> list[str]:
+        """A server's tags."""
+        return [row.value for row in self.more.get(server_id, ()) if row.ends is None]
 
-    def addresses(self, row: Any, extended: bool) -> dict[str, list[dict[str, Any]]]:
-        """A server's addresses by network: the fixed ones, then the floating ones."""
+    def volumes(self, server_id: str) -> list[tuple[str, bool]]:
+        """A server's volumes, and whether each goes with it."""
+        return [(row.value, row.ends) for row in self.more.get(server_id, ()) if row.ends is not None]
+
+    def addresses(self, server: Any, *, extended: bool) -> dict[str, list[dict[str, Any]]]:
+        """A server's addresses by network, in the order of its cards: the fixed ones, then the floating ones."""
+        ports: dict[str, list[Any]] = {}
+        for row in self.ports.get(server.id, ()):
+            ports.setdefault(row.id, []).append(row)
+        order = [item["port"] for item in server.interfaces if item["port"] in ports] if len(ports) > 1 else []
         found: dict[str, list[dict[str, Any]]] = {}
         late: list[tuple[str, dict[str, Any]]] = []
-        for port in self.in_order(row):
-            shown = found.setdefault(port.network, [])
-            for address, version in port.ips:
-                shown.append(_address(address, version, port.mac, "fixed", extended))
-            late += [(port.network, _address(ip, 4, port.mac, "floating", extended)) for ip in port.floating]
+        for port_id in dict.fromkeys([*order, *ports]):
+            first = ports[port_id][0]
+            shown = found.setdefault(first.network_name, [])
+            for ip in _decode(first.fixed_ips):
+                shown.append(_address(ip["ip_address"], first.mac_address, "fixed", extended=extended))
+            outer = dict.fromkeys(row.floating_ip_address for row in ports[port_id] if row.floating_ip_address)
+            late += [
+                (first.network_name, _address(text, first.mac_address, "floating", extended=extended)) for text in outer
+            ]
         for network, floating in late:
             found[network].append(floating)
         return found
 
     def security_groups(self, server_id: str) -> list[dict[str, str]]:
         """The names of the groups that a server's ports are in, each once."""
-        names = {
-            self.group_names[group]: None
-            for port in self.ports.get(server_id, {}).values()
-            for group in port.groups
-            if group in self.group_names
-        }
-        return [{"name": name} for name in names]
+        rows = self.ports.get(server_id, ())
+        return [{"name": name} for name in dict.fromkeys(row.group_name for row in rows if row.group_name is not None)]
 
     def host_status(self, host: str | None) -> str:
         """UP, DOWN, MAINTENANCE or UNKNOWN, and empty for a server that is on no host."""
         if not host:
             return ""
-        row = (self.hosts or {}).get(host)
+        row = self._hosts.get(host)
         if row is None:
             return "UNKNOWN"
         if row.disabled:
             return "MAINTENANCE"
         if row.forced_down:
             return "DOWN"
-        return "UP" if hosts.is_up(row, self.now) else "UNKNOWN"
+        return "UP" if hosts.is_up(row, self._now) else "UNKNOWN"
 
 
-def _address(address: str, version: int, mac: str, kind: str, extended: bool) -> dict[str, Any]:
+def _by_server(rows: Sequence[Any]) -> dict[str, tuple[Any, ...]]:
+    """Rows by their first column."""
+    found: dict[str, tuple[Any, ...]] = {}
+    for row in rows:
+        found[row[0]] = (*found.get(row[0], ()), row)
+    return found
+
+
+def _address(address: str, mac: str, kind: str, *, extended: bool) -> dict[str, Any]:
+    version = 6 if ":" in address else 4
     if not extended:
         return {"version": version, "addr": address}
     return {"version": version, "addr": address, "OS-EXT-IPS:type": kind, "OS-EXT-IPS-MAC:mac_addr": mac}

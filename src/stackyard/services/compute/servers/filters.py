@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
@@ -122,6 +123,9 @@ EXACT: dict[str, Filter] = {
 }
 
 
+_decode = msgspec.json.decode
+
+
 def _time(value: datetime | None) -> str:
     return "" if value is None else iso_micro(value)[:-1].replace("T", " ")
 
@@ -139,8 +143,8 @@ MATCHED: Mapping[str, Callable[[Any], str]] = {
     "reservation_id": lambda row: row.reservation_id,
     "availability_zone": lambda row: row.zone or row.asked_zone or "",
     "config_drive": lambda row: "True" if row.config_drive else "",
-    "kernel_id": lambda row: row.image.get("kernel_id") or "",
-    "ramdisk_id": lambda row: row.image.get("ramdisk_id") or "",
+    "kernel_id": lambda row: _decode(row.image).get("kernel_id") or "",
+    "ramdisk_id": lambda row: _decode(row.image).get("ramdisk_id") or "",
     "node": lambda row: row.host or "",
     "root_device_name": lambda row: row.root_device_name,
     "access_ip_v4": lambda row: row.access_ip_v4 or "",
@@ -151,11 +155,16 @@ MATCHED: Mapping[str, Callable[[Any], str]] = {
     "launched_at": lambda row: _time(row.launched_at),
     "terminated_at": lambda row: _time(row.terminated_at),
 }
-"""Filters that are regular expressions, with the text of a server that each is looked for in."""
+"""Filters that are regular expressions, and the text of a server (a row of views.COLUMNS) that each is looked for in."""
 
 
-def of_statuses(wanted: list[str]) -> sa.ColumnElement[bool] | None:
-    """The condition that a server shows one of these statuses; None when no such status exists."""
+def existing(statuses: tuple[str, ...]) -> tuple[str, ...]:
+    """Those that are statuses of servers."""
+    return tuple(word for word in statuses if vm_states(word))
+
+
+def of_statuses(wanted: tuple[str, ...]) -> sa.ColumnElement[bool]:
+    """The condition that a server shows one of these statuses, which exist."""
     ways: list[sa.ColumnElement[bool]] = []
     for word in wanted:
         for vm_state, tasks in vm_states(word).items():
@@ -166,4 +175,4 @@ def of_statuses(wanted: list[str]) -> sa.ColumnElement[bool] | None:
             elif others:
                 one = sa.and_(one, sa.or_(_s.task_state.is_(None), _s.task_state.not_in(sorted(others))))
             ways.append(one)
-    return sa.or_(*ways) if ways else None
+    return sa.or_(*ways)

@@ -19,7 +19,6 @@ from stackyard.core.policy import Rule
 from stackyard.core.routes import Route
 from stackyard.services.compute.rules import MEMBER, READER
 from stackyard.services.compute.servers import fields, finding, networks, removal, tasks
-from stackyard.services.compute.servers.facts import Facts
 from stackyard.services.compute.servers.states import VmState, require
 from stackyard.services.network import api as network_api
 
@@ -62,7 +61,7 @@ def show(tx: Transaction, call: Call) -> dict[str, Any]:
 
 
 def _ports(tx: Transaction, server: Any) -> list[Any]:
-    return list({row.id: row for row in network_api.ports_of_devices(tx, [server.id])}.values())
+    return list(network_api.ports_of_devices(tx, [server.id]))
 
 
 def _shown(tx: Transaction, call: Call, server: Any, port_id: str) -> dict[str, Any]:
@@ -142,8 +141,7 @@ def _wanted(call: Call, body: Attachment) -> dict[str, Any]:
 
 def _groups(tx: Transaction, call: Call, server: Any) -> tuple[str, ...] | None:
     """A further card is in the groups that the server's others are in."""
-    found = Facts.read(tx, call, [server]).ports.get(server.id, {})
-    groups = tuple({group: None for port in found.values() for group in port.groups})
+    groups = tuple({group: None for port in _ports(tx, server) for group in port.security_group_ids})
     return groups if groups and server.project_id == call.caller.project_id else None
 
 

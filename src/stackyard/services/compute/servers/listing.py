@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
+import msgspec
 import sqlalchemy as sa
 
 from stackyard.core.call import Call, Query, parse_boolean
@@ -37,7 +39,7 @@ def _listing(select: sa.Select[Any]) -> Listing:
 
 
 _INDEX = _listing(sa.select(_s.id, _s.name))
-_DETAIL = _listing(sa.select(servers))
+_DETAIL = _listing(sa.select(*views.COLUMNS))
 
 Match = Callable[[Any], bool]
 
@@ -46,19 +48,22 @@ def index(tx: Transaction, call: Call) -> dict[str, Any]:
     """GET /servers."""
     rows = _rows(tx, call, _INDEX, f"{_RULE}index:get_all_tenants")
     shown = [{"id": row.id, "name": row.name, "links": lists.links(call, f"/servers/{row.id}")} for row in rows]
-    return _page(call, rows, shown, "/servers")
+    return {"servers": shown} | _further(call, rows, "/servers")
 
 
 def detail(tx: Transaction, call: Call) -> dict[str, Any]:
     """GET /servers/detail."""
     rows = _rows(tx, call, _DETAIL, f"{_RULE}detail:get_all_tenants")
-    return _page(call, rows, views.detail(tx, call, rows), "/servers/detail")
+    shown = msgspec.Raw(views.encoded(tx, call, rows))
+    return {"servers": shown} | _further(call, rows, "/servers/detail")
 
 
-def _page(call: Call, rows: Sequence[Any], shown: list[dict[str, Any]], path: str) -> dict[str, Any]:
+def _further(call: Call, rows: Sequence[Any], path: str) -> dict[str, Any]:
+    """The link to the next page, when this one is full."""
     asked = call.query.get("limit")
     full = bool(rows) and len(rows) == min(int(asked) if asked else lists.MAX_LIMIT, lists.MAX_LIMIT)
-    return lists.page_of(call, "servers", shown, path, rows[-1].id if full else None)
+    found = lists.next_links(call, path, rows[-1].id if full else None)
+    return {"servers_links": found} if found else {}
 
 
 def _rows(tx: Transaction, call: Call, listing: Listing, all_tenants_rule: str) -> Sequence[Any]:
@@ -116,28 +121,32 @@ def _given(call: Call) -> list[tuple[str, str]]:
 def _scope(call: Call, given: list[tuple[str, str]], all_tenants_rule: str) -> Scope | None:
     """Which servers the caller may see and asks for by state; None when there can be none. Edits `given`."""
     options = dict(given)
-    where: list[sa.ColumnElement[bool]] = []
-    name, parameters = "project", {"scope_project": call.caller.project_id}
+    every, parameters = False, {"scope_project": call.caller.project_id}
     if _all_tenants(options):
         call.require(all_tenants_rule)
-        name, parameters = "all", {}
+        every, parameters = True, {}
         given[:] = [("project_id" if key == "tenant_id" else key, value) for key, value in given]
     else:
-        where.append(_s.project_id == sa.bindparam("scope_project", type_=sa.String))
         given[:] = [pair for pair in given if pair[0] not in ("tenant_id", "project_id")]
-    statuses = sorted({value.lower() for key, value in given if key == "status"})
-    states = filters.of_statuses(statuses) if statuses else None
-    if statuses and states is None:
+    statuses = tuple(sorted({value.lower() for key, value in given if key == "status"}))
+    if statuses and not filters.existing(statuses):
         if call.since(2, 38):
             raise BadRequest("Invalid status value")
         return None
     deleted = _deleted(call, options, statuses)
+    _check_changes(options)
+    name, where = _clause(every, deleted, filters.existing(statuses))
+    return Scope(name, where, parameters)
+
+
+@lru_cache(256)
+def _clause(every: bool, deleted: bool | None, statuses: tuple[str, ...]) -> tuple[str, sa.ColumnElement[bool]]:
+    where = [] if every else [_s.project_id == sa.bindparam("scope_project", type_=sa.String)]
     if deleted is not None:
         where.append(_s.deleted_at.is_not(None) if deleted else _s.deleted_at.is_(None))
-    if states is not None:
-        where.append(states)
-    _check_changes(options)
-    return Scope(f"{name} {deleted} {statuses}", sa.and_(sa.true(), *where), parameters)
+    if statuses:
+        where.append(filters.of_statuses(statuses))
+    return f"{every} {deleted} {statuses}", sa.and_(sa.true(), *where)
 
 
 def _all_tenants(options: dict[str, str]) -> bool:
@@ -150,9 +159,9 @@ def _all_tenants(options: dict[str, str]) -> bool:
         raise BadRequest(f"Invalid value for all_tenants: '{value[:80]}' is not a boolean.") from None
 
 
-def _deleted(call: Call, options: dict[str, str], statuses: list[str]) -> bool | None:
+def _deleted(call: Call, options: dict[str, str], statuses: tuple[str, ...]) -> bool | None:
     """Whether deleted servers are asked for, or those that are not; None: both."""
-    if statuses == ["deleted"]:
+    if statuses == ("deleted",):
         if not call.caller.is_admin:
             raise Forbidden("Only administrators may list deleted instances")
         return True

@@ -33,7 +33,7 @@ def addresses_on(tx: Transaction, call: Call) -> dict[str, Any]:
 
 
 def _addresses(tx: Transaction, call: Call) -> dict[str, Any]:
-    return Facts.read(tx, call, [call.target]).addresses(call.target, extended=False)
+    return Facts.read(tx, call, [call.target.id]).addresses(call.target, extended=False)
 
 
 def topology(tx: Transaction, call: Call) -> dict[str, Any]:
