@@ -14,6 +14,7 @@ from sqlalchemy import bindparam
 
 from stackyard.core.db import Transaction
 from stackyard.core.runtime import Runtime
+from stackyard.host.errors import SpecError
 from stackyard.host.specs import MachineImage, MachineNic, MachineRescue, MachineSpec
 from stackyard.services.compute.servers.system_metadata import MADE_FROM
 from stackyard.services.compute.tables import block_devices
@@ -94,7 +95,7 @@ def _inside(server: Any, around: Surroundings) -> dict[str, Any]:
     command = str((server.image.get("properties") or {}).get("os_command_line") or "")
     first = sorted(around.addresses, key=lambda text: ipaddress.ip_address(text).version)[:1]
     return {
-        "command": tuple(shlex.split(command)) if command else None,
+        "command": _words(command) if command else None,
         "environment": {str(name): str(value) for name, value in server.metadata.items()},
         "files": {file["path"]: base64.b64decode(file["contents"]) for file in server.personality},
         "user_data": base64.b64decode(server.user_data or ""),
@@ -102,6 +103,13 @@ def _inside(server: Any, around: Surroundings) -> dict[str, Any]:
         "dns_search": around.dns_search,
         "hosts": {server.hostname: first[0]} if first else {},
     }
+
+
+def _words(command: str) -> tuple[str, ...]:
+    try:
+        return tuple(shlex.split(command))
+    except ValueError as error:
+        raise SpecError(f"The image's property os_command_line is not a command: {error}.") from error
 
 
 def _root(server: Any) -> MachineImage:
