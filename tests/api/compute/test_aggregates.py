@@ -76,6 +76,22 @@ def test_hosts_come_and_go(cloud: TestCloud) -> None:
     act(admin, one, "remove_host", {"host": "testhost"}, status=404)
 
 
+def test_placement_knows_of_it(cloud: TestCloud) -> None:
+    admin = Nova(cloud, "admin")
+    made = admin.post("/os-aggregates", {"aggregate": {"name": "fast"}}, version="2.41")["aggregate"]
+    provider = admin.get("/os-hypervisors", version=LATEST)["hypervisors"][0]["id"]
+
+    def known() -> list[str]:
+        path = f"/placement/resource_providers/{provider}/aggregates"
+        answer = admin.http.get(path, headers={"OpenStack-API-Version": "placement 1.39"})
+        return list(answer.json()["aggregates"])
+
+    act(admin, made["id"], "add_host", {"host": "testhost"})
+    assert known() == [made["uuid"]]
+    act(admin, made["id"], "remove_host", {"host": "testhost"})
+    assert known() == []
+
+
 def test_metadata_is_added_and_taken_away(cloud: TestCloud) -> None:
     admin = Nova(cloud, "admin")
     one = make(admin)

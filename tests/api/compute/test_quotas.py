@@ -99,6 +99,19 @@ def test_a_user_has_limits_of_his_own(cloud: TestCloud, project: str) -> None:
     assert demo.get(of_user)["quota_set"]["cores"] == 20
 
 
+def test_a_users_limits_bind_his_servers(cloud: TestCloud, project: str) -> None:
+    demo, admin = Nova(cloud, "demo"), Nova(cloud, "admin")
+    user = rows.caller(cloud).user_id
+    of_user = f"/os-quota-sets/{project}?user_id={user}"
+    server = {"server": {"name": "a", "imageRef": rows.image(cloud), "flavorRef": "1", "networks": "none"}}
+    admin.put(of_user, {"quota_set": {"cores": 1}})
+    demo.post("/servers", server, status=202, version="2.37")
+    told = demo.post("/servers", server, status=403, version="2.37")["message"]
+    assert told == "Quota exceeded for cores: Requested 1, but already used 1 of 1 cores"
+    admin.delete(of_user, status=202)
+    demo.post("/servers", server, status=202, version="2.37")
+
+
 @pytest.mark.parametrize(
     "body",
     [

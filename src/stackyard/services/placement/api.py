@@ -38,6 +38,7 @@ __all__ = [
     "ensure_provider",
     "release",
     "remove_provider",
+    "set_aggregate",
     "shape",
     "stocks",
     "traits",
@@ -83,6 +84,17 @@ _RENAME = (
     .where(providers.c.uuid == bindparam("key"))
     .values(name=bindparam("new_name"), generation=providers.c.generation + 1, updated_at=bindparam("at"))
 )
+_CHANGED = (
+    sa.update(providers)
+    .where(providers.c.uuid == bindparam("key"))
+    .values(generation=providers.c.generation + 1, updated_at=bindparam("at"))
+)
+_JOIN = sa.insert(provider_aggregates)
+_MEMBER = sa.and_(
+    provider_aggregates.c.provider == bindparam("key"), provider_aggregates.c.aggregate == bindparam("aggregate_id")
+)
+_IN_AGGREGATE = sa.select(provider_aggregates.c.aggregate).where(_MEMBER)
+_LEAVE = sa.delete(provider_aggregates).where(_MEMBER)
 _NEW_INVENTORY = sa.insert(inventories)
 _INVENTORY = (
     sa.update(inventories)
@@ -210,6 +222,19 @@ def remove_provider(tx: Transaction, uuid: str) -> None:
             f"Unable to delete parent resource provider {uuid}: It has child resource providers.", kind=HAS_CHILDREN
         )
     forget(tx, uuid)
+
+
+def set_aggregate(tx: Transaction, uuid: str, aggregate: str, *, member: bool) -> None:
+    """Have a provider be in an aggregate (a UUID), or not; the others that it is in stay."""
+    there = tx.first(_IN_AGGREGATE, {"key": uuid, "aggregate_id": aggregate}) is not None
+    if there == member or tx.first(_PROVIDER, {"key": uuid}) is None:
+        return
+    if member:
+        tx.execute(_JOIN, {"provider": uuid, "aggregate": aggregate})
+    else:
+        tx.execute(_LEAVE, {"key": uuid, "aggregate_id": aggregate})
+    tx.execute(_CHANGED, {"key": uuid, "at": tx.now})
+    SHAPE.bump(tx)
 
 
 def forget(tx: Transaction, uuid: str) -> None:

@@ -20,6 +20,7 @@ from stackyard.services.compute.aggregates import bodies, caching, rows
 from stackyard.services.compute.rules import ADMIN
 from stackyard.services.compute.tables import aggregate_hosts, aggregates
 from stackyard.services.compute.times import naive, naive_or_none
+from stackyard.services.placement import api as placement_api
 
 KIND = "aggregate"
 
@@ -154,7 +155,8 @@ def act(tx: Transaction, call: Call) -> dict[str, Any]:
 
 
 def _add_host(tx: Transaction, row: Any, host: str) -> None:
-    if hosts.find(tx, host) is None:
+    node = hosts.find(tx, host)
+    if node is None:
         raise NotFound(f"Compute host {host} could not be found.", kind="ComputeHostNotFound")
     if host in rows.hosts_of(tx, row.id):
         raise Conflict(f"Aggregate {row.id} already has host {host}.", kind="AggregateHostExists")
@@ -164,6 +166,7 @@ def _add_host(tx: Transaction, row: Any, host: str) -> None:
     if reason is not None:
         raise _zone_conflict(f"Cannot add host to aggregate {row.id}. Reason: {reason}.")
     tx.execute(_ADD_HOST, {"aggregate_id": row.id, "host": host, "added_at": tx.now})
+    placement_api.set_aggregate(tx, node.id, row.uuid, member=True)
     timeline.record(tx, KIND, row.uuid, f"host {host} added")
 
 
@@ -175,6 +178,9 @@ def _remove_host(tx: Transaction, row: Any, host: str) -> None:
         if reason is not None:
             raise _zone_conflict(f"Cannot remove host from aggregate {row.id}. Reason: {reason}.")
     tx.execute(_REMOVE_HOST, {"key": row.id, "named": host})
+    node = hosts.find(tx, host)
+    if node is not None:
+        placement_api.set_aggregate(tx, node.id, row.uuid, member=False)
     timeline.record(tx, KIND, row.uuid, f"host {host} removed")
 
 

@@ -10,6 +10,7 @@ from stackyard.core.db import Transaction
 from stackyard.core.errors import Forbidden
 from stackyard.core.quota import UNLIMITED
 from stackyard.core.runtime import Runtime
+from stackyard.services.compute.quotas.limits import own_of_user
 
 
 def of_one(flavor: Mapping[str, Any]) -> dict[str, int]:
@@ -20,15 +21,20 @@ def of_one(flavor: Mapping[str, Any]) -> dict[str, int]:
 def within(tx: Transaction, call: Call, flavor: Mapping[str, Any], least: int, most: int) -> int:
     """How many servers, of `least` to `most`, the project's quota allows; raises Forbidden for fewer than `least`."""
     project_id, quotas = str(call.caller.project_id), call.runtime.quotas
+    of_user = own_of_user(tx, call.runtime, project_id, call.caller.user_id)
     allowed, lacking = most, []
     for resource, amount in of_one(flavor).items():
+        name = resource.partition(".")[2]
+        bounds = [of_user[name]] if name in of_user else []
         limit = quotas.limit(tx, project_id, resource)
-        if limit == UNLIMITED or not amount:
+        if limit != UNLIMITED:
+            bounds.append((limit, quotas.in_use(tx, project_id, resource)))
+        if not bounds or not amount:
             continue
-        used = quotas.in_use(tx, project_id, resource)
+        limit, used = min(bounds, key=lambda bound: bound[0] - bound[1])
         fit = max(limit - used, 0) // amount
         if fit < least:
-            lacking.append((resource.partition(".")[2], amount * least, used, limit))
+            lacking.append((name, amount * least, used, limit))
         allowed = min(allowed, fit)
     if lacking:
         names, asked, used_, limits_ = (
