@@ -155,7 +155,7 @@ MATCHED: Mapping[str, Callable[[Any], str]] = {
     "launched_at": lambda row: _time(row.launched_at),
     "terminated_at": lambda row: _time(row.terminated_at),
 }
-"""Filters that are regular expressions, and the text of a server (a row of views.COLUMNS) that each is looked for in."""
+"""Filters that are regular expressions, and the text of a server (a row of views.COLUMNS) that each looks at."""
 
 
 def existing(statuses: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """Servers as the API shows them, at every microversion.
 
 A `Viewer` is made once a request: it knows what the caller may see and what its microversion has. Lists read their rows
-undecoded (`COLUMNS`), and a server's view is kept, encoded, under all that it was made of: one that has not changed since
-it was shown last costs no more than being compared.
+undecoded (`COLUMNS`), and a server's view is kept, encoded, under all that it was made of: one that has not changed
+since it was shown last costs no more than being compared.
 """
 
 from __future__ import annotations
