@@ -37,6 +37,23 @@ def test_volumes_need_a_block_storage_service(still_cloud: TestCloud) -> None:
     demo.delete("/os-snapshots/one", status=503)
 
 
+def test_no_server_has_a_share(still_cloud: TestCloud) -> None:
+    demo = Nova(still_cloud, "demo")
+    server = rows.insert(still_cloud)
+    path = f"/servers/{server}/shares"
+    assert demo.get(path, version="2.97") == {"shares": []}
+    demo.get(path, status=404, version="2.96")
+    share = "3f0b0d8a-8a43-4f4c-9a4b-0c2b7e1e9d11"
+    fault = demo.post(path, {"share": {"share_id": share}}, status=404, version="2.97")
+    assert fault["message"] == f"Share {share} could not be found."
+    for body in ({}, {"share_id": "x"}, {"share_id": 5}, {"share_id": share, "tag": ""}, {"share_id": share, "x": 1}):
+        demo.post(path, {"share": body}, status=400, version="2.97")
+    demo.get(f"{path}/{share}", status=404, version="2.97")
+    demo.delete(f"{path}/{share}", status=404, version="2.97")
+    foreign = rows.insert(still_cloud, project_id="another")
+    demo.get(f"/servers/{foreign}/shares", status=404, version="2.97")
+
+
 def test_bare_metal_is_for_administrators(still_cloud: TestCloud) -> None:
     demo, admin = Nova(still_cloud, "demo"), Nova(still_cloud, "admin")
     for path in ("/os-baremetal-nodes", "/os-baremetal-nodes/one"):

@@ -34,6 +34,13 @@ def test_each_version_is_where_its_link_leads(still_cloud: TestCloud) -> None:
             assert shown["media-types"][0]["base"] == "application/json"
 
 
+def test_documents_below_a_version(still_cloud: TestCloud) -> None:
+    demo = Nova(still_cloud, "demo")
+    assert demo.get("/versions/v2.0")["version"]["id"] == "v2.0"
+    assert demo.get("/versions/v2.1")["version"]["id"] == "v2.1"
+    demo.get("/versions/v3", status=404)
+
+
 def test_other_addresses_are_a_choice(still_cloud: TestCloud) -> None:
     choices = get(still_cloud, "/v3/servers", 300)["choices"]
     assert [choice["id"] for choice in choices] == ["v2.0", "v2.1"]

@@ -7,6 +7,7 @@ from typing import Any
 
 from stackyard.core.call import Call
 from stackyard.core.db import Transaction
+from stackyard.core.errors import NotFound
 from stackyard.core.microversion import Microversion
 from stackyard.core.routes import PUBLIC, Address, Route
 
@@ -92,6 +93,14 @@ def v21(tx: Transaction, call: Call) -> dict[str, Any]:
     return _document(call, _v21(), "/v2.1/", "2.1")
 
 
+def one(tx: Transaction, call: Call) -> dict[str, Any]:
+    """GET /versions/{id} below a version: the document of that one."""
+    name = call.path["version_id"]
+    if name not in ("v2.0", "v2.1"):
+        raise NotFound("The resource could not be found.")
+    return v20(tx, call) if name == "v2.0" else v21(tx, call)
+
+
 def choices(tx: Transaction, call: Call) -> dict[str, Any]:
     """GET of any address that has no version: where the path is to be found in each."""
     del tx
@@ -114,5 +123,6 @@ ROUTES = (
     Route("GET", "/", root, PUBLIC),
     Route("GET", "/v2", v20, PUBLIC),
     Route("GET", "/v2.1", v21, PUBLIC),
+    Route("GET", "/v2.1/versions/{version_id}", one, "os_compute_api:any"),
     Route("GET", "/choices", choices, PUBLIC, status=300),
 )

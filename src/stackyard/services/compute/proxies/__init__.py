@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from stackyard.services.compute.proxies import baremetal, floating_ips, gone, images, networks, security_groups, volumes
+from stackyard.services.compute.proxies import (
+    baremetal,
+    floating_ips,
+    gone,
+    images,
+    networks,
+    security_groups,
+    shares,
+    volumes,
+)
 from stackyard.services.compute.proxies.volumes_boot import routes as volumes_boot
 
 __all__ = ["ACTIONS", "POLICIES", "ROUTES", "volumes_boot"]
@@ -13,6 +22,7 @@ ROUTES = (
     *networks.ROUTES,
     *images.ROUTES,
     *volumes.ROUTES,
+    *shares.ROUTES,
     *baremetal.ROUTES,
     *gone.ROUTES,
 )
@@ -24,5 +34,6 @@ POLICIES = (
     *floating_ips.POLICIES,
     *networks.POLICIES,
     *volumes.POLICIES,
+    *shares.POLICIES,
     *baremetal.POLICIES,
 )
