@@ -28,6 +28,8 @@ def address(path: str) -> Address:
     version, _, rest = path.lstrip("/").partition("/")
     if not version:
         return Address("/")
+    if version == "console":  # the page of a console: of no version
+        return Address(path)
     if version not in ("v2", "v2.1"):
         return Address("/choices")
     rest = rest.strip("/")
