@@ -190,6 +190,7 @@ def test_ids_that_are_none(cloud: TestCloud) -> None:
     admin = Nova(cloud, "admin")
     admin.get("/os-aggregates/777", status=404)
     admin.get("/os-aggregates/99999999999", status=404)
+    admin.get("/os-aggregates/-1", status=404)
     admin.get("/os-aggregates/x", status=400)
     admin.delete("/os-aggregates/777", status=404)
     admin.put("/os-aggregates/777", {"aggregate": {"name": "a"}}, status=404)

@@ -107,6 +107,10 @@ def test_a_bad_period_is_refused(cloud: TestCloud, query: str) -> None:
     admin.get(f"{PATH}/{rows.caller(cloud).project_id}?{query}", status=400)
 
 
+def test_a_project_without_an_id_is_none(cloud: TestCloud) -> None:
+    Nova(cloud, "admin").get(f"{PATH}/?{DAY}", status=404)
+
+
 def test_queries_that_are_not_known(cloud: TestCloud) -> None:
     admin = Nova(cloud, "admin")
     admin.get(f"{PATH}?nonsense=1", version="2.74")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from stackyard.core.errors import InvalidField
+from stackyard.core.errors import BadRequest, InvalidField
 
 MAX_INT = 0x7FFFFFFF
+
+_NUMBER = re.compile(r"-?[0-9]{1,20}", re.ASCII)
 
 _PRINTABLE = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ue000-\uf8ff]"
 
@@ -44,6 +47,14 @@ MetadataKey = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"\A[a-z
 def truth(value: bool | str) -> bool:
     """What a Flag says."""
     return value if isinstance(value, bool) else value.lower() in ("true", "1", "on", "yes")
+
+
+def number(name: str, text: str) -> int | None:
+    """What a path says that names something by a number; None for one that nothing has. Raises BadRequest."""
+    if not _NUMBER.fullmatch(text):
+        raise BadRequest(f"{name} must be an integer, not {text[:255]}", kind="InvalidInput")
+    found = int(text)
+    return found if 0 <= found <= MAX_INT else None
 
 
 def flag(name: str, text: str) -> bool:

@@ -18,7 +18,7 @@ from stackyard.core.microversion import Microversion
 from stackyard.core.policy import Rule
 from stackyard.core.routes import Route
 from stackyard.services.compute import hosts, lists, zones
-from stackyard.services.compute.fields import Flag, HostName, truth
+from stackyard.services.compute.fields import Flag, HostName, number, truth
 from stackyard.services.compute.hosts import providers
 from stackyard.services.compute.rules import ADMIN
 from stackyard.services.compute.tables import (
@@ -215,9 +215,8 @@ def _find(tx: Transaction, call: Call) -> Any:
             raise BadRequest(f"Invalid uuid {given[:255]}")
         row = tx.first(_BY_UUID, {"key": given})
     else:
-        if not (given.isascii() and given.isdigit() and len(given) < 10):
-            raise BadRequest(f"id must be an integer, not {given[:255]}", kind="InvalidInput")
-        row = tx.first(_BY_ID, {"key": int(given)})
+        key = number("id", given)
+        row = None if key is None else tx.first(_BY_ID, {"key": key})
     if row is None:
         raise NotFound(f"Service {given} could not be found.", kind="ServiceNotFound")
     return row

@@ -12,7 +12,7 @@ from sqlalchemy import bindparam
 
 from stackyard.core.call import Call, Query
 from stackyard.core.db import Moment, Transaction
-from stackyard.core.errors import BadRequest
+from stackyard.core.errors import BadRequest, NotFound
 from stackyard.core.policy import Rule
 from stackyard.core.routes import Route
 from stackyard.services.compute import lists
@@ -145,6 +145,9 @@ def _nothing(project_id: str, period: Period, *, detailed: bool) -> dict[str, An
 
 def list_(tx: Transaction, call: Call) -> dict[str, Any]:
     """GET /os-simple-tenant-usage: of all projects, by server too if `detailed=1`."""
+    if call.request.scope["path"].endswith("/"):
+        # Clients put a project behind the slash: an empty one is none, and must not come to mean all.
+        raise NotFound("The resource could not be found.")
     paged = call.since(2, 40)
     query = lists.query_of(call, _LIST_QUERY if paged else _LIST_QUERY[:3], strict=call.since(2, 75))
     period = _period(query, tx.now)

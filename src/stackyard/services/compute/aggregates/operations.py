@@ -17,6 +17,7 @@ from stackyard.core.policy import Rule
 from stackyard.core.routes import Route
 from stackyard.services.compute import hosts, lists
 from stackyard.services.compute.aggregates import bodies, caching, rows
+from stackyard.services.compute.fields import number
 from stackyard.services.compute.rules import ADMIN
 from stackyard.services.compute.tables import aggregate_hosts, aggregates
 from stackyard.services.compute.times import naive, naive_or_none
@@ -58,9 +59,8 @@ def _full(call: Call, row: Any, of_row: list[str]) -> dict[str, Any]:
 
 def _find(tx: Transaction, call: Call) -> Any:
     given = call.path["aggregate_id"]
-    if not (given.isascii() and given.isdigit() and len(given) < 20):
-        raise BadRequest(f"id must be an integer, not {given[:255]}", kind="InvalidInput")
-    row = tx.first(rows.BY_ID, {"key": int(given)}) if int(given) < 2**31 else None
+    key = number("id", given)
+    row = None if key is None else tx.first(rows.BY_ID, {"key": key})
     if row is None:
         raise NotFound(f"Aggregate {given} could not be found.", kind="AggregateNotFound")
     return row
