@@ -93,7 +93,7 @@ class Dispatcher:
             return
         service, trie = self._mounts[mount]
         call = Call(self.runtime, service, request, request_id)
-        headers: dict[str, str] = {}
+        headers = {service.request_id_header: request_id} if service.request_id_header else {}
         status = 500
         try:
             answer = await self._answer(call, trie, scope["method"], path, headers)

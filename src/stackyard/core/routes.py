@@ -105,7 +105,8 @@ class Service:
     `mount` is its path on the one port; `aliases` further ones; `classic_port` its well-known port. `root_prefixes` are
     paths of its routes that the one port's root serves too, unstripped (Keystone's /v3). `catalog_path` is what follows
     the mount in the catalogue's URLs and may hold `%(project_id)s`. `readdress` finds the address that a path means,
-    for services that have several for one route (Nova's /v2.1/{project_id}/servers).
+    for services that have several for one route (Nova's /v2.1/{project_id}/servers). `request_id_header` is an older
+    name under which its clients look for the request's id too.
     """
 
     type: str
@@ -120,6 +121,7 @@ class Service:
     root_prefixes: tuple[str, ...] = ()
     microversions: MicroversionRange | None = None
     readdress: Callable[[str], Address] | None = None
+    request_id_header: str | None = None
 
     def check(self) -> None:
         """Raise ValueError when a route names a rule that is not declared, or two routes are the same."""

@@ -187,3 +187,11 @@ def test_what_is_no_action(cloud: TestCloud, server: str, body: Any) -> None:
     headers = {"content-type": "application/json"}
     answer = cloud.client("demo").post(f"{PATH}/{server}/action", content=json.dumps(body), headers=headers)
     assert answer.status_code == 400
+
+
+def test_the_id_of_a_request_has_its_older_name_too(cloud: TestCloud, server: str) -> None:
+    """In answers and in refusals."""
+    demo = cloud.client("demo")
+    for answer in (act(demo, server, "lock"), act(demo, server, "explode"), demo.get("/compute/v2.1/servers")):
+        assert answer.headers["x-compute-request-id"] == answer.headers["x-openstack-request-id"]
+    assert "x-compute-request-id" not in demo.get("/network/v2.0/networks").headers

@@ -114,4 +114,5 @@ SERVICE = Service(
     fault=fault,
     microversions=MicroversionRange("compute", versions.MINIMUM, versions.MAXIMUM, "x-openstack-nova-api-version"),
     readdress=versions.address,
+    request_id_header="x-compute-request-id",
 )
