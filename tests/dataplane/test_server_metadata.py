@@ -31,7 +31,7 @@ def ask(end: Endpoint, path: str, *headers: str, method: str = "GET", body: byte
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_servers_read_their_own_metadata(lab: Lab, still_cloud: TestCloud) -> None:  # noqa: F811
+def test_servers_read_their_own_metadata(lab: Lab, still_cloud: TestCloud) -> None:
     script = b"#!/bin/sh\necho hello\n"
     data = base64.b64encode(script).decode()
     one, two = (rows.insert(still_cloud, mark=False, name=name, user_data=data) for name in ("one", "two"))
