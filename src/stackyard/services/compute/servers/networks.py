@@ -206,13 +206,31 @@ def plug(
     ]
     made = iter(create(tx, call, requests) if requests else ())
     for server in servers:
-        server["interfaces"] = [
-            _interface(nic, next(made) if nic.port is None else nic.port, f"eth{index}")
-            for index, nic in enumerate(nics)
-        ]
-        taken = [nic.port.id for nic in nics if nic.port is not None]
-        owner = f"compute:{server['zone'] or ''}"
-        network_api.claim_ports(tx, taken, device_id=server["id"], device_owner=owner, dns_name=server["hostname"])
+        interfaces = []
+        for index, nic in enumerate(nics):
+            named = nic.port is not None and _claim(tx, server, nic.port)
+            port = next(made) if nic.port is None else nic.port
+            interfaces.append(
+                {
+                    "port": port.id, "network": port.network_id, "mac": port.mac_address, "tag": nic.tag,
+                    "made": nic.port is None, "named": named, "device": f"eth{index}",
+                }
+            )  # fmt: skip
+        server["interfaces"] = interfaces
+
+
+def _claim(tx: Transaction, server: dict[str, Any], port: Any) -> bool:
+    """Make a port that is there the server's; whether it got its name from the server."""
+    if port.dns_name and port.dns_name != server["hostname"]:
+        raise BadRequest(
+            f"Port {port.id} not usable for instance {server['id']}. Value {port.dns_name} assigned to dns_name "
+            f"attribute does not match instance's hostname {server['hostname']}",
+            kind="PortNotUsableDNS",
+        )
+    name = None if port.dns_name else server["hostname"]
+    owner = f"compute:{server['zone'] or ''}"
+    network_api.claim_ports(tx, [port.id], device_id=server["id"], device_owner=owner, dns_name=name)
+    return name is not None
 
 
 def create(tx: Transaction, call: Call, requests: Sequence[PortRequest]) -> list[Any]:
@@ -234,14 +252,3 @@ def refusal(error: ApiError) -> ApiError:
     if isinstance(error, Conflict):
         return Conflict(error.message, kind=error.kind)
     return error if isinstance(error, Forbidden) else BadRequest(error.message, kind=error.kind)
-
-
-def _interface(nic: Nic, port: Any, device: str) -> dict[str, Any]:
-    return {
-        "port": port.id,
-        "network": port.network_id,
-        "mac": port.mac_address,
-        "tag": nic.tag,
-        "made": nic.port is None,
-        "device": device,
-    }

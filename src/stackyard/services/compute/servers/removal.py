@@ -49,9 +49,10 @@ def release_ports(tx: Transaction, runtime: Runtime, interfaces: Any) -> None:
         if interface["made"]:
             network_api.delete_port(tx, runtime, interface["port"])
         else:
-            _free(tx, interface["port"])
+            _free(tx, interface["port"], named=bool(interface.get("named")))
 
 
-def _free(tx: Transaction, port_id: str) -> None:
+def _free(tx: Transaction, port_id: str, *, named: bool = False) -> None:
+    """Have a port be nobody's; `named`: the name that it has is the server's."""
     network_api.unbind_port(tx, port_id)
-    network_api.claim_ports(tx, [port_id], device_id="", device_owner="")
+    network_api.claim_ports(tx, [port_id], device_id="", device_owner="", dns_name="" if named else None)
