@@ -7,13 +7,12 @@ from typing import Any
 from stackyard.core.db import Transaction
 from stackyard.core.runtime import Runtime
 from stackyard.host.specs import HostCapacity
+from stackyard.services.compute.hosts import traits
 from stackyard.services.placement import api as placement_api
 from stackyard.services.placement.api import Inventory
 
 DISABLED = "COMPUTE_STATUS_DISABLED"
 """The trait that keeps Placement's other clients from a host that an administrator has disabled."""
-
-_ARCHITECTURES = {"x86_64": "HW_ARCH_X86_64", "aarch64": "HW_ARCH_AARCH64"}
 
 
 def provide(tx: Transaction, runtime: Runtime, row: Any, found: HostCapacity) -> None:
@@ -38,9 +37,5 @@ def provide(tx: Transaction, runtime: Runtime, row: Any, found: HostCapacity) ->
         for name, (total, reserved, ratio) in has.items()
         if total > 0
     }
-    traits = {"COMPUTE_NODE"}
-    if found.architecture in _ARCHITECTURES:
-        traits.add(_ARCHITECTURES[found.architecture])
-    if row.disabled:
-        traits.add(DISABLED)
-    placement_api.ensure_provider(tx, uuid=row.id, name=row.host, inventories=inventories, traits=traits)
+    has_traits = traits.of_capacity(found) | ({DISABLED} if row.disabled else set())
+    placement_api.ensure_provider(tx, uuid=row.id, name=row.host, inventories=inventories, traits=has_traits)
