@@ -38,6 +38,8 @@ def page_of(call: Call, name: str, views: Sequence[Any], path: str, marker: str 
 
 def query_of(call: Call, names: Iterable[str], *, strict: bool) -> Query:
     """The query's parameters of these names alone; others are a BadRequest when `strict`, else ignored."""
+    if not call.query.pairs():
+        return call.query
     known = frozenset(names)
     unknown = sorted({name for name, _ in call.query.pairs()} - known)
     if unknown and strict:

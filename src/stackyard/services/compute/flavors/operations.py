@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from stackyard.core import timeline
-from stackyard.core.call import Call
+from stackyard.core.call import Call, Reply
 from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest, Conflict, InvalidField, NotFound
 from stackyard.core.microversion import Microversion
@@ -17,11 +20,16 @@ from stackyard.core.policy import Rule
 from stackyard.core.routes import Route
 from stackyard.services.compute import lists
 from stackyard.services.compute.fields import truth, whole
-from stackyard.services.compute.flavors import bodies, rows, views
+from stackyard.services.compute.flavors import bodies, rows
+from stackyard.services.compute.flavors.views import Shown
 from stackyard.services.compute.rules import ADMIN
 from stackyard.services.compute.tables import flavors
+from stackyard.services.compute.tables.flavors import FLAVORS
 
 KIND = "flavor"
+
+_REMEMBERED_QUERY = 512
+_encode = msgspec.json.Encoder().encode
 
 _NAMED = sa.select(flavors.c.id).where(flavors.c.name == bindparam("name"))
 _DESCRIBE = (
@@ -101,19 +109,41 @@ def _scope(call: Call, is_public: str | None) -> Scope:
     return Scope(chosen.name, chosen.where, project if wanted else {})
 
 
+def _remembered(document: Callable[[Transaction, Call], dict[str, Any]]) -> Callable[[Transaction, Call], Reply]:
+    """The operation that answers with a document of flavors, which is worked out once until one of them changes."""
+
+    @functools.wraps(document)
+    def answer(tx: Transaction, call: Call) -> Reply:
+        at, memory = FLAVORS.current(tx), FLAVORS.memory(tx)
+        query = call.request.scope["query_string"]
+        # The policy may be read anew while the cloud runs, and links are to the address that the client knows.
+        key = (call.runtime.policies, call.caller, call.url(), call.route.label, *call.path.values(), query,
+               call.microversion)  # fmt: skip
+        body: bytes | None = memory.get(at, key)
+        if body is None:
+            body = _encode(document(tx, call))
+            if len(query) <= _REMEMBERED_QUERY:
+                memory.put(at, key, body)
+        return Reply(body)
+
+    return answer
+
+
+@_remembered
 def list_(tx: Transaction, call: Call) -> dict[str, Any]:
     """GET /flavors."""
-    page = _page(tx, call)
-    return lists.page_of(call, "flavors", [views.brief(call, row) for row in page.rows], "/flavors", page.marker)
+    page, shown = _page(tx, call), Shown(call)
+    return lists.page_of(call, "flavors", [shown.brief(row) for row in page.rows], "/flavors", page.marker)
 
 
+@_remembered
 def detail(tx: Transaction, call: Call) -> dict[str, Any]:
     """GET /flavors/detail."""
-    page, specs = _page(tx, call), views.shows_specs(call)
-    found = [views.full(call, row, specs=specs) for row in page.rows]
-    return lists.page_of(call, "flavors", found, "/flavors/detail", page.marker)
+    page, shown = _page(tx, call), Shown(call)
+    return lists.page_of(call, "flavors", [shown.full(row) for row in page.rows], "/flavors/detail", page.marker)
 
 
+@_remembered
 def show(tx: Transaction, call: Call) -> dict[str, Any]:
     """GET /flavors/{flavor_id}."""
     lists.query_of(call, (), strict=call.since(2, 102))
@@ -121,7 +151,7 @@ def show(tx: Transaction, call: Call) -> dict[str, Any]:
 
 
 def _shown(call: Call, row: Any) -> dict[str, Any]:
-    return {"flavor": views.full(call, row, specs=views.shows_specs(call))}
+    return {"flavor": Shown(call).full(row)}
 
 
 def create(tx: Transaction, call: Call) -> dict[str, Any]:

@@ -9,6 +9,10 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from stackyard.core.db import Moment, metadata
+from stackyard.core.generation import Generation
+
+FLAVORS = Generation("compute_flavor", size=256)
+"""Changes with every flavor: what is shown of them is kept in memory meanwhile."""
 
 flavors = sa.Table(
     "compute_flavors",
@@ -29,6 +33,7 @@ flavors = sa.Table(
     sa.Column("extra_specs", sa.JSON, nullable=False),
     sa.Column("created_at", Moment, nullable=False),
     sa.Column("updated_at", Moment, nullable=True),
+    info=FLAVORS.info,
 )
 
 flavor_projects = sa.Table(
@@ -36,4 +41,5 @@ flavor_projects = sa.Table(
     metadata,
     sa.Column("flavor_id", sa.ForeignKey("compute_flavors.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("project_id", sa.String(255), primary_key=True, index=True),
+    info=FLAVORS.info,
 )
