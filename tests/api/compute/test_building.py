@@ -64,3 +64,44 @@ def test_what_may_succeed_later_is_tried_again(cloud: TestCloud) -> None:
     server_id = rows.insert(cloud)
     cloud.settle()
     assert rows.row(cloud, server_id).vm_state == "active"
+
+
+def test_a_config_drive_is_made_with_it(cloud: TestCloud) -> None:
+    """Its files are told to the host."""
+    server_id = rows.insert(cloud, config_drive=True)
+    cloud.settle()
+    assert rows.row(cloud, server_id).vm_state == "active"
+    drive = cloud.machines["machine"].spec(server_id).config_drive
+    assert drive is not None
+    assert "openstack/latest/meta_data.json" in drive
+
+
+def test_kernel_and_ramdisk_are_loaded_too(cloud: TestCloud) -> None:
+    """They are images of their own; without one of them it cannot be built."""
+    kernel, disk = rows.image(cloud, b"kernel"), rows.image(cloud)
+    formats = {"disk_format": "ami", "container_format": "ami", "size": 1024, "properties": {}}
+    server_id = rows.insert(cloud, disk, image=formats | {"kernel_id": kernel})
+    cloud.settle()
+    assert rows.row(cloud, server_id).vm_state == "active"
+    assert {kernel, disk} <= cloud.machines["machine"]._images
+    missing = "22222222-2222-2222-2222-222222222222"
+    server_id = rows.insert(cloud, disk, image=formats | {"ramdisk_id": missing})
+    cloud.settle()
+    row = rows.row(cloud, server_id)
+    assert row.vm_state == "error"
+    assert missing in row.fault["message"]
+
+
+def test_one_that_was_deleted_softly_is_restored(cloud: TestCloud) -> None:
+    """It runs again."""
+    server_id = rows.insert(cloud)
+    cloud.settle()
+    rows.change(cloud, server_id, vm_state="soft-delete", power="stopped")
+    cloud.settle()
+    seen = cloud.machines["machine"].inspect(server_id)
+    assert seen is not None
+    assert seen.state == "stopped"
+    path = f"/compute/v2.1/servers/{server_id}/action"
+    assert cloud.client("demo").post(path, json={"restore": None}).status_code == 202
+    cloud.settle()
+    assert rows.row(cloud, server_id).vm_state == "active"
