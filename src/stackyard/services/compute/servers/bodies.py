@@ -9,6 +9,7 @@ from msgspec import UNSET, UnsetType
 
 from stackyard.core.body import Body
 from stackyard.core.call import Call
+from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest, InvalidField
 from stackyard.services.compute.servers import fields
 
@@ -85,7 +86,7 @@ CHANGES_SPANS = {
 }
 
 
-def check_new(call: Call, body: NewServer) -> None:
+def check_new(tx: Transaction, call: Call, body: NewServer) -> None:
     """Refuse what the types alone let through; raises InvalidField, BadRequest, Forbidden (quota)."""
     fields.require_known(call, body, SPANS, "server")
     fields.check_name("server.name", body.name)
@@ -95,7 +96,7 @@ def check_new(call: Call, body: NewServer) -> None:
     if body.imageRef is not UNSET and body.imageRef:
         fields.check_uuid("server.imageRef", body.imageRef)
     if body.metadata is not UNSET:
-        fields.check_metadata(call, "server.metadata", body.metadata)
+        fields.check_metadata(tx, call, "server.metadata", body.metadata)
     for field in ("availability_zone", "key_name"):
         value = getattr(body, field)
         if value is not UNSET:
@@ -116,9 +117,9 @@ def _check_common(call: Call, body: NewServer | ServerChanges) -> None:
     if body.disk_config is not UNSET:
         fields.check_disk_config("server.OS-DCF:diskConfig", body.disk_config)
     if body.accessIPv4 is not UNSET:
-        fields.check_address("server.accessIPv4", body.accessIPv4, 4)
+        body.accessIPv4 = fields.check_address("server.accessIPv4", body.accessIPv4, 4)
     if body.accessIPv6 is not UNSET:
-        fields.check_address("server.accessIPv6", body.accessIPv6, 6)
+        body.accessIPv6 = fields.check_address("server.accessIPv6", body.accessIPv6, 6)
     if body.description is not UNSET:
         fields.check_description("server.description", body.description)
     if body.hostname is not UNSET:
@@ -145,11 +146,11 @@ def counts(body: NewServer) -> tuple[int, int]:
     return least, most
 
 
-def read_personality(call: Call, given: list[dict[str, Any]] | UnsetType) -> list[dict[str, str]]:
+def read_personality(tx: Transaction, call: Call, given: list[dict[str, Any]] | UnsetType) -> list[dict[str, str]]:
     """The files to put in, contents as given (base64); raises InvalidField, Forbidden (quota)."""
     if given is UNSET:
         return []
-    fields.require_limit(call, "injected_files", len(given), "the number of personality files")
+    fields.require_limit(tx, call, "injected_files", len(given), "the number of personality files")
     found = []
     for index, item in enumerate(given):
         field = f"server.personality[{index}]"
@@ -157,8 +158,8 @@ def read_personality(call: Call, given: list[dict[str, Any]] | UnsetType) -> lis
             raise InvalidField(field, "a file has a path and contents, both texts.")
         path, contents = item.get("path", ""), item.get("contents", "")
         data = fields.check_base64(f"{field}.contents", contents, limit=16 * 1024 * 1024)
-        fields.require_limit(call, "injected_file_path_bytes", len(path.encode()), "the length of a file's path")
-        fields.require_limit(call, "injected_file_content_bytes", len(data), "the size of a file's contents")
+        fields.require_limit(tx, call, "injected_file_path_bytes", len(path.encode()), "the length of a file's path")
+        fields.require_limit(tx, call, "injected_file_content_bytes", len(data), "the size of a file's contents")
         if not path or "\x00" in path:
             raise InvalidField(f"{field}.path", "it is empty.")
         found.append({"path": path, "contents": contents})
