@@ -18,6 +18,7 @@ UNSUPPORTED: dict[str, str] = {}
 OTHERS = {
     "GET /v2": "The document of the version before microversions.",
     "GET /choices": "Where any other address leads.",
+    "DELETE /images": "An image without an id: not found, which it is in Nova because only GET is there.",
     "GET /console/{token}": "The page of a console, which noVNC's and serial consoles' proxies have in Nova.",
 }
 """Served here, but not from Nova's table: its pipeline or its console proxies have them."""

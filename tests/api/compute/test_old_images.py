@@ -123,3 +123,8 @@ def test_others_images_are_not_there(still_cloud: TestCloud, demo: Nova) -> None
     assert demo.get("/images") == {"images": []}
     demo.get("/images", status=404, version="2.36")
     demo.delete(f"/images/{hidden}", status=404, version="2.36")
+
+
+def test_an_image_without_an_id(demo: Nova) -> None:
+    """Deleting it is a 404, as Nova has it, not a method that is not there."""
+    demo.delete("/images/", status=404)

@@ -196,6 +196,12 @@ def delete_item(tx: Transaction, call: Call) -> Reply:
     return Reply(status=204)
 
 
+def nameless(tx: Transaction, call: Call) -> None:
+    """DELETE /images/: an image without an id is none, as Nova has it."""
+    del tx, call
+    raise NotFound("The resource could not be found.")
+
+
 _ANYBODY = "os_compute_api:any"
 _ONE = "/v2.1/images/{image_id}"
 _METADATA = f"{_ONE}/metadata"
@@ -207,6 +213,7 @@ ROUTES = (
     Route("GET", "/v2.1/images/detail", detail, _ANYBODY, until=_LAST),
     Route("GET", _ONE, show, _ANYBODY, until=_LAST),
     Route("DELETE", _ONE, delete, _ANYBODY, status=204, until=_LAST),
+    Route("DELETE", "/v2.1/images", nameless, _ANYBODY, until=_LAST),
     Route("GET", _METADATA, metadata, _ANYBODY, until=_LAST_METADATA),
     Route("POST", _METADATA, add_metadata, _ANYBODY, body=AllMetadata, until=_LAST_METADATA),
     Route("PUT", _METADATA, replace_metadata, _ANYBODY, body=AllMetadata, until=_LAST_METADATA),
