@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import socket
+import tarfile
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from tests.dataplane.lab import EVERYTHING, Lab, free_port, new_id, new_mac, subnet
-from tests.engine_fixture import wait_until
+from tests.engine_fixture import busybox_archive, wait_until
 from tests.machine_guest import boot_disk
 
+from stackyard.host.containers import ContainerEngine
+from stackyard.host.containers.archive import add_bytes, entry
+from stackyard.host.containers.memory import MemoryEngine, Outcome
 from stackyard.host.machines import MachineDriver
+from stackyard.host.machines.engine.driver import EngineMachines
 from stackyard.host.machines.memory import MemoryMachines
 from stackyard.host.machines.qemu.driver import QemuMachines
 from stackyard.host.machines.qemu.emulator import Emulator, find
@@ -25,6 +32,10 @@ class Bench(Protocol):
 
     driver: MachineDriver
     image: MachineImage
+    fields: dict[str, Any]
+
+    def upload(self) -> BinaryIO:
+        """An image's data."""
 
     def nic(self) -> MachineNic:
         """A card whose port is wired."""
@@ -51,7 +62,11 @@ class MemoryBench:
     def __init__(self) -> None:
         self.twin = MemoryMachines()
         self.driver: MachineDriver = self.twin
-        self.image = loaded(self.driver)
+        self.fields: dict[str, Any] = {}
+        self.image = loaded(self, "bare")
+
+    def upload(self) -> BinaryIO:
+        return io.BytesIO(boot_disk())
 
     def nic(self) -> MachineNic:
         return MachineNic(port_id=new_id(), mac=new_mac())
@@ -83,7 +98,11 @@ class QemuBench:
         assert isinstance(found, Emulator), found
         self._emulator = found
         self.driver: MachineDriver = self._made()
-        self.image = loaded(self.driver)
+        self.fields: dict[str, Any] = {}
+        self.image = loaded(self, "bare")
+
+    def upload(self) -> BinaryIO:
+        return io.BytesIO(boot_disk())
 
     def _made(self) -> QemuMachines:
         made = QemuMachines(self.path / "machines", self._emulator, self, soft_reboot_seconds=20)  # type: ignore[arg-type]
@@ -139,9 +158,78 @@ class QemuBench:
         self._directory.cleanup()
 
 
-def loaded(driver: MachineDriver) -> MachineImage:
-    image = MachineImage(id=new_id(), disk_format="raw", container_format="bare")
-    driver.load_image(image, io.BytesIO(boot_disk()))
+PROGRAM = "trap 'exit 0' TERM USR2 PWR; echo hello; while :; do sleep 0.1; done"
+
+
+class EngineBench:
+    """Servers that are containers of an engine; closing it leaves the engine to its owner."""
+
+    def __init__(self, kind: str, engine: ContainerEngine) -> None:
+        self._directory = tempfile.TemporaryDirectory(prefix="stackyard-")
+        self._kind, self._base = kind, engine
+        self.engine = engine.apart(f"bench-{os.urandom(3).hex()}", "nova")
+        self.driver: MachineDriver = self._made()
+        self.fields: dict[str, Any] = {"kind": kind}
+        if kind == "container":
+            self.fields["command"] = ("sh", "-c", PROGRAM)
+        self.image = loaded(self, "docker" if kind == "container" else "rootfs")
+
+    def _made(self) -> EngineMachines:
+        return EngineMachines(Path(self._directory.name) / "records", self.engine)
+
+    def upload(self) -> BinaryIO:
+        if self._kind == "container":
+            return busybox_archive("some/thing:1")
+        return system_files()
+
+    def nic(self) -> MachineNic:
+        return MachineNic(port_id=new_id(), mac=new_mac())
+
+    def greetings(self, machine_id: str) -> int:
+        return self.driver.console_output(machine_id).count("hello")
+
+    def power_off(self, machine_id: str) -> None:
+        if isinstance(self.engine, MemoryEngine):
+            self.engine.finish(machine_id, 0)
+        else:
+            self.engine.kill(machine_id, "SIGTERM")
+
+    def break_down(self, machine_id: str) -> None:
+        self.engine.kill(machine_id, "SIGKILL")
+
+    def restart(self) -> None:
+        self.driver = self._made()
+
+    def close(self) -> None:
+        self.driver.purge()
+        self.driver.close()
+        self._directory.cleanup()
+
+
+def greeting(words: Sequence[str]) -> Outcome:
+    """What the engine that runs nothing lets its containers print."""
+    return Outcome(stdout=b"hello\n") if words else Outcome()
+
+
+def system_files() -> BinaryIO:
+    """A system: a shell, and an init that greets and goes off when it is told to; as it is uploaded, packed."""
+    target = io.BytesIO()
+    init = f"#!/bin/sh\n{PROGRAM}\n".encode()
+    busybox = Path(shutil.which("busybox") or "").read_bytes()
+    with tarfile.open(fileobj=target, mode="w:gz") as archive:
+        add_bytes(archive, "bin/busybox", busybox, mode=0o755)
+        for name in ("sh", "sleep", "hostname", "mount"):
+            link = entry(f"bin/{name}")
+            link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+            archive.addfile(link)
+        add_bytes(archive, "sbin/init", init, mode=0o755)
+    target.seek(0)
+    return target
+
+
+def loaded(bench: Bench, container_format: str) -> MachineImage:
+    image = MachineImage(id=new_id(), disk_format="raw", container_format=container_format)
+    bench.driver.load_image(image, bench.upload())
     return image
 
 
@@ -149,7 +237,7 @@ def defined(bench: Bench, machine_id: str, **fields: Any) -> str:
     spec = MachineSpec(
         **{
             "id": machine_id, "name": "instance-00000001", "kind": "machine", "image": bench.image, "memory": 32,
-            "vcpus": 1, **fields,
+            "vcpus": 1, **bench.fields, **fields,
         }
     )  # fmt: skip
     bench.driver.define(spec)

@@ -108,6 +108,9 @@ def test_a_container_needs_its_image(engine: ContainerEngine, make: Make) -> Non
         {"dns_search": ("a b",)},
         {"hosts": {"name\nevil": "10.0.0.1"}},
         {"mounts": (BindMount(source="relative", target="/x"),)},
+        {"capabilities": ("net_admin; x",)},
+        {"tmpfs": ("relative",)},
+        {"tmpfs": ("/x:exec",)},
     ],
 )
 def test_what_can_never_be_is_refused(engine: ContainerEngine, make: Make, fields: dict[str, Any]) -> None:
@@ -237,6 +240,7 @@ CALLS: dict[str, Callable[[ContainerEngine, str], object]] = {
     "get_archive": lambda engine, container_id: engine.get_archive(container_id, "/etc"),
     "put_archive": lambda engine, container_id: engine.put_archive(container_id, "/tmp", tar_of("x", b"")),
     "commit": lambda engine, container_id: engine.commit(container_id, "contract/none"),
+    "export": lambda engine, container_id: list(engine.export(container_id)),
 }
 NEEDS_RUNNING = ("kill", "pause", "unpause", "execute", "stats", "top")
 
@@ -405,3 +409,35 @@ def test_events_tell_of_starts_and_ends(engine: ContainerEngine, make: Make) -> 
         if actions[-1:] == ["die"]:
             engine.remove(container_id)
     assert actions == ["start", "die", "destroy"]
+
+
+# ----------------------------------------------------------------------------------------------------------- apart
+
+
+def test_containers_apart_are_not_among_the_others(engine: ContainerEngine, make: Make) -> None:
+    container_id, own = make(), str(uuid.uuid4())
+    other = engine.apart("contract", "nova")
+    try:
+        other.ensure_sandbox(own)
+        other.create(ContainerSpec(id=own, image=IMAGE, command=FOREVER, tmpfs=("/run",), capabilities=("NET_ADMIN",)))
+        other.start(own)
+        assert [found.id for found in other.list()] == [own]
+        assert own not in [found.id for found in engine.list()]
+        assert own not in engine.sandboxes()
+        assert engine.inspect(own) is None
+        assert other.inspect(container_id) is None
+        engine.start(container_id)
+    finally:
+        other.purge()
+        other.close()
+    assert observed(engine, container_id).state == "running"
+    assert engine.find_image(IMAGE) is not None
+
+
+def test_a_file_system_comes_as_a_tar(engine: ContainerEngine, make: Make) -> None:
+    container_id = make()
+    engine.put_archive(container_id, "/tmp", tar_of("note", b"hello"))
+    with tarfile.open(fileobj=io.BytesIO(b"".join(engine.export(container_id)))) as archive:
+        content = archive.extractfile("tmp/note")
+        assert content is not None
+        assert content.read() == b"hello"

@@ -58,6 +58,7 @@ def end(pid: int) -> None:
 def remove_everything(state: StateDirectory) -> None:
     """Undo all that the cloud of this directory ever did to the machine, and remove the directory."""
     from stackyard.host.containers.dockerd import stop_engine
+    from stackyard.host.machines.drivers import remove_machines
     from stackyard.host.network.kernel import KernelNetworkDriver
     from stackyard.migrations.apply import drop_schema
     from stackyard.plugins.listening import clear
@@ -65,7 +66,9 @@ def remove_everything(state: StateDirectory) -> None:
     cloud_id = state.read().id
     settings = settings_of(state)
     remove_containers(state, cloud_id, settings.engine.docker_socket or None)
-    KernelNetworkDriver(cloud_id, state.path / "network").purge()
+    network = KernelNetworkDriver(cloud_id, state.path / "network")
+    remove_machines(state.path, network)
+    network.purge()
     stop_engine(state.path, cloud_id, remove_data=True)
     if settings.database.url:
         with database_of(state, seeded=False) as database:
@@ -80,6 +83,7 @@ def remove_containers(state: StateDirectory, cloud_id: str, configured: str | No
     from stackyard.host.containers.docker import DockerEngine
     from stackyard.host.containers.dockerd import Dockerd, find_engine, running_engine
     from stackyard.host.errors import EngineUnavailableError
+    from stackyard.host.machines.engine.driver import PART, PREFIX
 
     try:
         if Dockerd(state.path, cloud_id).exists() and configured is None:
@@ -90,6 +94,9 @@ def remove_containers(state: StateDirectory, cloud_id: str, configured: str | No
             socket_path = running_engine(configured, state.path, cloud_id)
         if socket_path is not None:
             engine = DockerEngine(socket_path, cloud_id, state.path)
+            servers = engine.apart(PART, PREFIX)
+            servers.purge()
+            servers.close()
             engine.purge()
             engine.close()
         elif state.clouds_yaml.exists():  # it was up once, so it had one

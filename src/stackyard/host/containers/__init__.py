@@ -36,6 +36,14 @@ class ContainerEngine(Protocol):
         """What the engine is."""
         ...
 
+    def apart(self, name: str, prefix: str) -> ContainerEngine:
+        """The same engine for other containers of this cloud, named `<prefix>-<id>`.
+
+        They have a listing, sandboxes, events and a purge of their own; images are shared, those that they load are
+        purged with them. The caller closes it.
+        """
+        ...
+
     def ensure_sandbox(self, container_id: str) -> str:
         """Make the network namespace that the container will join, if it is not there; return its path.
 
@@ -127,6 +135,10 @@ class ContainerEngine(Protocol):
 
     def commit(self, container_id: str, image: str) -> str:
         """Make an image of the container's file system, named `image`; return its content id."""
+        ...
+
+    def export(self, container_id: str) -> Iterator[bytes]:
+        """A tar of the container's whole file system, in chunks."""
         ...
 
     def find_image(self, name: str) -> ImageObservation | None:

@@ -1,6 +1,6 @@
 """Drives a Docker Engine (20.10 or newer) over its unix socket: the ContainerEngine Protocol.
 
-Every container is named `zun-<id>` and labelled with its cloud; nothing without that label is ever touched. Containers
+Every container is named `<prefix>-<id>` and labelled with its cloud; nothing without that label is ever touched. They
 run in network namespaces made before them (see sandboxes.py).
 """
 
@@ -24,7 +24,7 @@ from stackyard.host.containers.docker_images import DockerImages, split_name
 from stackyard.host.containers.os_errors import told
 from stackyard.host.containers.pause_image import PAUSE_IMAGE
 from stackyard.host.containers.sandboxes import PauseSandboxes, RuntimeSandboxes, Sandboxes
-from stackyard.host.containers.streams import demultiplex, json_lines
+from stackyard.host.containers.streams import json_lines, last_lines, printed
 from stackyard.host.errors import ConflictError, EngineUnavailableError, HostError, NotFoundError, SpecError
 from stackyard.host.specs import (
     ContainerObservation,
@@ -47,17 +47,20 @@ _EVENTS = ("start", "die", "oom", "health_status", "destroy", "pause", "unpause"
 class DockerEngine:
     """One Docker Engine, one cloud on it. Cheap to make: the engine is first called when it is needed.
 
-    `revive` is called when the engine does not answer, and is to start it again if that is for us to do.
+    `revive` is called when it does not answer, and is to start it if that is for us to do. `part`: see `apart`.
     """
 
     def __init__(
-        self, socket_path: str, cloud_id: str, state_dir: Path, *, revive: Callable[[], None] | None = None
-    ) -> None:
+        self, socket_path: str, cloud_id: str, state_dir: Path, *,
+        revive: Callable[[], None] | None = None, part: tuple[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        self._same = (socket_path, cloud_id, state_dir, revive)
         self._http = DockerHTTP(socket_path, revive)
-        self._cloud_id = docker_create.checked_id(cloud_id)
-        self._files = state_dir / "containers"
+        self._part, self._prefix = part or ("", "zun")
+        self._cloud_id = docker_create.checked_id(f"{cloud_id}-{self._part}" if part else cloud_id)
+        self._files = state_dir / (f"containers-{self._part}" if part else "containers")
+        self._images = DockerImages(self._http, state_dir / (f"images-{self._part}" if part else "images-loaded"))
         self._runtime = runtime.Runtime(state_dir)
-        self._images = DockerImages(self._http, state_dir / "images-loaded")
         self._state_lock = threading.Lock()
         self._known: tuple[Sandboxes, HostFeatures] | None = None
         self._closed = threading.Event()
@@ -67,6 +70,10 @@ class DockerEngine:
 
     def info(self) -> EngineInfo:
         return docker_observe.engine_info(self._http.call("GET", "/info"), self._sandboxes.mode)
+
+    def apart(self, name: str, prefix: str) -> DockerEngine:
+        socket_path, cloud_id, state_dir, revive = self._same
+        return DockerEngine(socket_path, cloud_id, state_dir, revive=revive, part=(name, prefix))
 
     def ensure_sandbox(self, container_id: str) -> str:
         return self._sandboxes.ensure(container_id)
@@ -99,7 +106,7 @@ class DockerEngine:
             reply = self._http.request("POST", path, timeout=_START_TIMEOUT)
         if reply.status >= 400:
             if reply.status == 404 and "No such container" in reply.message:
-                if container_name(container_id) in reply.message:
+                if self._name(container_id) in reply.message:
                     raise NotFoundError(reply.message)
                 raise HostError(f"the sandbox of container {container_id} is gone: make it anew and create it again")
             if reply.status == 409:
@@ -174,8 +181,8 @@ class DockerEngine:
         }
         with self._http.stream("GET", self._path(container_id, "logs"), query) as reply:
             reply.check()
-            output = _output(reply, tty=document["Config"]["Tty"])
-        return _last_lines(output, tail) if one_stream else output
+            output = printed(reply.chunks(), tty=document["Config"]["Tty"])
+        return last_lines(output, tail) if one_stream else output
 
     def execute(self, container_id: str, command: tuple[str, ...]) -> ExecResult:
         body = {"AttachStdout": True, "AttachStderr": True, "Cmd": [*command]}
@@ -183,7 +190,7 @@ class DockerEngine:
         start = {"Detach": False, "Tty": False}
         with self._http.stream("POST", f"/exec/{made}/start", body=start, timeout=_EXEC_TIMEOUT) as reply:
             reply.check()
-            output = _output(reply, tty=False)
+            output = printed(reply.chunks(), tty=False)
         return ExecResult(output=output, exit_code=self._http.call("GET", f"/exec/{made}/json")["ExitCode"])
 
     def stats(self, container_id: str) -> ContainerStats:
@@ -220,9 +227,18 @@ class DockerEngine:
 
     def commit(self, container_id: str, image: str) -> str:
         repository, tag = split_name(image)
-        query = {"container": container_name(container_id), "repo": repository, "tag": tag}
+        query = {"container": self._name(container_id), "repo": repository, "tag": tag}
         made: str = self._http.call("POST", "/commit", query, {}, timeout=600)["Id"]
         return made
+
+    def export(self, container_id: str) -> Iterator[bytes]:
+        self._document(container_id)
+        return self._exported(self._path(container_id, "export"))
+
+    def _exported(self, path: str) -> Iterator[bytes]:
+        with self._http.stream("GET", path) as reply:
+            reply.check()
+            yield from reply.chunks()
 
     # ---------------------------------------------------------------------------------------------------- images
 
@@ -297,19 +313,22 @@ class DockerEngine:
                 info = self._http.call("GET", "/info")
                 ours = (info.get("Runtimes") or {}).get(runtime.NAME, {}).get("path") == str(self._runtime.path)
                 sandboxes: Sandboxes = (
-                    RuntimeSandboxes(self._cloud_id, self._runtime)
+                    RuntimeSandboxes(self._cloud_id, self._runtime, shared=bool(self._part))
                     if ours
                     else PauseSandboxes(self._cloud_id, self._http)
                 )
                 self._known = sandboxes, docker_observe.host_features(info)
             return self._known
 
+    def _name(self, container_id: str) -> str:
+        return container_name(container_id, self._prefix)
+
     def _path(self, container_id: str, action: str) -> str:
-        return f"/containers/{container_name(container_id)}/{action}"
+        return f"/containers/{self._name(container_id)}/{action}"
 
     def _create(self, spec: ContainerSpec, body: dict[str, Any]) -> str:
         """The engine's id of the new container, or of the one that an earlier call made."""
-        name = container_name(spec.id)
+        name = self._name(spec.id)
         reply = self._http.request("POST", "/containers/create", {"name": name}, body)
         if reply.status == 500 and "StorageOpt" in body["HostConfig"]:
             # The driver can limit disks only on some mounts of its file system: asking is the only way to know.
@@ -341,7 +360,7 @@ class DockerEngine:
         raise_for_status(reply.status, reply.body)
         document: dict[str, Any] = reply.json()
         if (document["Config"].get("Labels") or {}).get(CLOUD_LABEL) != self._cloud_id:
-            raise ConflictError(f"the engine has a container {container_name(container_id)} that is not of this cloud")
+            raise ConflictError(f"the engine has a container {self._name(container_id)} that is not of this cloud")
         return document
 
     def _document(self, container_id: str) -> dict[str, Any]:
@@ -363,18 +382,6 @@ class DockerEngine:
             with contextlib.suppress(NotFoundError, EngineUnavailableError):
                 self._name_host(container_id)  # restarted by Docker's own policy
         return EngineEvent(container_id=container_id, action="health" if action == "health_status" else action)
-
-
-def _output(reply: StreamedReply, *, tty: bool) -> bytes:
-    """What processes printed: a terminal's output comes raw, everything else in frames."""
-    if tty:
-        return b"".join(reply.chunks())
-    return b"".join(payload for _, payload in demultiplex(reply.chunks()))
-
-
-def _last_lines(output: bytes, count: int | None) -> bytes:
-    lines = output.splitlines(keepends=True)
-    return output if count is None else b"".join(lines[len(lines) - count :] if count < len(lines) else lines)
 
 
 def _filters(**given: list[str]) -> str:

@@ -21,6 +21,7 @@ _OWN_LABELS = "stackyard."
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/@-]{0,254}\Z")
 _HOSTNAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,62})\Z")
+_CAPABILITY = re.compile(r"[A-Z_]{2,32}\Z")
 _SIGNAL = re.compile(r"[A-Za-z0-9+]{1,16}\Z")
 _ADDRESS = re.compile(r"[0-9A-Fa-f.:%a-z]{1,64}\Z")
 _DOMAIN = re.compile(r"[A-Za-z0-9_.-]{1,253}\Z")
@@ -42,9 +43,9 @@ class HostFeatures:
     disk_limit: bool
 
 
-def container_name(container_id: str) -> str:
+def container_name(container_id: str, prefix: str = "zun") -> str:
     """The engine's name of one of our containers; SpecError when the id cannot be part of a name."""
-    return f"zun-{checked_id(container_id)}"
+    return f"{prefix}-{checked_id(container_id)}"
 
 
 def checked_id(container_id: str) -> str:
@@ -94,6 +95,10 @@ def check_spec(spec: ContainerSpec) -> None:
     _check_pattern("domain or host name", _DOMAIN, (*spec.dns_search, *spec.hosts))
     if spec.workdir is not None and not spec.workdir.startswith("/"):
         raise SpecError(f"the working directory {spec.workdir!r} is not an absolute path")
+    _check_pattern("capability", _CAPABILITY, spec.capabilities)
+    for path in spec.tmpfs:
+        if not path.startswith("/") or ":" in path or "\0" in path:
+            raise SpecError(f"a file system in memory needs an absolute path, not {path!r}")
     for mount in spec.mounts:
         if not mount.source.startswith("/") or not mount.target.startswith("/"):
             raise SpecError(f"a mount needs absolute paths, not {mount.source!r} on {mount.target!r}")
@@ -154,6 +159,10 @@ def _host_config(spec: ContainerSpec, files: Path, features: HostFeatures) -> di
             *({"Type": "bind", "Source": m.source, "Target": m.target, "ReadOnly": m.read_only} for m in spec.mounts),
         ],
     }
+    if spec.capabilities:
+        config |= {"CapAdd": list(spec.capabilities)}
+    if spec.tmpfs:
+        config |= {"Tmpfs": dict.fromkeys(spec.tmpfs, "rw,nosuid,nodev,mode=755")}
     if spec.memory:
         config |= {"Memory": spec.memory << 20}
     if spec.cpus and features.cpu_quota:

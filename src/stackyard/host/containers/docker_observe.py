@@ -117,6 +117,7 @@ def container_stats(before: Mapping[str, Any], after: Mapping[str, Any], network
         block_written=sum(entry["value"] for entry in blocks if entry["op"].lower() == "write"),
         network_received=network[0],
         network_sent=network[1],
+        cpu_nanoseconds=((after.get("cpu_stats") or {}).get("cpu_usage") or {}).get("total_usage", 0),
     )
 
 

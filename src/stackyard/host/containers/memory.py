@@ -56,6 +56,12 @@ class MemoryEngine:
         self._watchers: list[queue.SimpleQueue[EngineEvent | None]] = []
         self._lock = threading.RLock()
 
+    def apart(self, name: str, prefix: str) -> MemoryEngine:
+        del name, prefix
+        made = MemoryEngine(run=self._run)
+        made.store = self.store.shared()
+        return made
+
     # ------------------------------------------------------------------------------------------- what tests call
 
     def fail_next(self, method: str, error: HostError) -> None:
@@ -293,6 +299,19 @@ class MemoryEngine:
         self._enter("commit")
         with self._lock:
             return self.store.add(image, dataclasses.replace(self._get(container_id).image)).id
+
+    def export(self, container_id: str) -> Iterator[bytes]:
+        self._enter("export")
+        content = io.BytesIO()
+        with self._lock, tarfile.open(fileobj=content, mode="w") as archive:
+            directory = tarfile.TarInfo("bin")
+            directory.type = tarfile.DIRTYPE
+            archive.addfile(directory)
+            for path, data in self._get(container_id).files.items():
+                entry = tarfile.TarInfo(path.lstrip("/"))
+                entry.size = len(data)
+                archive.addfile(entry, io.BytesIO(data))
+        return iter((content.getvalue(),))
 
     # ----------------------------------------------------------------------------------------------------- images
 

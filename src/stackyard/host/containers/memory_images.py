@@ -41,6 +41,12 @@ class MemoryImages:
         self._archives: dict[str, bytes] = {}
         self._lock = threading.RLock()
 
+    def shared(self) -> MemoryImages:
+        """The same images; those that are loaded through it are purged through it."""
+        made = MemoryImages({}, {})
+        made._images, made._registry, made._lock = self._images, self._registry, self._lock
+        return made
+
     def find(self, name: str) -> MemoryImage | None:
         """The image of that name or content id."""
         with self._lock:

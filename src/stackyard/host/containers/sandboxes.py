@@ -73,9 +73,10 @@ class RuntimeSandboxes:
 
     mode = "runtime"
 
-    def __init__(self, cloud_id: str, script: runtime.Runtime) -> None:
+    def __init__(self, cloud_id: str, script: runtime.Runtime, *, shared: bool = False) -> None:
         self._directory = RUN_DIR / checked_id(cloud_id) / "netns"
         self._runtime = script
+        self._shared = shared
 
     def path(self, container_id: str) -> Path:
         return self._directory / checked_id(container_id)
@@ -92,7 +93,8 @@ class RuntimeSandboxes:
         return _entries(self._directory)
 
     def leave(self) -> None:
-        self._runtime.forget_all()
+        if not self._shared:
+            self._runtime.forget_all()
         remove_empty(self._directory)
 
     def place(self, body: dict[str, Any], container_id: str, hostname: str) -> None:

@@ -50,3 +50,16 @@ def _object(line: bytes) -> dict[str, Any]:
     except msgspec.DecodeError:
         return {"stream": line.decode(errors="replace")}
     return value if isinstance(value, dict) else {"stream": str(value)}
+
+
+def printed(chunks: Iterable[bytes], *, tty: bool) -> bytes:
+    """What processes printed: a terminal's output comes raw, everything else in frames."""
+    if tty:
+        return b"".join(chunks)
+    return b"".join(payload for _, payload in demultiplex(chunks))
+
+
+def last_lines(output: bytes, count: int | None) -> bytes:
+    """The last lines of it; all of them when `count` is None."""
+    lines = output.splitlines(keepends=True)
+    return output if count is None else b"".join(lines[len(lines) - count :] if count < len(lines) else lines)

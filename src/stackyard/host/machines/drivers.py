@@ -7,6 +7,7 @@ from pathlib import Path
 from stackyard.core.config import Settings
 from stackyard.host.containers import ContainerEngine
 from stackyard.host.machines import MachineDriver, Machines
+from stackyard.host.machines.engine.driver import PART, PREFIX, EngineMachines
 from stackyard.host.machines.qemu import emulator
 from stackyard.host.machines.qemu.driver import QemuMachines
 from stackyard.host.network import NetworkDriver
@@ -19,8 +20,9 @@ def machine_drivers(
     state_dir: Path, cloud_id: str, settings: Settings, network: NetworkDriver, engine: ContainerEngine
 ) -> Machines:
     """Those that can run here; nothing is started yet."""
-    del cloud_id, settings, engine
-    made: dict[str, MachineDriver] = {}
+    del cloud_id, settings
+    containers = EngineMachines(state_dir / DIRECTORY / "_containers", engine.apart(PART, PREFIX))
+    made: dict[str, MachineDriver] = {"container": containers, "system": containers}
     found = emulator.find()
     if isinstance(found, emulator.Emulator):
         made["machine"] = QemuMachines(state_dir / DIRECTORY, found, network)
@@ -31,3 +33,10 @@ def missing_kinds() -> dict[str, str]:
     """The kinds of servers that cannot run here, and what each lacks."""
     found = emulator.find()
     return {"machine": found} if isinstance(found, str) else {}
+
+
+def remove_machines(state_dir: Path, network: NetworkDriver) -> None:
+    """End and delete every virtual machine of the cloud; its containers go with their engine's."""
+    found = emulator.find()
+    if isinstance(found, emulator.Emulator):
+        QemuMachines(state_dir / DIRECTORY, found, network).purge()

@@ -1,4 +1,4 @@
-"""What this machine offers for virtual machines and what it lacks, for `stackyard doctor`. Starts and changes nothing."""
+"""What this machine offers for virtual machines and what it lacks, for `stackyard doctor`. Changes nothing."""
 
 from __future__ import annotations
 

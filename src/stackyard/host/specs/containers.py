@@ -27,7 +27,8 @@ class ContainerSpec(Spec, frozen=True):
 
     `command` and `entrypoint` override the image's when not None. `memory` is MiB; `cpus` may be fractional; 0 and None
     mean no limit. `restart_policy` is no, always, on-failure or unless-stopped. The container runs in the sandbox of
-    the same id, which must exist.
+    the same id, which must exist. `capabilities` are given beyond the engine's usual ones; on each path of `tmpfs` lies
+    an empty file system in memory.
     """
 
     id: str
@@ -46,6 +47,8 @@ class ContainerSpec(Spec, frozen=True):
     tty: bool = False
     interactive: bool = False
     privileged: bool = False
+    capabilities: tuple[str, ...] = ()
+    tmpfs: tuple[str, ...] = ()
     health_check: HealthCheck | None = None
     mounts: tuple[BindMount, ...] = ()
     dns_servers: tuple[str, ...] = ()
@@ -88,7 +91,7 @@ class ExecResult(Spec, frozen=True):
 
 
 class ContainerStats(Spec, frozen=True):
-    """One sample of use. `cpu_percent` is measured between two samples, 100 a core."""
+    """One sample of use. `cpu_percent` is measured between two samples, 100 a core; `cpu_nanoseconds` since start."""
 
     cpu_percent: float
     memory_used: int
@@ -97,6 +100,7 @@ class ContainerStats(Spec, frozen=True):
     block_written: int
     network_received: int
     network_sent: int
+    cpu_nanoseconds: int = 0
 
 
 class ProcessTable(Spec, frozen=True):

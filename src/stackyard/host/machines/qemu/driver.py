@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -58,7 +58,7 @@ class QemuMachines:
         self._emulator = emulator
         self._making = threading.Lock()
         self._locks: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
-        self._expected: set[str] = set()
+        self._expected: Counter[str] = Counter()
         self._life = Life(emulator, self._store, network, soft_reboot_seconds)
         self._watcher = watch.Watcher(self._noticed)
 
@@ -305,11 +305,14 @@ class QemuMachines:
     @contextlib.contextmanager
     def _expecting(self, machine_id: str) -> Iterator[None]:
         """What the machine does meanwhile, it does because of us."""
-        self._expected.add(machine_id)
+        with self._making:
+            self._expected[machine_id] += 1
         try:
             yield
         finally:
-            self._expected.discard(machine_id)
+            with self._making:
+                self._expected[machine_id] -= 1
+                self._expected = +self._expected
 
     def _settled(self, home: Home) -> Record:
         """Its record, after what happened to its process is written in it."""
