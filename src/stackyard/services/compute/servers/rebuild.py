@@ -54,7 +54,7 @@ class Rebuild(Body):
 def rebuild(tx: Transaction, call: Call, body: Rebuild) -> Reply:
     """Begin to make the server's disk anew; what is said of the server is changed at once."""
     server = call.target
-    _check(call, body)
+    _check(tx, call, body)
     if body.trusted_image_certificates is not UNSET:
         call.require(_CERTIFICATES, server)
     tasks.require_unlocked(call, server, "rebuild")
@@ -70,7 +70,7 @@ def rebuild(tx: Transaction, call: Call, body: Rebuild) -> Reply:
     return _reply(tx, call, finding.by_id(tx, server.id), password)
 
 
-def _check(call: Call, body: Rebuild) -> None:
+def _check(tx: Transaction, call: Call, body: Rebuild) -> None:
     fields.require_known(call, body, _SPANS, "rebuild")
     fields.check_uuid("rebuild.imageRef", body.imageRef)
     if body.name is not UNSET:
@@ -78,15 +78,15 @@ def _check(call: Call, body: Rebuild) -> None:
     if body.disk_config is not UNSET:
         fields.check_disk_config("rebuild.OS-DCF:diskConfig", body.disk_config)
     if body.accessIPv4 is not UNSET:
-        fields.check_address("rebuild.accessIPv4", body.accessIPv4, 4)
+        body.accessIPv4 = fields.check_address("rebuild.accessIPv4", body.accessIPv4, 4)
     if body.accessIPv6 is not UNSET:
-        fields.check_address("rebuild.accessIPv6", body.accessIPv6, 6)
+        body.accessIPv6 = fields.check_address("rebuild.accessIPv6", body.accessIPv6, 6)
     if body.description is not UNSET:
         fields.check_description("rebuild.description", body.description)
     if body.hostname is not UNSET:
         fields.check_hostname(call, "rebuild.hostname", body.hostname)
     if body.metadata is not UNSET:
-        fields.check_metadata(call, "rebuild.metadata", body.metadata)
+        fields.check_metadata(tx, call, "rebuild.metadata", body.metadata)
     if isinstance(body.user_data, str):
         fields.check_base64("rebuild.user_data", body.user_data)
     if isinstance(body.key_name, str) and not 1 <= len(body.key_name) <= 255:
@@ -119,7 +119,7 @@ def _changes(tx: Transaction, call: Call, server: Any, body: Rebuild) -> dict[st
     }  # fmt: skip
     found |= {column: getattr(body, name) for name, column in _COLUMNS.items() if getattr(body, name) is not UNSET}
     if body.personality is not UNSET:
-        found["personality"] = bodies.read_personality(call, body.personality)
+        found["personality"] = bodies.read_personality(tx, call, body.personality)
     if body.key_name is not UNSET:
         found |= _key(tx, call, body.key_name)
     return found
