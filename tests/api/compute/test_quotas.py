@@ -99,6 +99,19 @@ def test_a_user_has_limits_of_his_own(cloud: TestCloud, project: str) -> None:
     assert demo.get(of_user)["quota_set"]["cores"] == 20
 
 
+def test_a_projects_limits_bind_single_requests(cloud: TestCloud, project: str) -> None:
+    demo, admin = Nova(cloud, "demo"), Nova(cloud, "admin")
+    server = {"name": "a", "imageRef": rows.image(cloud), "flavorRef": "1", "metadata": {"a": "b", "c": "d"}}
+    admin.put(f"/os-quota-sets/{project}", {"quota_set": {"metadata_items": 1, "injected_files": 0}})
+    assert "metadata_items" in demo.post("/servers", {"server": server}, status=403)["message"]
+    server |= {"metadata": {}, "personality": [{"path": "/a", "contents": ""}]}
+    assert "injected_files" in demo.post("/servers", {"server": server}, status=403)["message"]
+    admin.put("/os-quota-class-sets/default", {"quota_class_set": {"metadata_items": 0}})
+    admin.delete(f"/os-quota-sets/{project}", status=202)
+    server |= {"metadata": {"a": "b"}}
+    assert "metadata_items" in demo.post("/servers", {"server": server}, status=403)["message"]
+
+
 def test_a_users_limits_bind_his_servers(cloud: TestCloud, project: str) -> None:
     demo, admin = Nova(cloud, "demo"), Nova(cloud, "admin")
     user = rows.caller(cloud).user_id

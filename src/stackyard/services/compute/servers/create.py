@@ -81,7 +81,7 @@ def create(tx: Transaction, call: Call) -> Reply:
 
 def _plan(tx: Transaction, call: Call) -> _Plan:
     body: NewServer = call.body.server
-    bodies.check_new(call, body)
+    bodies.check_new(tx, call, body)
     least, most = bodies.counts(body)
     if not call.caller.project_id:
         raise BadRequest("A token scoped to a project is needed to make a server.")
@@ -122,7 +122,7 @@ def _plan(tx: Transaction, call: Call) -> _Plan:
         key=_key(tx, call, body),
         password=or_default(body.adminPass, "") or fields.new_password(),
         tags=[] if body.tags is UNSET else fields.check_tags("server.tags", body.tags),
-        personality=bodies.read_personality(call, body.personality),
+        personality=bodies.read_personality(tx, call, body.personality),
         metadata=or_default(body.metadata, {}),
     )
 

@@ -16,6 +16,7 @@ from msgspec import UNSET
 
 from stackyard.core import ids
 from stackyard.core.call import Call
+from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest, Forbidden, InvalidField
 from stackyard.core.microversion import Microversion
 
@@ -83,7 +84,9 @@ def hostname_of(name: str, server_id: str) -> str:
     return found or f"Server-{server_id}"
 
 
-def check_metadata(call: Call, field: str, given: Mapping[str, Any], *, present: int = 0) -> dict[str, str]:
+def check_metadata(
+    tx: Transaction, call: Call, field: str, given: Mapping[str, Any], *, present: int = 0
+) -> dict[str, str]:
     """Metadata: keys of letters, digits, `-_:. `, values of at most 255 characters; raises Forbidden past the quota."""
     for key, value in given.items():
         if not _META_KEY.fullmatch(key):
@@ -92,14 +95,13 @@ def check_metadata(call: Call, field: str, given: Mapping[str, Any], *, present:
             )
         if not isinstance(value, str) or len(value) > 255:
             raise InvalidField(f"{field}.{key}", "a value is a text of at most 255 characters.")
-    require_limit(call, "metadata_items", max(present, len(given)), "Metadata property count")
+    require_limit(tx, call, "metadata_items", max(present, len(given)), "Metadata property count")
     return dict(given)
 
 
-def require_limit(call: Call, resource: str, amount: int, what: str) -> None:
+def require_limit(tx: Transaction, call: Call, resource: str, amount: int, what: str) -> None:
     """Raise Forbidden when `amount` is more than the project's limit of what is limited but not counted."""
-    runtime = call.runtime
-    limit = runtime.quotas.defaults.get(f"compute.{resource}", -1)
+    limit = call.runtime.quotas.limit(tx, call.caller.project_id or "", f"compute.{resource}")
     if limit != -1 and amount > limit:
         raise Forbidden(f"Quota exceeded for {resource}: {what} is {amount}, the limit {limit}.", kind="OverQuota")
 

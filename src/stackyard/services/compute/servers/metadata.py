@@ -52,12 +52,12 @@ def _item(call: Call) -> str:
 
 def create(tx: Transaction, call: Call) -> dict[str, Any]:
     """POST .../metadata: what is given is added."""
-    return {"metadata": _write(tx, call, call.target.metadata | _checked(call, call.body.metadata))}
+    return {"metadata": _write(tx, call, call.target.metadata | _checked(tx, call, call.body.metadata))}
 
 
 def update_all(tx: Transaction, call: Call) -> dict[str, Any]:
     """PUT .../metadata: what is given is all there is."""
-    return {"metadata": _write(tx, call, _checked(call, call.body.metadata))}
+    return {"metadata": _write(tx, call, _checked(tx, call, call.body.metadata))}
 
 
 def update(tx: Transaction, call: Call) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def update(tx: Transaction, call: Call) -> dict[str, Any]:
         raise BadRequest("Invalid input for field/attribute meta: it has one key, that of the address.")
     if key not in given:
         raise BadRequest("Request body and URI mismatch")
-    _write(tx, call, call.target.metadata | _checked(call, given))
+    _write(tx, call, call.target.metadata | _checked(tx, call, given))
     return {"meta": given}
 
 
@@ -77,15 +77,15 @@ def delete(tx: Transaction, call: Call) -> None:
     _write(tx, call, {key: value for key, value in call.target.metadata.items() if key != call.path["key"]})
 
 
-def _checked(call: Call, given: dict[str, Any]) -> dict[str, str]:
-    return fields.check_metadata(call, "metadata", given)
+def _checked(tx: Transaction, call: Call, given: dict[str, Any]) -> dict[str, str]:
+    return fields.check_metadata(tx, call, "metadata", given)
 
 
 def _write(tx: Transaction, call: Call, metadata: dict[str, str]) -> dict[str, str]:
     server = call.target
     tasks.require_unlocked(call, server, "update metadata")
     require(server, "update metadata", CHANGEABLE, tasks=None)
-    fields.require_limit(call, "metadata_items", len(metadata), "Metadata property count")
+    fields.require_limit(tx, call, "metadata_items", len(metadata), "Metadata property count")
     tasks.update(tx, server.id, metadata=metadata)
     return metadata
 

@@ -58,7 +58,7 @@ def create_image(tx: Transaction, call: Call, body: CreateImage) -> Reply:
         call.require(_VOLUME_BACKED, server)
         raise BadRequest(f"Instance {server.id} boots from a volume, of which this cloud can make no image.")
     abilities.require(call, server, "snapshot")
-    image_id = reserve(tx, call, server, body.name, SNAPSHOT, _metadata(call, body.metadata))
+    image_id = reserve(tx, call, server, body.name, SNAPSHOT, _metadata(tx, call, body.metadata))
     tasks.begin(
         tx, call, server, "createImage", name="create_image", task_state="image_snapshot_pending", image_id=image_id
     )
@@ -75,7 +75,7 @@ def create_backup(tx: Transaction, call: Call, body: CreateBackup) -> Reply:
         raise BadRequest("Backup is not supported for volume-backed instances.")
     abilities.require(call, server, "snapshot")
     rotation = whole("createBackup.rotation", body.rotation)
-    further = _metadata(call, body.metadata) | {"backup_type": body.backup_type}
+    further = _metadata(tx, call, body.metadata) | {"backup_type": body.backup_type}
     image_id = reserve(tx, call, server, body.name, BACKUP, further)
     tasks.begin(
         tx, call, server, "createBackup", name="create_backup", task_state="image_backup", image_id=image_id,
@@ -91,11 +91,11 @@ def is_volume_backed(server: Any) -> bool:
     return not server.image_id
 
 
-def _metadata(call: Call, given: dict[str, str] | UnsetType) -> dict[str, str]:
+def _metadata(tx: Transaction, call: Call, given: dict[str, str] | UnsetType) -> dict[str, str]:
     if given is UNSET:
         return {}
     if not call.since(2, 39):
-        fields.require_limit(call, "metadata_items", len(given), "Image metadata count")
+        fields.require_limit(tx, call, "metadata_items", len(given), "Image metadata count")
     return given
 
 
