@@ -32,25 +32,29 @@ if TYPE_CHECKING:
     "--register/--no-register",
     "register_guest",
     default=True,
-    help="Whether the guest becomes public images; without, its files are only built.",
+    help="Whether guest and system become public images; without, their files are only built.",
 )
 def command(state_dir: Path | None, names: tuple[str, ...], cache_dir: Path | None, *, register_guest: bool) -> None:
     """Build images (all, or NAMES) from packages, load them into the engine, and make them public images.
 
-    The name "guest" builds a small system for servers instead: a disk that boots, its root file system for system
-    containers, and kernel, ramdisk and root as three images.
+    Two more NAMES are for servers. "guest" is a small system: a disk that boots, its root file system for system
+    containers, and kernel, ramdisk and root as three images. "system" is a Debian for system containers.
     """
     from stackyard.bake import bake, recipes
     from stackyard.host.containers.docker import DockerEngine
     from stackyard.host.containers.dockerd import find_engine
 
-    if names == ("guest",):
-        bake_guest(chosen(state_dir), cache_dir, register=register_guest)
-        return
+    systems = {"guest": bake_guest, "system": bake_system}
     known = sorted(recipes())
-    unknown = [name for name in names if name not in known]
+    images = [name for name in names if name not in systems]
+    unknown = [name for name in images if name not in known]
     if unknown:
-        raise click.UsageError(f"no recipe for {', '.join(unknown)}; there are {', '.join(known)}.")
+        there = ", ".join((*known, *systems))
+        raise click.UsageError(f"no recipe for {', '.join(unknown)}; there are {there}.")
+    for name in dict.fromkeys(name for name in names if name in systems):
+        systems[name](chosen(state_dir), cache_dir, register=register_guest)
+    if names and not images:
+        return
     state = chosen(state_dir)
     cloud = state.read()
     settings = settings_of(state)
@@ -60,7 +64,7 @@ def command(state_dir: Path | None, names: tuple[str, ...], cache_dir: Path | No
     found.wait_ready()
     engine = DockerEngine(found.socket_path, cloud.id, state.path)
     started = time.perf_counter()
-    archives = bake(names or known, engine, cache_dir or state.path / "bake", click.echo)
+    archives = bake(images or known, engine, cache_dir or state.path / "bake", click.echo)
     engine.close()
     register(state, archives)
     click.echo(f"Done in {time.perf_counter() - started:.1f} s.")
@@ -109,6 +113,25 @@ def bake_guest(state: StateDirectory, cache_dir: Path | None, *, register: bool)
     else:
         for path in files:
             click.echo(str(path))
+    click.echo(f"Done in {time.perf_counter() - started:.1f} s.")
+
+
+def bake_system(state: StateDirectory, cache_dir: Path | None, *, register: bool) -> None:
+    """Build the Debian for system containers, and make it a public image."""
+    from stackyard.bake.system import NAME, build
+    from stackyard.services.image.api import register_file
+
+    started = time.perf_counter()
+    try:
+        path = build(cache_dir or state.path / "bake", lambda text: click.echo(f"system: {text}"))
+    except HostError as error:
+        raise click.ClickException(str(error)) from error
+    if register:
+        with runtime_of(state) as runtime:
+            click.echo(f"system: registering as the public image {NAME}")
+            register_file(runtime, path, name=NAME, container_format="rootfs", disk_format="raw")
+    else:
+        click.echo(str(path))
     click.echo(f"Done in {time.perf_counter() - started:.1f} s.")
 
 
