@@ -26,6 +26,9 @@ from stackyard.services.placement import api as placement
 ATTEMPTS = 12
 """Hosts that may turn out to be other than they were remembered before everything is read anew."""
 
+MOST_HINTED = 1000
+"""Servers that same_host or different_host may name."""
+
 _GROUP = sa.select(server_groups.c.policy, server_groups.c.rules).where(server_groups.c.id == bindparam("key"))
 _MATES = (
     sa.select(servers.c.id, servers.c.host)
@@ -161,6 +164,8 @@ def _group(tx: Transaction, group_id: str | None, server_ids: Sequence[str]) -> 
 
 def _hosts_of(tx: Transaction, hint: Any) -> frozenset[str]:
     given = [str(one) for one in (hint if isinstance(hint, list | tuple) else [hint])]
+    if len(given) > MOST_HINTED:
+        raise NoValidHost(f"No valid host was found. A hint names more than {MOST_HINTED} servers.")
     return frozenset(row.host for row in tx.all(_HOSTS_OF, {"keys": given}))
 
 
