@@ -242,8 +242,8 @@ def test_a_server_grows(bench: Bench, make: Make) -> None:
 @machines_only
 def test_a_rescued_server_says_so(bench: Bench, make: Make) -> None:
     machine_id = make()
-    for stable in (False, True):
-        defined(bench, machine_id, rescue=MachineRescue(image=bench.image, stable=stable))
+    for plug in ({}, {"stable": True}, {"stable": True, "device": "cdrom", "bus": "ide"}, {"bus": "scsi"}):
+        defined(bench, machine_id, rescue=msgspec.convert({"image": bench.image, **plug}, MachineRescue))
         bench.driver.start(machine_id)
         assert observed(bench.driver, machine_id).rescued
         bench.driver.stop(machine_id, 0)

@@ -42,13 +42,13 @@ def test_from_another_image(cloud: TestCloud, demo: Nova) -> None:
     """An image that says how it is to be plugged in is, without taking the place of the server's own disk."""
     server = booted.server(cloud, demo)
     image = rows.image(cloud, b"rescue" * 100)
-    properties = {"hw_rescue_device": "disk", "hw_rescue_bus": "virtio"}
+    properties = {"hw_rescue_device": "cdrom", "hw_rescue_bus": "scsi"}
     cloud.database.write("properties", lambda tx: tables.update(tx, image, {"properties": properties}))
     assert len(booted.act(demo, server, "rescue", {"rescue_image_ref": image}, status=200)["adminPass"]) == 12
     cloud.settle()
     rescue = cloud.machines["machine"].spec(server).rescue
     assert rescue is not None
-    assert (rescue.image.id, rescue.stable) == (image, True)
+    assert (rescue.image.id, rescue.stable, rescue.device, rescue.bus) == (image, True, "cdrom", "scsi")
     booted.act(demo, server, "reboot", {"type": "HARD"}, status=409)
     demo.delete(f"/servers/{server}", status=204)
     cloud.settle()

@@ -47,10 +47,15 @@ class MachineVolume(Spec, frozen=True):
 
 
 class MachineRescue(Spec, frozen=True):
-    """Boot from this image; the server's own disk stays there as second (`stable`: as it is, after the rescue disk)."""
+    """Boot from this image; the server's own disks come after it (`stable`: they stay as they are, before it).
+
+    `device` and `bus` are how it is plugged in; an empty bus means that of the server's own disk, or of its drives.
+    """
 
     image: MachineImage
     stable: bool = False
+    device: Literal["disk", "cdrom"] = "disk"
+    bus: str = ""
 
 
 class MachineSpec(Spec, frozen=True):

@@ -19,7 +19,7 @@ from stackyard.host.machines.qemu.emulator import Emulator
 from stackyard.host.machines.qemu.hardware import DISK_BUSES, Hardware
 from stackyard.host.machines.qemu.home import Home, Record
 from stackyard.host.machines.qemu.images import Base, ImageStore
-from stackyard.host.specs import MachineImage, MachineSpec, MachineVolume
+from stackyard.host.specs import MachineImage, MachineRescue, MachineSpec, MachineVolume
 
 _GIB = 1 << 30
 _MIB = 1 << 20
@@ -154,8 +154,7 @@ def of(store: ImageStore, home: Home, spec: MachineSpec, record: Record, hardwar
     boots = sum(disk.boot for disk in found)
     ordered = found[:boots] + root + extra + found[boots:]
     if spec.rescue is not None:
-        behind = store.find(spec.rescue.image.id)
-        rescue = Disk("rescue", home.path / "rescue.qcow2", "qcow2", bus, behind=behind, boot=True)
+        rescue = _rescue(store, home, spec.rescue, hardware)
         ordered = [disk._replace(boot=False) for disk in ordered]
         ordered = [*ordered, rescue] if spec.rescue.stable else [rescue, *ordered]
     if spec.config_drive is not None:
@@ -163,6 +162,17 @@ def of(store: ImageStore, home: Home, spec: MachineSpec, record: Record, hardwar
         drive = Disk("config", home.path / "config.iso", "raw", hardware.cdrom_bus, read_only=True, cdrom=cdrom)
         ordered.append(drive)
     return ordered
+
+
+def _rescue(store: ImageStore, home: Home, wanted: MachineRescue, hardware: Hardware) -> Disk:
+    path, base = behind = store.find(wanted.image.id)
+    cdrom = wanted.device == "cdrom" or base.cdrom
+    bus = wanted.bus or (hardware.cdrom_bus if cdrom else hardware.disk_bus)
+    if bus not in DISK_BUSES or (bus == "ide" and hardware.express):
+        raise SpecError(f"there is no bus {bus!r} for a rescue disk in a machine of type {hardware.machine_type}")
+    if cdrom and bus != "virtio":
+        return Disk("rescue", path, base.driver, bus, read_only=True, cdrom=True, boot=True)
+    return Disk("rescue", home.path / "rescue.qcow2", "qcow2", bus, behind=behind, boot=True)
 
 
 def _root(store: ImageStore, home: Home, spec: MachineSpec, record: Record, hardware: Hardware) -> Iterator[Disk]:

@@ -65,7 +65,7 @@ def read(tx: Transaction, runtime: Runtime, server: Any) -> MachineSpec:
 
 
 def machine_spec(server: Any, around: Surroundings) -> MachineSpec:
-    """The spec of a server's row. `rescue` of the row is {"image_id", "image" (as in servers.image), "stable"}."""
+    """The spec of a server's row. `rescue` of the row: {"image_id", "image", "stable", "device", "bus"}."""
     flavor, image = server.flavor, server.image
     inside = _inside(server, around) if server.kind != "machine" else {}
     command_line = str((image.get("properties") or {}).get("os_command_line") or "")
@@ -144,7 +144,12 @@ def _rescue(wanted: Mapping[str, Any] | None) -> MachineRescue | None:
     if not wanted:
         return None
     image = machine_image(wanted["image_id"], wanted["image"])
-    return MachineRescue(image=image, stable=bool(wanted.get("stable")))
+    return MachineRescue(
+        image=image,
+        stable=bool(wanted.get("stable")),
+        device=wanted.get("device") or "disk",
+        bus=wanted.get("bus") or "",
+    )
 
 
 def hardware(properties: Mapping[str, Any], extra_specs: Mapping[str, Any]) -> dict[str, str]:

@@ -23,8 +23,8 @@ ImageId = Annotated[str, Meta(pattern=_UUID)]
 
 _STABLE = ("hw_rescue_device", "hw_rescue_bus")
 _VOLUMES = "img_block_device_mapping"
-_DEVICES = ("cdrom", "disk", "floppy")
-_BUSES = ("virtio", "scsi", "ide", "usb", "sata", "fdc")
+_DEVICES = ("cdrom", "disk")
+_BUSES = ("virtio", "scsi", "ide", "usb", "sata")
 
 
 class Rescue(Body):
@@ -61,7 +61,7 @@ def _not_rescuable(server: Any, reason: str) -> BadRequest:
 def _wanted(tx: Transaction, call: Call, server: Any, image_id: str | UnsetType) -> dict[str, Any]:
     """What `servers.rescue` is to hold: the image, and whether it says itself how its disk is to be plugged in."""
     if image_id is UNSET:
-        return {"image_id": server.image_id, "image": server.image, "stable": _is_stable(server.image)}
+        return {"image_id": server.image_id, "image": server.image, **_plug(server.image)}
     try:
         image = images.find(tx, call, image_id)
     except ApiError:
@@ -70,22 +70,22 @@ def _wanted(tx: Transaction, call: Call, server: Any, image_id: str | UnsetType)
     if image["status"] != "active" or images.kind_of(image) != server.kind or described["properties"].get(_VOLUMES):
         raise _unsupported(image_id)
     image_properties.check(described["properties"])
-    return {"image_id": image_id.lower(), "image": described, "stable": _is_stable(described)}
+    return {"image_id": image_id.lower(), "image": described, **_plug(described)}
 
 
 def _unsupported(image_id: str) -> BadRequest:
     return BadRequest(f"Requested rescue image '{image_id}' is not supported", kind="UnsupportedRescueImage")
 
 
-def _is_stable(image: Any) -> bool:
-    """Raises BadRequest for a device or bus that no machine has."""
+def _plug(image: Any) -> dict[str, Any]:
+    """How the image says that its disk is to be plugged in; raises BadRequest for what no machine here has."""
     properties = image.get("properties") or {}
     device, bus = (properties.get(name) for name in _STABLE)
     if device is not None and device not in _DEVICES:
         raise BadRequest(f"Requested rescue device '{device}' is not supported", kind="UnsupportedRescueDevice")
     if bus is not None and bus not in _BUSES:
         raise BadRequest(f"Requested rescue bus '{bus}' is not supported", kind="UnsupportedRescueBus")
-    return device is not None or bus is not None
+    return {"stable": device is not None or bus is not None, "device": device or "disk", "bus": bus or ""}
 
 
 def unrescue(tx: Transaction, call: Call, body: Any) -> None:
