@@ -9,13 +9,15 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 
 from stackyard.core import reconcile
 from stackyard.core.db import Transaction
+from stackyard.core.ids import new_request_id
+from stackyard.core.log import request_id_var
 from stackyard.core.reconcile import DONE, Again, GiveUp, Outcome
 from stackyard.core.runtime import Key, Runtime
-from stackyard.host.errors import SpecError
+from stackyard.host.errors import HostError, SpecError
 from stackyard.services import keys
 from stackyard.services.compute.reconcile import outcome
 from stackyard.services.compute.reconcile.job import Job, Superseded
@@ -27,7 +29,7 @@ log = logging.getLogger("stackyard.compute")
 PATIENCE = 1.0
 """Seconds for which a worker waits for a task; a longer one goes on by itself, and is asked after."""
 ASK_AGAIN = 0.2
-THREADS = 32
+MOST_AT_ONCE = 64
 
 LEFT = "Another request took the place of this one."
 
@@ -46,7 +48,7 @@ class ServerReconciler:
         self._database = runtime.database
         self._tasks = tasks
         self._failures = failures
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="server")
+        self._slots = threading.BoundedSemaphore(MOST_AT_ONCE)
         self._lock = threading.Lock()
         self._running: dict[str, Future[Outcome]] = {}
         self._seen: dict[str, Job] = {}
@@ -57,7 +59,9 @@ class ServerReconciler:
         with self._lock:
             running, patience = self._running.get(resource_id), 0.0
             if running is None:
-                running = self._running[resource_id] = self._threads.submit(self._work, resource_id)
+                if not self._slots.acquire(blocking=False):
+                    return Again(ASK_AGAIN)
+                running = self._running[resource_id] = self._begin(resource_id)
                 patience = PATIENCE
                 self._missed.discard(resource_id)
         wait([running], patience)
@@ -75,10 +79,26 @@ class ServerReconciler:
             raise GiveUp(str(error)) from error
         return Again(0.0) if missed and found == DONE else found
 
+    def _begin(self, server_id: str) -> Future[Outcome]:
+        """Work on a server in a thread that no end of the process waits for."""
+        future: Future[Outcome] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(self._work(server_id))
+            except BaseException as error:  # noqa: BLE001  whoever asks after it is told
+                future.set_exception(error)
+            finally:
+                self._slots.release()
+
+        threading.Thread(target=run, name=f"server-{server_id}", daemon=True).start()
+        return future
+
     def _work(self, server_id: str) -> Outcome:
         row = self._database.read("server.load", outcome.read, server_id)
         if row is None or row.deleted_at is not None or row.host not in (None, self._runtime[keys.HOST_NAME]):
             return DONE
+        request_id_var.set(row.task_request_id or new_request_id())
         job = self._seen[server_id] = Job(self._runtime, row)
         if job.task is None:
             found = keep(job)
@@ -104,7 +124,7 @@ class ServerReconciler:
         at_once = row.task["name"] == "delete" or row.task.get("hard", False)
         if at_once and row.task_request_id != job.server.task_request_id:
             job.interrupted = True
-            self._threads.submit(job.driver.stop, server_id, 0.0)
+            threading.Thread(target=_end_at_once, args=(job,), name=f"end-{server_id}", daemon=True).start()
 
     def note(self, server_id: str) -> bool:
         """Something happened to a server: true when it is being worked on, and then it is looked at again after."""
@@ -133,6 +153,13 @@ class ServerReconciler:
             # What should have been tidied up could not be: the server is in ERROR nevertheless.
             log.warning("tidying up failed", extra={"id": resource_id, "task": job.task}, exc_info=error)
             job.fail(text)
+
+
+def _end_at_once(job: Job) -> None:
+    try:
+        job.driver.stop(job.id, 0.0)
+    except HostError as error:
+        log.info("a server could not be interrupted", extra={"id": job.id, "error": str(error)})
 
 
 def _failed(job: Job, reason: str) -> None:
