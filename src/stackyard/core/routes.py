@@ -106,7 +106,8 @@ class Service:
     paths of its routes that the one port's root serves too, unstripped (Keystone's /v3). `catalog_path` is what follows
     the mount in the catalogue's URLs and may hold `%(project_id)s`. `readdress` finds the address that a path means,
     for services that have several for one route (Nova's /v2.1/{project_id}/servers). `request_id_header` is an older
-    name under which its clients look for the request's id too.
+    name under which its clients look for the request's id too. With `hides_methods` an address is not there (404) for
+    a method that it does not have, instead of refusing it (405).
     """
 
     type: str
@@ -121,6 +122,7 @@ class Service:
     root_prefixes: tuple[str, ...] = ()
     microversions: MicroversionRange | None = None
     readdress: Callable[[str], Address] | None = None
+    hides_methods: bool = False
     request_id_header: str | None = None
 
     def check(self) -> None:
@@ -145,8 +147,9 @@ class _Node:
 class Trie:
     """Finds a path's route by its segments: words before parameters, `{name*}` takes the rest with its slashes."""
 
-    def __init__(self, routes: Iterable[Route]) -> None:
+    def __init__(self, routes: Iterable[Route], *, hides_methods: bool = False) -> None:
         self._root = _Node()
+        self._hides_methods = hides_methods
         for route in routes:
             self._add(route)
 
@@ -172,13 +175,16 @@ class Trie:
     def find(self, method: str, path: str, version: Microversion | None) -> tuple[Route, dict[str, str]]:
         """The route and the values of its parameters.
 
-        HEAD falls back to GET. Raises NotFound for an unknown path, MethodNotAllowed for a path without the method.
+        HEAD falls back to GET. Raises NotFound for an unknown path, MethodNotAllowed for a path without the method
+        unless such are hidden.
         """
         found = _descend(self._root, _segments(path), 0, ())
         if found is None:
             raise NotFound("The resource could not be found.")
         node, values = found
         candidates = node.methods.get(method) or (node.methods.get("GET") if method == "HEAD" else None)
+        if candidates is None and self._hides_methods:
+            raise NotFound("The resource could not be found.")
         if candidates is None:
             allowed = ", ".join(sorted(node.methods))
             raise MethodNotAllowed(f"The method {method} is not allowed for this resource.", headers={"Allow": allowed})

@@ -91,7 +91,8 @@ def test_what_is_not_there(still_cloud: TestCloud, path: str) -> None:
 
 
 def test_methods_that_are_not_there(still_cloud: TestCloud) -> None:
-    Nova(still_cloud, "demo").put("/flavors", {}, status=405)
+    Nova(still_cloud, "demo").put("/flavors", {}, status=404)
+    Nova(still_cloud, "demo").delete("/os-security-groups/", status=404)
 
 
 def test_extensions(still_cloud: TestCloud) -> None:

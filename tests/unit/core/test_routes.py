@@ -48,6 +48,13 @@ def test_unknown_path_and_method() -> None:
     assert caught.value.headers == {"Allow": "GET, POST"}
 
 
+def test_methods_may_be_hidden() -> None:
+    trie = Trie([route("GET", "/a")], hides_methods=True)
+    assert trie.find("HEAD", "/a", None)[0].method == "GET"
+    with pytest.raises(NotFound):
+        trie.find("DELETE", "/a", None)
+
+
 def test_head_is_served_by_get() -> None:
     assert Trie([route("GET", "/a")]).find("HEAD", "/a", None)[0].method == "GET"
 

@@ -114,5 +114,6 @@ SERVICE = Service(
     fault=fault,
     microversions=MicroversionRange("compute", versions.MINIMUM, versions.MAXIMUM, "x-openstack-nova-api-version"),
     readdress=versions.address,
+    hides_methods=True,
     request_id_header="x-compute-request-id",
 )

@@ -9,6 +9,7 @@ from typing import Any
 from stackyard.core.call import Call
 from stackyard.core.db import Transaction
 from stackyard.core.inner import Inner
+from stackyard.core.routes import Service, Trie
 from stackyard.services.image import patch
 
 _ATTRIBUTES = frozenset(
@@ -21,15 +22,19 @@ _ATTRIBUTES = frozenset(
 
 
 @cache
-def _inner() -> Inner:
+def _routes() -> tuple[Service, Trie]:
     from stackyard.services import image  # whose package imports this module
 
-    return Inner(image.SERVICE)
+    return image.SERVICE, Trie(image.ROUTES)
 
 
-def ask(tx: Transaction, call: Call, method: str, path: str, *, query: Iterable[Any] = ()) -> Any:
+def _inner(call: Call) -> Inner:
+    return Inner(*_routes(), call.runtime, call.caller)
+
+
+def ask(tx: Transaction, call: Call, method: str, path: str, *, query: Iterable[tuple[str, str]] = ()) -> Any:
     """What the API answers the caller of `call` at `path` (`/v2/images`); raises Glance's faults."""
-    return _inner().ask(tx, call, method, path, query=query)
+    return _inner(call).ask(tx, method, path, query=query)
 
 
 def properties_of(image: Mapping[str, Any]) -> dict[str, str]:
@@ -41,7 +46,7 @@ def change_properties(
     tx: Transaction, call: Call, image_id: str, values: Mapping[str, str], removed: Iterable[str] = ()
 ) -> dict[str, str]:
     """Set and remove an image's properties as the caller of `call`; those that it has then. Raises Glance's faults."""
-    inner = _inner().prepare(tx, call, "PATCH", f"/v2/images/{image_id}", body=[])
+    inner = _inner(call).prepare(tx, "PATCH", f"/v2/images/{image_id}", body=[])
     document = [{"op": "remove", "path": _pointer(name)} for name in removed]
     document += [{"op": "add", "path": _pointer(name), "value": value} for name, value in values.items()]
     return properties_of(patch.apply(tx, inner, patch.parse(patch.RFC, document)))

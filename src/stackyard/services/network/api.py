@@ -17,7 +17,6 @@ from stackyard.core.runtime import Runtime
 from stackyard.services import keys
 from stackyard.services.network import default_groups, marks, resources, seen, sharing, wiring
 from stackyard.services.network.addresses import interface_address, read_mac
-from stackyard.services.network.asked import ask, list_security_groups
 from stackyard.services.network.bootstrap import bootstrap
 from stackyard.services.network.compare import differences
 from stackyard.services.network.device_ports import (
@@ -50,15 +49,14 @@ from stackyard.services.network.workloads import (
 )
 
 __all__ = [
-    "DeviceMetadata", "GuestPort", "GuestSubnet", "Inward", "PortMetadata", "PortRequest", "ask",
-    "auto_allocated_network", "bind_port", "binding", "bootstrap", "claim_port", "claim_ports", "create_port",
-    "create_ports", "create_security_group", "default_network", "delete_port", "delete_security_group",
-    "devices_with_address", "differences", "dns_domain", "dns_servers", "ensure_default_group", "entrance",
-    "find_network", "find_port", "find_security_group", "find_security_groups", "guest_ports", "has_subnet",
-    "interface_address", "is_wired", "list_security_groups", "local_host", "look_again", "network_mtu",
-    "oldest_network", "physical_networks", "port_view", "ports_of_device", "ports_of_devices", "rename_port",
-    "rewire_now", "set_security_groups", "shown_ports", "unbind_port", "unwire_now", "usable_networks", "use_name",
-    "wire_now",
+    "DeviceMetadata", "GuestPort", "GuestSubnet", "Inward", "PortMetadata", "PortRequest", "auto_allocated_network",
+    "bind_port", "binding", "bootstrap", "claim_port", "claim_ports", "create_port", "create_ports",
+    "create_security_group", "default_network", "delete_port", "delete_security_group", "devices_with_address",
+    "differences", "dns_domain", "dns_servers", "ensure_default_group", "entrance", "find_network", "find_port",
+    "find_security_group", "find_security_groups", "guest_ports", "has_subnet", "interface_address", "is_wired",
+    "local_host", "look_again", "network_mtu", "oldest_network", "physical_networks", "port_view", "ports_of_device",
+    "ports_of_devices", "rename_port", "rewire_now", "set_security_groups", "shown_ports", "unbind_port",
+    "unwire_now", "usable_networks", "use_name", "wire_now",
 ]  # fmt: skip
 
 

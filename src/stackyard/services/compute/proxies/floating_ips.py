@@ -23,7 +23,6 @@ _POOLS = "os_compute_api:os-floating-ip-pools"
 _NIC = "os_compute_api:os-multinic"
 _LAST = Microversion(2, 35)
 _LAST_ACTION = Microversion(2, 43)
-_IPS = "/v2.0/floatingips"
 _Address = Annotated[str, Meta(min_length=1, max_length=45)]
 
 
@@ -52,10 +51,12 @@ class OneNetwork(Body, kw_only=True):
     network_id: Annotated[str, Meta(min_length=1, max_length=36)] | int = field(name="networkId")
 
 
+def _neutron(tx: Transaction, call: Call) -> network.Inward:
+    return network.Inward(tx, call.runtime, call.caller)
+
+
 def _externals(tx: Transaction, call: Call) -> list[dict[str, Any]]:
-    query = [("router:external", "True")]
-    found: list[dict[str, Any]] = network.ask(tx, call, "GET", "/v2.0/networks", query=query)["networks"]
-    return found
+    return _neutron(tx, call).list("networks", router__external="True")
 
 
 def pools(tx: Transaction, call: Call) -> dict[str, Any]:
@@ -78,16 +79,11 @@ def _names(tx: Transaction, call: Call) -> dict[str, str]:
     return {one["id"]: one["name"] for one in _externals(tx, call)}
 
 
-def _own(tx: Transaction, call: Call, **more: str) -> list[dict[str, Any]]:
-    query = [("project_id", call.caller.project_id or ""), *more.items()]
-    found: list[dict[str, Any]] = network.ask(tx, call, "GET", _IPS, query=query)["floatingips"]
-    return found
-
-
 def list_(tx: Transaction, call: Call) -> dict[str, Any]:
     """GET /os-floating-ips."""
     names = _names(tx, call)
-    return {"floating_ips": [_view(row, names) for row in _own(tx, call)]}
+    own = _neutron(tx, call).list("floatingips", project_id=call.caller.project_id or "")
+    return {"floating_ips": [_view(row, names) for row in own]}
 
 
 def _one(tx: Transaction, call: Call) -> dict[str, Any]:
@@ -95,10 +91,9 @@ def _one(tx: Transaction, call: Call) -> dict[str, Any]:
     if not ids.is_uuid(floating_id):
         raise BadRequest(f"Invalid ID received {floating_id[:255]}.", kind="InvalidID")
     try:
-        found: dict[str, Any] = network.ask(tx, call, "GET", f"{_IPS}/{floating_id}")["floatingip"]
+        return _neutron(tx, call).show("floatingip", floating_id)
     except NotFound:
         raise NotFound(f"Floating IP not found for ID {floating_id}", kind="FloatingIpNotFound") from None
-    return found
 
 
 def show(tx: Transaction, call: Call) -> dict[str, Any]:
@@ -117,11 +112,10 @@ def create(tx: Transaction, call: Call) -> dict[str, Any]:
         chosen = next((one for one in externals if pool in (one["id"], one["name"])), None)
     if chosen is None:
         raise NotFound("Floating IP pool not found.", kind="FloatingIpPoolNotFound")
-    project = {"project_id": call.caller.project_id}
-    body = {"floatingip": {"floating_network_id": chosen["id"]} | project}
+    fields = {"floating_network_id": chosen["id"], "project_id": call.caller.project_id}
     where = f" in pool {pool}" if pool else ""
     try:
-        made = network.ask(tx, call, "POST", _IPS, body=body)["floatingip"]
+        made = _neutron(tx, call).create("floatingip", **fields)
     except Conflict as error:
         if error.kind == "OverQuota":
             raise Forbidden(f"IP allocation over quota{where}.", kind="FloatingIpLimitExceeded") from None
@@ -131,12 +125,11 @@ def create(tx: Transaction, call: Call) -> dict[str, Any]:
 
 def delete(tx: Transaction, call: Call) -> None:
     """DELETE /os-floating-ips/{id}."""
-    network.ask(tx, call, "DELETE", f"{_IPS}/{_one(tx, call)['id']}")
+    _neutron(tx, call).delete("floatingip", _one(tx, call)["id"])
 
 
 def _by_address(tx: Transaction, call: Call, address: str) -> dict[str, Any]:
-    query = [("floating_ip_address", address)]
-    found: list[dict[str, Any]] = network.ask(tx, call, "GET", _IPS, query=query)["floatingips"]
+    found = _neutron(tx, call).list("floatingips", floating_ip_address=address)
     if not found:
         raise NotFound("floating IP not found", kind="FloatingIpNotFoundForAddress")
     if len(found) > 1:
@@ -165,9 +158,8 @@ def add_floating(tx: Transaction, call: Call, body: Associated) -> None:
                 "Instance has no fixed IPv4 addresses to associate."
             )
     floating = _by_address(tx, call, body.address)
-    change = {"floatingip": {"port_id": chosen[0], "fixed_ip_address": chosen[1]}}
     try:
-        network.ask(tx, call, "PUT", f"{_IPS}/{floating['id']}", body=change)
+        _neutron(tx, call).update("floatingip", floating["id"], port_id=chosen[0], fixed_ip_address=chosen[1])
     except (Conflict, NotFound) as error:
         raise BadRequest(error.message) from None
 
@@ -178,7 +170,7 @@ def remove_floating(tx: Transaction, call: Call, body: OneAddress) -> None:
     ports = {port.id for port in network.ports_of_device(tx, call.target.id)}
     if floating["port_id"] not in ports:
         raise Conflict(f"Floating IP {body.address} is not associated with instance {call.target.id}.")
-    network.ask(tx, call, "PUT", f"{_IPS}/{floating['id']}", body={"floatingip": {"port_id": None}})
+    _neutron(tx, call).update("floatingip", floating["id"], port_id=None)
 
 
 def add_fixed(tx: Transaction, call: Call, body: OneNetwork) -> None:
@@ -208,7 +200,7 @@ def remove_fixed(tx: Transaction, call: Call, body: OneAddress) -> None:
 
 def _change_addresses(tx: Transaction, call: Call, port: Any, fixed_ips: list[dict[str, Any]]) -> None:
     try:
-        network.ask(tx, call, "PUT", f"/v2.0/ports/{port.id}", body={"port": {"fixed_ips": fixed_ips}})
+        _neutron(tx, call).update("port", port.id, fixed_ips=fixed_ips)
     except Conflict as error:
         raise BadRequest(error.message, kind="NoMoreFixedIps") from None
 

@@ -29,16 +29,14 @@ _FOR_ADMINISTRATORS = (
 
 
 def _all(tx: Transaction, call: Call) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = network.ask(tx, call, "GET", "/v2.0/networks")["networks"]
-    return found
+    return network.Inward(tx, call.runtime, call.caller).list("networks")
 
 
 def _one(tx: Transaction, call: Call) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = network.ask(tx, call, "GET", f"/v2.0/networks/{call.path['network_id']}")["network"]
+        return network.Inward(tx, call.runtime, call.caller).show("network", call.path["network_id"])
     except NotFound:
         raise NotFound("Network not found", kind="NetworkNotFound") from None
-    return found
 
 
 def _view(call: Call, row: dict[str, Any]) -> dict[str, Any]:

@@ -25,8 +25,6 @@ from stackyard.services.network import api as network
 
 _BASE = "os_compute_api:os-security-groups"
 _LAST = Microversion(2, 35)
-_GROUPS = "/v2.0/security-groups"
-_RULES = "/v2.0/security-group-rules"
 _Text = Annotated[str, Meta(max_length=255)]
 _PROTOCOLS = ("TCP", "UDP", "ICMP")
 
@@ -55,11 +53,14 @@ class GroupName(Body, kw_only=True):
     name: Annotated[str, Meta(min_length=1)] | UnsetType = UNSET
 
 
+def _neutron(tx: Transaction, call: Call) -> network.Inward:
+    return network.Inward(tx, call.runtime, call.caller)
+
+
 def _named(tx: Transaction, call: Call, group_id: str) -> dict[str, Any]:
     if not ids.is_uuid(group_id):
         raise BadRequest("Security group id should be uuid")
-    found: dict[str, Any] = network.ask(tx, call, "GET", f"{_GROUPS}/{group_id}")["security_group"]
-    return found
+    return _neutron(tx, call).show("security_group", group_id)
 
 
 def _rule_view(tx: Transaction, call: Call, rule: dict[str, Any], known: dict[str, Any]) -> dict[str, Any] | None:
@@ -89,6 +90,10 @@ def _rule_view(tx: Transaction, call: Call, rule: dict[str, Any], known: dict[st
     return view
 
 
+def _order(group: dict[str, Any]) -> tuple[str, str]:
+    return group["tenant_id"], group["name"]
+
+
 def _views(tx: Transaction, call: Call, groups: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     known = {group["id"]: group for group in groups}
     found = []
@@ -97,15 +102,17 @@ def _views(tx: Transaction, call: Call, groups: Sequence[dict[str, Any]]) -> lis
         rules = [view for rule in incoming if (view := _rule_view(tx, call, rule, known)) is not None]
         view = {name: group[name] for name in ("id", "name", "description", "tenant_id")}
         found.append(view | {"rules": rules})
-    return sorted(found, key=lambda view: (view["tenant_id"], view["name"]))
+    return sorted(found, key=_order)
 
 
 def list_(tx: Transaction, call: Call) -> dict[str, Any]:
     """GET /os-security-groups."""
     everybody = call.caller.is_admin and call.query.get("all_tenants") is not None
+    if call.caller.project_id:
+        network.ensure_default_group(tx, call.runtime, call.caller.project_id)
     query = [] if everybody else [("tenant_id", call.caller.project_id or "")]
-    groups = network.list_security_groups(tx, call, query)
-    return {"security_groups": _views(tx, call, lists.offset_page(call, groups))}
+    groups = _neutron(tx, call).security_groups(query)
+    return {"security_groups": _views(tx, call, lists.offset_page(call, sorted(groups, key=_order)))}
 
 
 def show(tx: Transaction, call: Call) -> dict[str, Any]:
@@ -115,30 +122,29 @@ def show(tx: Transaction, call: Call) -> dict[str, Any]:
 
 def create(tx: Transaction, call: Call) -> dict[str, Any]:
     """POST /os-security-groups."""
-    body = {"security_group": {"name": call.body.name, "description": call.body.description}}
     try:
-        made = network.ask(tx, call, "POST", _GROUPS, body=body)
+        made = _neutron(tx, call).create("security_group", name=call.body.name, description=call.body.description)
     except Conflict as error:
         raise Forbidden(error.message, kind="SecurityGroupLimitExceeded") from None
-    return {"security_group": _views(tx, call, [made["security_group"]])[0]}
+    return {"security_group": _views(tx, call, [made])[0]}
 
 
 def update(tx: Transaction, call: Call) -> dict[str, Any]:
     """PUT /os-security-groups/{id}."""
     group = _named(tx, call, call.path["group_id"])
-    body = {"security_group": {"name": call.body.name, "description": call.body.description}}
+    fields = {"name": call.body.name, "description": call.body.description}
     try:
-        changed = network.ask(tx, call, "PUT", f"{_GROUPS}/{group['id']}", body=body)
+        changed = _neutron(tx, call).update("security_group", group["id"], **fields)
     except Conflict as error:
         raise BadRequest(error.message) from None
-    return {"security_group": _views(tx, call, [changed["security_group"]])[0]}
+    return {"security_group": _views(tx, call, [changed])[0]}
 
 
 def delete(tx: Transaction, call: Call) -> None:
     """DELETE /os-security-groups/{id}."""
     group = _named(tx, call, call.path["group_id"])
     try:
-        network.ask(tx, call, "DELETE", f"{_GROUPS}/{group['id']}")
+        _neutron(tx, call).delete("security_group", group["id"])
     except Conflict as error:
         raise BadRequest(error.message) from None
 
@@ -159,7 +165,7 @@ def create_rule(tx: Transaction, call: Call) -> dict[str, Any]:
         if other["direction"] == "ingress" and all(other[name] == rule.get(name) for name in same):
             raise BadRequest(f"This rule already exists in group {parent['id']}")
     try:
-        made = network.ask(tx, call, "POST", _RULES, body={"security_group_rule": rule})["security_group_rule"]
+        made = _neutron(tx, call).create("security_group_rule", **rule)
     except Conflict as error:
         raise Forbidden(error.message, kind="SecurityGroupLimitExceeded") from None
     return {"security_group_rule": _rule_view(tx, call, made, {})}
@@ -224,7 +230,7 @@ def delete_rule(tx: Transaction, call: Call) -> None:
     """DELETE /os-security-group-rules/{id}."""
     if not ids.is_uuid(call.path["rule_id"]):
         raise BadRequest("Security group id should be uuid")
-    network.ask(tx, call, "DELETE", f"{_RULES}/{call.path['rule_id']}")
+    _neutron(tx, call).delete("security_group_rule", call.path["rule_id"])
 
 
 def of_server(tx: Transaction, call: Call) -> dict[str, Any]:
@@ -234,7 +240,7 @@ def of_server(tx: Transaction, call: Call) -> dict[str, Any]:
     wanted = {group_id for port in ports for group_id in port.security_group_ids}
     if not wanted:
         return {"security_groups": []}
-    groups = network.list_security_groups(tx, call, [("id", group_id) for group_id in sorted(wanted)])
+    groups = _neutron(tx, call).security_groups([("id", group_id) for group_id in sorted(wanted)])
     return {"security_groups": _views(tx, call, groups)}
 
 
