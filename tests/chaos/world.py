@@ -35,6 +35,16 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _Result = TypeVar("_Result")
 
 
+CONFIG = """
+[engine]
+own_engine = true
+[compute]  # twenty servers and more on the smallest of hosts
+cpu_allocation_ratio = 64.0
+ram_allocation_ratio = 8.0
+disk_allocation_ratio = 64.0
+"""
+
+
 class World:
     """One cloud and all that it may touch. `up` and `kill` as often as wanted; `close` leaves nothing."""
 
@@ -44,7 +54,7 @@ class World:
         self.state_dir = Path(tempfile.mkdtemp(prefix="stackyard-chaos-")) / "state"
         self.config = self.state_dir.parent / "stackyard.toml"
         # Another engine of this machine is not ours to hurt.
-        self.config.write_text("[engine]\nown_engine = true\n")
+        self.config.write_text(CONFIG)
         run("ip", "netns", "add", self._name)
         run("ip", "-n", self._name, "link", "set", "lo", "up")
 
@@ -132,8 +142,10 @@ class World:
                     if process.name.isdigit()
                     else []
                 )
-                if words and Path(words[0]).name.startswith("qemu-system") and f"{self.state_dir}/" in " ".join(words):
-                    (server,) = {part for word in words for part in re.findall(r"machines/([0-9a-f-]{36})", word)}
+                if words and Path(words[0]).name.startswith("qemu-system"):
+                    (server,) = {part for word in words for part in re.findall(r"guest=([0-9a-f-]{36})", word)}
+                    if not (self.state_dir / "machines" / server).exists():
+                        continue  # another cloud's
                     assert server not in found, f"machine {server} runs twice"
                     found[server] = int(process.name)
         return found
