@@ -8,8 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import sqlalchemy as sa
 from starlette.testclient import TestClient
 from tests.api.identity.people import PASSWORD, SYSTEM, V3, People, in_domain, in_project
+
+from stackyard.core.db import Transaction
+from stackyard.host.machines.memory import CAPACITY
+from stackyard.services.compute import hosts
+from stackyard.services.compute.tables import servers
 
 HERE, ELSEWHERE, SELF = "here", "elsewhere", "self"
 
@@ -61,6 +67,8 @@ class World:
             self._image(place, client)
             self._network(place, client)
             self._containers(place, client)
+            self._compute(place, client)
+            self._placement(place)
 
     def _settle(self, place: str) -> None:
         people = self._people
@@ -286,6 +294,81 @@ class World:
             "image": "nginx",
             "network": things["network_id"],
         }
+
+    def _compute(self, place: str, client: TestClient) -> None:
+        """A server that runs, as its row says, and what else compute keeps for a project or a user."""
+        v21, things, admin = "/compute/v2.1", self.things[place], self._people.admin
+        newest = {"OpenStack-API-Version": "compute 2.104"}
+
+        def make(path: str, body: dict[str, Any], by: TestClient = client, status: int = 200) -> dict[str, Any]:
+            answer = by.post(f"{v21}/{path}", json=body, headers=newest)
+            assert answer.status_code == status, f"{path}: {answer.text}"
+            return dict(answer.json())
+
+        private = {"name": f"tiny-{place}", "ram": 64, "vcpus": 1, "disk": 1, "os-flavor-access:is_public": False}
+        cloud = self._people.cloud
+        cloud.database.write("register", hosts.register, cloud.runtime, CAPACITY)  # as a start does
+        flavor = make("flavors", {"flavor": private}, admin)["flavor"]["id"]
+        make(f"flavors/{flavor}/os-extra_specs", {"extra_specs": {"colour": "blue"}}, admin)
+        make(f"flavors/{flavor}/action", {"addTenantAccess": {"tenant": things["project_id"]}}, admin)
+        key = {"name": "mine", "type": "ssh", "public_key": PUBLIC_KEY}
+        make("os-keypairs", {"keypair": key}, status=201)
+        group = make("os-server-groups", {"server_group": {"name": "g", "policy": "affinity"}})["server_group"]["id"]
+        image = _made(client, "/image/v2/images", {"name": "b", "disk_format": "raw", "container_format": "bare"})["id"]
+        answer = client.put(
+            f"/image/v2/images/{image}/file", content=bytes(512), headers={"Content-Type": "application/octet-stream"}
+        )
+        assert answer.status_code == 204, answer.text
+        body = {"name": "s", "imageRef": image, "flavorRef": flavor, "metadata": {"colour": "blue"}, "tags": ["blue"]}
+        body["networks"] = [{"uuid": things["network_id"]}]
+        server = make("servers", {"server": body}, status=202)["server"]["id"]
+        cloud.database.write("run", _runs, server)
+        actions = client.get(f"{v21}/servers/{server}/os-instance-actions").json()["instanceActions"]
+        ports = client.get(f"/network/v2.0/ports?device_id={server}").json()["ports"]
+        aggregate = make("os-aggregates", {"aggregate": {"name": place}}, admin)["aggregate"]["id"]
+        services = admin.get(f"{v21}/os-services", headers=newest).json()["services"]
+        hypervisors = admin.get(f"{v21}/os-hypervisors", headers=newest).json()["hypervisors"]
+        things |= {
+            "server_id": server,
+            "server_flavor_id": flavor,
+            "server_image_id": image,
+            "server_group_id": group,
+            "server_port_id": ports[0]["id"],
+            "server_request_id": actions[0]["request_id"],
+            "keypair_name": "mine",
+            "key": "colour",
+            "aggregate_id": str(aggregate),
+            "compute_service_id": services[0]["id"] if services else NOBODY,
+            "hypervisor_id": hypervisors[0]["id"] if hypervisors else NOBODY,
+            "class_name": "default",
+            "version_id": "v2.1",
+        }
+
+    def _placement(self, place: str) -> None:
+        """A provider with an inventory, a trait and an allocation of the place's server."""
+        things, admin = self.things[place], self._people.admin
+        newest = {"OpenStack-API-Version": "placement 1.39"}
+        answer = admin.post("/placement/resource_providers", json={"name": place}, headers=newest)
+        assert answer.status_code == 200, answer.text
+        things |= {"uuid": answer.json()["uuid"], "resource_class": "VCPU", "consumer": things["server_id"]}
+        things["trait"] = "CUSTOM_BLUE"
+        made = admin.put("/placement/traits/CUSTOM_BLUE", headers=newest)
+        assert made.status_code in (201, 204), made.text
+        inventory = {"resource_provider_generation": 0, "inventories": {"VCPU": {"total": 4}}}
+        path = f"/placement/resource_providers/{things['uuid']}/inventories"
+        answer = admin.put(path, json=inventory, headers=newest)
+        assert answer.status_code == 200, answer.text
+
+
+PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f mine"
+NOBODY = "3f0b0d8a-8a43-4f4c-9a4b-0c2b7e1e9d11"
+
+
+def _runs(tx: Transaction, server: str) -> None:
+    """Have a server's row say that it runs on this host: nothing is carried out in this cloud."""
+    running = {"vm_state": "active", "task_state": None, "task": None, "power_state": 1, "power": "running"}
+    values = {**running, "host": "testhost", "zone": "nova", "fault": None, "launched_at": tx.now}
+    tx.execute(sa.update(servers).where(servers.c.id == server).values(values))
 
 
 def _made(client: TestClient, path: str, body: dict[str, Any], status: int = 201) -> dict[str, Any]:

@@ -77,16 +77,53 @@ BODIES: dict[str, Any] = {
     "PUT /v2.0/quotas/{project_id}": {"quota": {"network": 5}},
     "POST /v1/containers": {"image": "nginx", "nets": [{"network": "{network_id}"}]},
     "PATCH /v1/containers/{container}": {"name": "changed"},
+    "POST /v2.1/servers": {
+        "server": {
+            "name": "new",
+            "imageRef": "{server_image_id}",
+            "flavorRef": "{server_flavor_id}",
+            "networks": [{"uuid": "{network_id}"}],
+        }
+    },
+    "POST /v2.1/flavors": {"flavor": {"name": "new", "ram": 64, "vcpus": 1, "disk": 0}},
+    "POST /v2.1/os-keypairs": {"keypair": {"name": "new", "type": "x509", "public_key": "no key"}},
+    "POST /v2.1/os-server-groups": {"server_group": {"name": "new", "policy": "affinity"}},
+    "PUT /v2.1/servers/{server_id}": {"server": {"name": "changed"}},
+    "PUT /v2.1/os-quota-sets/{project_id}": {"quota_set": {"instances": 5}},
+    "POST /resource_providers": {"name": "new"},
     "POST /v1/registries": {"registry": {"name": "new", "domain": "registry.example.org"}},
 }
 """What is sent where the least body that a route's schema allows would not get to the rule, or names no place."""
 
-ACTIONS: dict[str, Any] = {}
+ACTIONS: dict[str, Any] = {
+    "reboot": {"type": "SOFT"},
+    "rebuild": {"imageRef": "{server_image_id}"},
+    "resize": {"flavorRef": "{server_flavor_id}"},
+    "createImage": {"name": "new"},
+    "createBackup": {"name": "new", "backup_type": "daily", "rotation": 1},
+    "os-resetState": {"state": "active"},
+    "addSecurityGroup": {"name": "default"},
+    "removeSecurityGroup": {"name": "default"},
+    "addFixedIp": {"networkId": "{network_id}"},
+    "addFloatingIp": {"address": "192.0.2.77"},
+    "removeFloatingIp": {"address": "192.0.2.77"},
+    "removeFixedIp": {"address": "192.0.2.77"},
+    "changePassword": {"adminPass": "new"},
+    "os-migrateLive": {"host": None, "block_migration": "auto"},
+}
 """What is sent to an action on a server where the least body would not get to the rule."""
 
 OTHER_THINGS = {
     "/v3/credentials/{credential_id}": {"credential_id": "stored_credential_id"},
     "/v2.1/flavors/": {"flavor_id": "server_flavor_id"},
+    "/v2.1/images/": {"image_id": "server_image_id"},
+    "/v2.1/os-server-groups/": {"group_id": "server_group_id"},
+    "/v2.1/os-security-groups/": {"group_id": "security_group_id"},
+    "/v2.1/os-security-group-rules/": {"rule_id": "security_group_rule_id"},
+    "/v2.1/os-floating-ips/": {"floating_ip_id": "floatingip_id"},
+    "/v2.1/servers/": {"port_id": "server_port_id", "request_id": "server_request_id"},
+    "/traits/": {"name": "trait"},
+    "/resource_classes/": {"name": "resource_class"},
     "/v2.1/os-services/": {"service_id": "compute_service_id"},
 }
 """Beginnings of paths whose parameters are called like other kinds of things."""

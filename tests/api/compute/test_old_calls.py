@@ -29,12 +29,12 @@ def test_gone(still_cloud: TestCloud, method: str, path: str) -> None:
 def test_volumes_need_a_block_storage_service(still_cloud: TestCloud) -> None:
     demo = Nova(still_cloud, "demo")
     for path in ("/os-volumes", "/os-volumes/detail", "/os-volumes/one", "/os-snapshots", "/os-snapshots/detail"):
-        assert "no block storage service" in demo.get(path, status=503)["message"]
+        assert "no block storage service" in demo.get(path, status=501)["message"]
         demo.get(path, status=404, version="2.36")
-    demo.post("/os-volumes", {"volume": {"size": 1}}, status=503)
-    demo.post("/os-snapshots", {"snapshot": {"volume_id": "one"}}, status=503)
-    demo.delete("/os-volumes/one", status=503)
-    demo.delete("/os-snapshots/one", status=503)
+    demo.post("/os-volumes", {"volume": {"size": 1}}, status=501)
+    demo.post("/os-snapshots", {"snapshot": {"volume_id": "one"}}, status=501)
+    demo.delete("/os-volumes/one", status=501)
+    demo.delete("/os-snapshots/one", status=501)
 
 
 def test_no_server_has_a_share(still_cloud: TestCloud) -> None:
@@ -58,7 +58,7 @@ def test_bare_metal_is_for_administrators(still_cloud: TestCloud) -> None:
     demo, admin = Nova(still_cloud, "demo"), Nova(still_cloud, "admin")
     for path in ("/os-baremetal-nodes", "/os-baremetal-nodes/one"):
         demo.get(path, status=403)
-        admin.get(path, status=503)
+        admin.get(path, status=501)
         admin.get(path, status=404, version="2.36")
     admin.post("/os-baremetal-nodes", {}, status=400)
     admin.delete("/os-baremetal-nodes/one", status=400)

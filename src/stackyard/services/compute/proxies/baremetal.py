@@ -6,7 +6,7 @@ from typing import Any
 
 from stackyard.core.call import Call
 from stackyard.core.db import Transaction
-from stackyard.core.errors import BadRequest, ServiceUnavailable
+from stackyard.core.errors import BadRequest, NotImplementedHere
 from stackyard.core.microversion import Microversion
 from stackyard.core.policy import Rule
 from stackyard.core.routes import Route
@@ -21,7 +21,7 @@ _ONE = "/v2.1/os-baremetal-nodes/{node_id}"
 def nodes(tx: Transaction, call: Call) -> Any:
     """GET of the nodes, or of one."""
     del tx, call
-    raise ServiceUnavailable("This cloud has no bare metal service in its catalogue.")
+    raise NotImplementedHere("This cloud has no bare metal service in its catalogue.")
 
 
 def change(tx: Transaction, call: Call) -> Any:

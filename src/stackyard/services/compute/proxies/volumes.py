@@ -11,7 +11,7 @@ from typing import Any
 
 from stackyard.core.call import Call
 from stackyard.core.db import Transaction
-from stackyard.core.errors import ServiceUnavailable
+from stackyard.core.errors import NotImplementedHere
 from stackyard.core.microversion import Microversion
 from stackyard.core.policy import Rule
 from stackyard.core.routes import Route
@@ -26,7 +26,7 @@ _SNAPSHOTS = "/v2.1/os-snapshots"
 def _unavailable(what: str) -> Callable[[Transaction, Call], Any]:
     def refuse(tx: Transaction, call: Call) -> None:
         del tx, call
-        raise ServiceUnavailable(
+        raise NotImplementedHere(
             f"This cloud has no block storage service in its catalogue, so it cannot {what}.",
             kind="CinderConnectionFailed",
         )
