@@ -383,3 +383,43 @@ def test_who_may_not(cloud: TestCloud) -> None:
     assert (answer.status_code, next(iter(answer.json()))) == (403, "forbidden")
     assert cloud.http.get("/compute/v2.1/servers/detail", headers=headers).status_code == 200
     assert cloud.http.post("/compute/v2.1/servers", json=_body(image)).status_code == 401
+
+
+def test_disks_that_a_request_names(cloud: TestCloud, nova: Nova) -> None:
+    image = rows.image(cloud)
+    flavor = {
+        "name": "disks",
+        "ram": 64,
+        "vcpus": 1,
+        "disk": 1,
+        "id": "disks",
+        "OS-FLV-EXT-DATA:ephemeral": 3,
+        "swap": 64,
+    }
+    Nova(cloud, "admin").post("/flavors", {"flavor": flavor})
+    mapping = [
+        {"source_type": "image", "destination_type": "local", "uuid": image, "boot_index": 0},
+        {"source_type": "blank", "destination_type": "local", "volume_size": 1, "boot_index": -1},
+        {"source_type": "blank", "destination_type": "local", "volume_size": "2"},
+    ]
+    fields = {"flavorRef": "disks", "networks": "none"}
+    server_id = nova.post(
+        "/servers", _body(image, **fields, block_device_mapping_v2=mapping), status=202, version="2.37"
+    )
+    cloud.settle()
+    spec = cloud.machines["machine"].spec(server_id["server"]["id"])
+    assert (sorted(spec.ephemeral), spec.swap) == ([1, 2], 64)
+    old = [{"virtual_name": "ephemeral0", "device_name": "vdb"}]
+    made = nova.post("/servers", _body(image, **fields, block_device_mapping=old), status=202, version="2.37")
+    cloud.settle()
+    assert cloud.machines["machine"].spec(made["server"]["id"]).ephemeral == (3,)
+    too_much = [{"source_type": "blank", "destination_type": "local", "volume_size": 4}]
+    told = nova.post("/servers", _body(image, **fields, block_device_mapping_v2=too_much), status=400, version="2.37")
+    assert "Ephemeral disks requested are larger" in told["message"]
+    both = _body(image, **fields, block_device_mapping_v2=mapping, block_device_mapping=old)
+    assert (
+        "different block_device_mapping syntaxes" in nova.post("/servers", both, status=400, version="2.37")["message"]
+    )
+    apart = [mapping[0] | {"boot_index": 0}, mapping[1] | {"boot_index": 5}]
+    told = nova.post("/servers", _body(image, **fields, block_device_mapping_v2=apart), status=400, version="2.37")
+    assert "Boot sequence" in told["message"]

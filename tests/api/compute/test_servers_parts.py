@@ -242,3 +242,13 @@ def test_deleting(cloud: TestCloud, nova: Nova, server: str) -> None:
     assert booted.used(cloud, project) == (0, 0, 0)
     assert booted.held(cloud, server) == {}
     assert cloud.client("demo").get(f"/network/v2.0/ports?device_id={server}").json()["ports"] == []
+
+
+def test_deleting_again_while_it_is_under_way(still_cloud: TestCloud) -> None:
+    nova = Nova(still_cloud, "demo")
+    server_id = rows.insert(still_cloud)
+    nova.delete(f"/servers/{server_id}", status=204)
+    before = rows.row(still_cloud, server_id)
+    nova.delete(f"/servers/{server_id}", status=204)
+    assert rows.row(still_cloud, server_id).version == before.version
+    assert [action for action, _ in booted.actions(nova, server_id)].count("delete") == 1

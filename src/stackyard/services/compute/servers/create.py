@@ -255,7 +255,7 @@ def _write(tx: Transaction, call: Call, plan: _Plan, rows: Sequence[dict[str, An
     server_ids = [row["id"] for row in rows]
     if plan.tags:
         tx.execute(_TAG, [{"server_id": server_id, "tag": tag} for server_id in server_ids for tag in plan.tags])
-    devices.insert(tx, server_ids, plan.devices)
+    devices.insert(tx, server_ids, plan.devices, plan.flavor)
     if plan.where.group_id is not None:
         for server_id in server_ids:
             server_groups.add_member(tx, call.runtime, plan.where.group_id, server_id, user_id=call.caller.user_id)

@@ -219,14 +219,15 @@ def check(devices: Sequence[Device], flavor: Mapping[str, Any], image_id: str | 
         raise _invalid("two devices have the same tag.")
 
 
-def insert(tx: Transaction, server_ids: Sequence[str], devices: Sequence[Device]) -> None:
-    """Write the devices of new servers down."""
+def insert(tx: Transaction, server_ids: Sequence[str], devices: Sequence[Device], flavor: Mapping[str, Any]) -> None:
+    """Write the devices of new servers down; an ephemeral disk without a size has the flavor's."""
     rows = [
         {
             "id": ids.new_uuid(), "server_id": server_id, "device_name": device.device_name,
             "source_type": device.source, "destination_type": device.destination, "boot_index": device.boot_index,
             "image_id": device.image_id, "snapshot_id": device.snapshot_id, "volume_id": device.volume_id,
-            "volume_size": device.size, "volume_type": device.volume_type, "attachment_id": None,
+            "volume_size": device.size or _default_size(device, flavor),
+            "volume_type": device.volume_type, "attachment_id": None,
             "device_type": device.device_type, "disk_bus": device.bus, "guest_format": device.guest_format,
             "delete_on_termination": device.delete_on_termination, "tag": device.tag, "created_at": tx.now,
         }
@@ -235,3 +236,9 @@ def insert(tx: Transaction, server_ids: Sequence[str], devices: Sequence[Device]
     ]  # fmt: skip
     if rows:
         tx.execute(_INSERT, rows)
+
+
+def _default_size(device: Device, flavor: Mapping[str, Any]) -> int | None:
+    if device.source != "blank" or device.destination != "local":
+        return None
+    return int(flavor["swap"] if device.guest_format == "swap" else flavor["ephemeral"])

@@ -81,13 +81,17 @@ def delete(tx: Transaction, call: Call) -> None:
 
 
 def begin_delete(tx: Transaction, call: Call, server: Any, *, action: str = "delete") -> None:
-    """Have a server end: its host's reconciler does it, unless it is on none; then it is gone at once."""
+    """Have a server end: its host's reconciler does it, unless it is on none; then it is gone at once.
+
+    Asked again while that is under way, it changes nothing.
+    """
     tasks.require_unlocked(call, server, "delete")
     if server.host is None:
         tasks.record(tx, call, server, action, finished=True)
         removal.forget(tx, call.runtime, server)
         return
-    tasks.begin(tx, call, server, action, name="delete", task_state="deleting")
+    if (server.task or {}).get("name") != "delete":
+        tasks.begin(tx, call, server, action, name="delete", task_state="deleting")
 
 
 _SERVER = "/v2.1/servers/{server_id}"
