@@ -20,7 +20,19 @@ from typing import Any
 if __package__ in {None, ""}:
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import containers, creates, many_ports, reads, servers, sign_ins, startup, throughput, transfers, wires
+from bench import (
+    containers,
+    creates,
+    many_ports,
+    reads,
+    scheduling,
+    servers,
+    sign_ins,
+    startup,
+    throughput,
+    transfers,
+    wires,
+)
 from bench.context import Context
 from bench.rows import Goal, Row, merge, store, table
 
@@ -47,6 +59,8 @@ def groups() -> list[tuple[list[tuple[str, str, Goal]], Measure]]:
     listed.append(([(creates.NETWORK, "ms", latency)], creates.network))
     listed.append(([(creates.PORT, "ms", latency)], creates.port))
     listed.append(([(many_ports.BULK, "s", many_ports.GOAL)], many_ports.bulk))
+    decided = [(scheduling.DECISION, "ms", scheduling.DECISION_GOAL), (scheduling.RATE, "1/s", scheduling.RATE_GOAL)]
+    listed.append((decided, scheduling.decisions))
     listed.append(([(containers.ONE, "ms", containers.GOAL)], containers.one))
     listed.append(([(containers.MANY, "s", containers.GOAL)], containers.many))
     listed.append(([(name, "req/s", servers.READ_GOAL) for name in servers.names()], servers.reads))
