@@ -172,6 +172,20 @@ def test_a_suspended_server_goes_on_where_it_was(bench: Bench, make: Make) -> No
 
 
 @machines_only
+def test_a_suspended_server_that_is_defined_anew_goes_on_as_it_was(bench: Bench, make: Make) -> None:
+    machine_id = started(bench, make(config_drive={"a": b"x"}))
+    bench.driver.suspend(machine_id)
+    defined(bench, machine_id, config_drive={"a": b"y" * 5000}, memory=48)
+    assert observed(bench.driver, machine_id).state == "suspended"
+    bench.driver.start(machine_id)
+    assert bench.greetings(machine_id) == 1
+    bench.driver.stop(machine_id, 20)
+    bench.driver.start(machine_id)
+    greeted(bench, machine_id, 2)
+    assert bench.driver.diagnostics(machine_id).memory == 48
+
+
+@machines_only
 def test_a_suspended_server_that_is_stopped_begins_anew(bench: Bench, make: Make) -> None:
     machine_id = started(bench, make())
     bench.driver.suspend(machine_id)

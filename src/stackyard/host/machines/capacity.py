@@ -8,7 +8,7 @@ import shutil
 import time
 from pathlib import Path
 
-from stackyard.host.machines.drivers import missing_kinds
+from stackyard.host.machines.drivers import NOTES, missing_kinds
 from stackyard.host.machines.qemu import emulator
 from stackyard.host.specs import HostCapacity
 
@@ -19,8 +19,8 @@ def host_capacity(state_dir: Path) -> HostCapacity:
     """Read it from the kernel now. `version` is QEMU's, 0 without one; free memory counts what caches would give."""
     memory = _memory()
     disk = shutil.disk_usage(state_dir)
-    missing = missing_kinds()
-    found = emulator.find()
+    missing = missing_kinds(state_dir)
+    found = emulator.find(state_dir / NOTES)
     model, features = emulator.processor()
     return HostCapacity(
         vcpus=os.cpu_count() or 1,

@@ -15,6 +15,9 @@ from stackyard.host.network import NetworkDriver
 DIRECTORY = "machines"
 """In the state directory."""
 
+NOTES = f"{DIRECTORY}/_emulator"
+"""There too: what is known of QEMU already."""
+
 
 def machine_drivers(
     state_dir: Path, cloud_id: str, settings: Settings, network: NetworkDriver, engine: ContainerEngine
@@ -23,15 +26,15 @@ def machine_drivers(
     del cloud_id, settings
     containers = EngineMachines(state_dir / DIRECTORY / "_containers", engine.apart(PART, PREFIX))
     made: dict[str, MachineDriver] = {"container": containers, "system": containers}
-    found = emulator.find()
+    found = emulator.find(state_dir / NOTES)
     if isinstance(found, emulator.Emulator):
         made["machine"] = QemuMachines(state_dir / DIRECTORY, found, network)
     return made
 
 
-def missing_kinds() -> dict[str, str]:
+def missing_kinds(state_dir: Path) -> dict[str, str]:
     """The kinds of servers that cannot run here, and what each lacks."""
-    found = emulator.find()
+    found = emulator.find(state_dir / NOTES)
     return {"machine": found} if isinstance(found, str) else {}
 
 

@@ -14,7 +14,7 @@ import msgspec
 
 from stackyard.host.containers import ContainerEngine
 from stackyard.host.errors import ConflictError, NotFoundError, SpecError
-from stackyard.host.machines.engine import making, rootfs
+from stackyard.host.machines.engine import making
 from stackyard.host.machines.engine.records import Record, Records
 from stackyard.host.specs import (
     ConsoleEndpoint,
@@ -68,6 +68,8 @@ class EngineMachines:
         if image.container_format == "docker":
             self._engine.load_image(data, name)
             return
+        from stackyard.host.machines.engine import rootfs
+
         with rootfs.as_image(data, name) as archive:
             self._engine.load_image(archive, name)
 

@@ -7,8 +7,9 @@ import posixpath
 import tarfile
 
 from stackyard.host.errors import SpecError
-from stackyard.host.machines.engine.rootfs import INIT
 from stackyard.host.specs import ContainerSpec, MachineImage, MachineSpec
+
+INIT = "/sbin/init"
 
 USER_DATA = "/var/lib/cloud/seed/nocloud/user-data"
 META_DATA = "/var/lib/cloud/seed/nocloud/meta-data"

@@ -16,8 +16,7 @@ from typing import IO, BinaryIO
 
 from stackyard.host.containers.archive import write_archive
 from stackyard.host.errors import SpecError
-
-INIT = "/sbin/init"
+from stackyard.host.machines.engine.making import INIT
 
 _CHUNK = 1 << 20
 _NOBODY = 65534

@@ -90,12 +90,12 @@ class QemuMachines:
     # --------------------------------------------------------------------------------------------------- life cycle
 
     def define(self, spec: MachineSpec) -> None:
-        """Make its directory and disks; those of a running machine wait for its next start."""
+        """Make its directory and disks; those of one that runs, or will go on, wait until it begins anew."""
         home = Home(self._directory, spec.id)
         Hardware.of(spec.properties)
         with self._locks[spec.id]:
             record = self._record_of(home)
-            if life.running(record) is None:
+            if life.running(record) is None and record.state != "suspended":
                 record = disks.make(self._emulator, self._store, home, spec, record)
                 record = msgspec.structs.replace(record, dirty=False)
             else:

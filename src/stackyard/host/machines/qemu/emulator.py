@@ -36,8 +36,8 @@ class Emulator(NamedTuple):
         return major * 1_000_000 + minor * 1000 + micro
 
 
-def find() -> Emulator | str:
-    """The emulator, or why there is none."""
+def find(notes: Path | None = None) -> Emulator | str:
+    """The emulator, or why there is none. Its version is kept in the file `notes`: asking costs a start of QEMU."""
     if platform.machine() != "x86_64":
         return f"machines run on x86_64 only, and this is {platform.machine()}"
     path, tool = shutil.which("qemu-system-x86_64"), shutil.which("qemu-img")
@@ -45,7 +45,7 @@ def find() -> Emulator | str:
         return "QEMU is not installed: apt-get install qemu-system-x86"
     if tool is None:
         return "qemu-img is not installed: apt-get install qemu-utils"
-    version = _version(path, Path(path).stat().st_mtime_ns)
+    version = _version(path, Path(path).stat().st_mtime_ns, notes)
     if version is None:
         return f"{path} does not tell its version"
     if version[:2] < _OLDEST:
@@ -56,16 +56,28 @@ def find() -> Emulator | str:
 
 
 @cache
-def _version(path: str, changed: int) -> tuple[int, int, int] | None:
-    del changed
-    with contextlib.suppress(OSError, subprocess.SubprocessError):
+def _version(path: str, changed: int, notes: Path | None) -> tuple[int, int, int] | None:
+    this = f"{path} {changed} "
+    noted = notes.read_text() if notes is not None and notes.exists() else ""
+    said = noted.removeprefix(this) if noted.startswith(this) else _asked(path)
+    found = re.search(r"version (\d+)\.(\d+)\.(\d+)", said)
+    if found is None:
+        return None
+    if notes is not None and not noted.startswith(this):
+        with contextlib.suppress(OSError):  # then it is asked again next time
+            notes.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            notes.write_text(f"{this}{found[0]}")
+    return int(found[1]), int(found[2]), int(found[3])
+
+
+def _asked(path: str) -> str:
+    try:
         done = subprocess.run(
-            [path, "--version"], stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=True
+            [path, "--version"], stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False
         )
-        found = re.search(rb"version (\d+)\.(\d+)\.(\d+)", done.stdout)
-        if found:
-            return int(found[1]), int(found[2]), int(found[3])
-    return None
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.decode(errors="replace")
 
 
 def kvm_problem() -> str | None:

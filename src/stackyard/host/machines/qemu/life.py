@@ -65,7 +65,7 @@ class Life:
         record = home.keep(
             msgspec.structs.replace(
                 record, state="running", error="", pid=pid, started=started.started, boot=started.boot,
-                began=time.time(), slots=slots.taken, dirty=False,
+                began=time.time(), slots=slots.taken, dirty=record.dirty and resumed,
                 machine_type=record.machine_type if resumed else hardware.machine_type,
                 accelerator=record.accelerator if resumed else self._emulator.accelerator,
             )
