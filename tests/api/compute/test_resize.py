@@ -157,6 +157,17 @@ def test_more_than_there_is(cloud: TestCloud, demo: Nova) -> None:
     assert rows.row(cloud, server) == row
 
 
+def test_a_user_of_limits(cloud: TestCloud, demo: Nova) -> None:
+    """The user's own limit holds too, within the project's."""
+    server = booted.server(cloud, demo)
+    row = rows.row(cloud, server)
+    admin = Nova(cloud, "admin")
+    admin.put(f"/os-quota-sets/{row.project_id}?user_id={row.user_id}", {"quota_set": {"cores": 1}})
+    told = booted.act(demo, server, "resize", {"flavorRef": "3"}, status=403)
+    assert told["message"] == "Quota exceeded for cores: Requested 1, but already used 1 of 1 cores"
+    assert booted.used(cloud, row.project_id) == (1, 1, 512)
+
+
 @pytest.mark.parametrize("state", ["building", "paused", "suspended", "rescued", "error", "shelved"])
 def test_states_that_do_not_allow_it(cloud: TestCloud, demo: Nova, state: str) -> None:
     """409 for all three."""

@@ -17,10 +17,12 @@ from sqlalchemy import bindparam
 from stackyard.core.body import Body
 from stackyard.core.call import Call
 from stackyard.core.db import Transaction
-from stackyard.core.errors import BadRequest, NotFound
+from stackyard.core.errors import BadRequest, Forbidden, NotFound
 from stackyard.core.policy import Rule
+from stackyard.core.quota import UNLIMITED
 from stackyard.core.runtime import Runtime
 from stackyard.services.compute import flavors, migrations, scheduler
+from stackyard.services.compute.quotas.limits import own_of_user
 from stackyard.services.compute.rules import MEMBER
 from stackyard.services.compute.servers import abilities, placing, snapshots, tasks
 from stackyard.services.compute.servers.action_routes import Action
@@ -56,7 +58,7 @@ def resize(tx: Transaction, call: Call, body: Resize) -> None:
     abilities.require(call, server, "resize")
     wanted = _flavor(tx, call, server, str(body.flavorRef))
     surplus = _difference(server.flavor, wanted)
-    call.runtime.quotas.reserve(tx, server.project_id, surplus)
+    _reserve(tx, call, server, surplus)
     move_id = migrations.record(
         tx, call, server, "resize", dest_compute=server.host, dest_node=server.host,
         old_instance_type_id=_number(server.flavor), new_instance_type_id=_number(wanted),
@@ -66,6 +68,20 @@ def resize(tx: Transaction, call: Call, body: Resize) -> None:
     if body.disk_config is not UNSET:
         tasks.update(tx, server.id, disk_config=body.disk_config)
     tasks.begin(tx, call, server, "resize", name="resize", task_state="resize_prep", move=move_id, flavor=wanted)
+
+
+def _reserve(tx: Transaction, call: Call, server: Any, surplus: Mapping[str, int]) -> None:
+    """Take what the new flavor counts more; raises Forbidden past the project's limit, or its user's own."""
+    of_user = own_of_user(tx, call.runtime, server.project_id, server.user_id)
+    for resource, amount in surplus.items():
+        name = resource.partition(".")[2]
+        most, used = of_user.get(name, (UNLIMITED, 0))
+        if most != UNLIMITED and used + amount > most:
+            raise Forbidden(
+                f"Quota exceeded for {name}: Requested {amount}, but already used {used} of {most} {name}",
+                kind="TooManyInstances",
+            )
+    call.runtime.quotas.reserve(tx, server.project_id, surplus)
 
 
 def _flavor(tx: Transaction, call: Call, server: Any, flavor_id: str) -> dict[str, Any]:
