@@ -11,6 +11,7 @@ import pytest
 from tests.api.compute import rows
 from tests.cloud import TestCloud
 
+from stackyard.core.reconcile import waiting
 from stackyard.host.errors import EngineUnavailableError, SpecError
 from stackyard.host.specs import MachineImage, MachineSpec
 from stackyard.services.compute import reconcile
@@ -190,6 +191,36 @@ def test_a_delete_does_not_wait_for_an_orderly_stop(
     cloud.settle()
     assert vm_state(cloud, server) == "deleted"
     assert list(driver.list()) == []
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("error", [None, SpecError("it will not end")])
+def test_a_request_right_after_a_slow_task_is_not_lost(
+    cloud: TestCloud, server: str, monkeypatch: pytest.MonkeyPatch, error: SpecError | None
+) -> None:
+    """The task has ended, well or badly, nobody has asked after it yet, and the next one is asked for."""
+    driver = cloud.machines["machine"]
+    stop, free, asked = driver.stop, threading.Event(), threading.Event()
+
+    def slow(machine_id: str, timeout: float) -> None:
+        asked.set()
+        assert free.wait(20)
+        if error is not None:
+            raise error
+        stop(machine_id, timeout)
+
+    monkeypatch.setattr(reconciler, "ASK_AGAIN", 0.4)
+    with monkeypatch.context() as patched:
+        patched.setattr(driver, "stop", slow)
+        rows.change(cloud, server, task={"name": "stop"}, task_state="powering-off", task_request_id="req-stop")
+        assert asked.wait(10)
+        made = cloud.runtime[reconciler.RECONCILER]
+        until(lambda: cloud.database.read("w", lambda tx: waiting(tx, server))[0]["owner"] is None)
+        free.set()
+        until(lambda: made._running[server].done() if server in made._running else True)
+        rows.change(cloud, server, task={"name": "reboot", "hard": True}, task_request_id="req-reboot")
+    cloud.settle()
+    assert (vm_state(cloud, server), rows.row(cloud, server).task) == ("active", None)
 
 
 @pytest.mark.usefixtures("impatient")

@@ -57,20 +57,22 @@ class ServerReconciler:
     def reconcile(self, resource_id: str) -> Outcome:
         """Do what is due, or ask how far it is."""
         with self._lock:
-            running, patience = self._running.get(resource_id), 0.0
+            running, earlier = self._running.get(resource_id), True
             if running is None:
                 if not self._slots.acquire(blocking=False):
                     return Again(ASK_AGAIN)
                 running = self._running[resource_id] = self._begin(resource_id)
-                patience = PATIENCE
+                earlier = False
                 self._missed.discard(resource_id)
-        wait([running], patience)
+        wait([running], 0.0 if earlier else PATIENCE)
         if not running.done():
             self._interrupt(resource_id)
             return Again(ASK_AGAIN)
         with self._lock:
             del self._running[resource_id]
             missed = resource_id in self._missed
+        if earlier:
+            return self._came_to_its_end(resource_id, running)
         try:
             found = running.result()
         except Superseded:
@@ -78,6 +80,17 @@ class ServerReconciler:
         except SpecError as error:
             raise GiveUp(str(error)) from error
         return Again(0.0) if missed and found == DONE else found
+
+    def _came_to_its_end(self, server_id: str, running: Future[Outcome]) -> Outcome:
+        """Of a task that an earlier call began. This call may be for a newer request, so it is never the last."""
+        try:
+            found = running.result()
+        except Superseded:
+            return Again(0.0)
+        except (SpecError, GiveUp) as error:
+            self.expire(server_id, str(error))
+            return Again(0.0)
+        return Again(0.0) if found == DONE else found
 
     def _begin(self, server_id: str) -> Future[Outcome]:
         """Work on a server in a thread that no end of the process waits for."""
