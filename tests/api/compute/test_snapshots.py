@@ -117,6 +117,15 @@ def test_a_snapshot_that_fails(cloud: TestCloud, demo: Nova) -> None:
     assert "there is no disk" in str([event.details for event in events])
 
 
+def test_what_a_killed_cloud_left(still_cloud: TestCloud) -> None:
+    """Half-written snapshots are deleted at the start."""
+    folder = still_cloud.runtime.provided["state directory"] / "compute" / "snapshots"
+    folder.mkdir(parents=True)
+    (folder / "half").write_bytes(b"x")
+    still_cloud.start()
+    booted.until(lambda: not list(folder.iterdir()))
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -62,6 +62,7 @@ def adopt(runtime: Runtime) -> None:
             driver.start_up()
         except HostError as error:
             log.warning("servers of a kind cannot be run now", extra={"of_kind": kind, "reason": str(error)})
+    snapshots.sweep(runtime)
     mark_all(runtime)
 
 

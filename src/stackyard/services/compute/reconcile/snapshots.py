@@ -9,6 +9,7 @@ from typing import Any
 from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest, Conflict, Gone, NotFound
 from stackyard.core.reconcile import DONE, GiveUp, Outcome
+from stackyard.core.runtime import Runtime
 from stackyard.host.errors import HostError
 from stackyard.services import keys
 from stackyard.services.compute.reconcile.job import Job
@@ -60,10 +61,20 @@ def take(job: Job, image_id: str, *, prefix: str = "image") -> bool:
         target.unlink(missing_ok=True)
 
 
+def _folder(runtime: Runtime) -> Path:
+    return runtime[keys.STATE_DIR] / "compute" / "snapshots"
+
+
 def _file(job: Job, image_id: str) -> Path:
-    folder = job.runtime[keys.STATE_DIR] / "compute" / "snapshots"
+    folder = _folder(job.runtime)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder / image_id
+
+
+def sweep(runtime: Runtime) -> None:
+    """At start: delete what an earlier run has left half-way; what is wanted of it is begun anew."""
+    for left in _folder(runtime).glob("*"):
+        left.unlink(missing_ok=True)
 
 
 def _upload(job: Job, image_id: str, source: Path) -> bool:
