@@ -34,6 +34,7 @@ datasource: {OpenStack: {max_wait: 20, timeout: 5, apply_network_config: false}}
 network: {config: disabled}
 growpart: {mode: "off"}
 resize_rootfs: false
+locale: C.UTF-8
 """
 _INITTAB = """\
 id:2:initdefault:

@@ -15,6 +15,8 @@ USER_DATA = "/var/lib/cloud/seed/nocloud/user-data"
 META_DATA = "/var/lib/cloud/seed/nocloud/meta-data"
 """Where cloud-init looks for what it was given without a network."""
 
+# By the second cloud-init knows, in a container, that there is OpenStack's metadata service.
+_SYSTEM_ENVIRONMENT = {"container": "docker", "product_name": "OpenStack Nova"}
 _SYSTEM_TMPFS = ("/run", "/run/lock", "/tmp")  # noqa: S108  inside of the container
 
 
@@ -36,7 +38,7 @@ def container_spec(spec: MachineSpec) -> ContainerSpec:
         id=spec.id,
         image=image_name(spec.image),
         command=spec.command or ((INIT,) if system else None),
-        environment=environment(spec.environment) | ({"container": "docker"} if system else {}),
+        environment=environment(spec.environment) | (_SYSTEM_ENVIRONMENT if system else {}),
         hostname=spec.hostname or None,
         memory=spec.memory or None,
         cpus=float(spec.vcpus),
@@ -59,7 +61,8 @@ def environment(metadata: dict[str, str]) -> dict[str, str]:
 def first_files(spec: MachineSpec) -> bytes:
     """A tar of the files to be put in: those asked for, the user data; empty when there are none."""
     files = {posixpath.normpath(f"/{path}"): content for path, content in spec.files.items()}
-    if spec.user_data:
+    # A whole system asks for its metadata, which has keys too: cloud-init would take these for all there is.
+    if spec.user_data and spec.kind != "system":
         files[USER_DATA] = spec.user_data
         files[META_DATA] = f"instance-id: {spec.id}\nlocal-hostname: {spec.hostname}\n".encode()
     if not files:
