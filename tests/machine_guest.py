@@ -31,6 +31,7 @@ from __future__ import annotations
 import base64
 
 GREETING = "hello from the guest"
+_PRINTED = f"this guest is small\r\n\r\nit has a serial line\r\nand heeds its power button\r\n{GREETING}\r\n\0".encode()
 
 _CODE = base64.b64decode(
     """
@@ -43,4 +44,5 @@ _CODE = base64.b64decode(
 
 def boot_disk(size: int = 1 << 20) -> bytes:
     """A raw disk that starts the guest."""
-    return (_CODE.ljust(510, b"\0") + b"\x55\xaa").ljust(size, b"\0")
+    code = _CODE.removesuffix(f"{GREETING}\r\n\0".encode())  # what it prints stands last
+    return ((code + _PRINTED).ljust(510, b"\0") + b"\x55\xaa").ljust(size, b"\0")

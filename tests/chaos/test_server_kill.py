@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests import tiny_guest
+from tests import machine_guest
 from tests.chaos.interruption import difference, interrupted
 from tests.chaos.test_kill import SEED
 from tests.chaos.world import Client, World, eventually
@@ -29,7 +29,7 @@ class Site:
     def __init__(self, client: Client) -> None:
         body = {"name": "tiny", "disk_format": "raw", "container_format": "bare", "os_shutdown_timeout": "5"}
         self.image = str(client.request("POST", "/image/v2/images", body)["id"])
-        client.upload(f"/image/v2/images/{self.image}/file", tiny_guest.disk())
+        client.upload(f"/image/v2/images/{self.image}/file", machine_guest.boot_disk())
         network = client.request("POST", "/network/v2.0/networks", {"network": {"name": "chaos"}})["network"]["id"]
         subnet = {"network_id": network, "ip_version": 4, "cidr": "10.97.0.0/24"}
         client.request("POST", "/network/v2.0/subnets", {"subnet": subnet})

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from tests import tiny_guest
+from tests import machine_guest
 
 ROOT = Path(__file__).resolve().parents[2]
 STACKYARD = ROOT / ".venv" / "bin" / "stackyard"
@@ -244,7 +244,7 @@ def register_guests(access: Access) -> None:
         made = _post(f"{base}/images", token, body)
         headers = {"X-Auth-Token": token, "Content-Type": "application/octet-stream"}
         upload = urllib.request.Request(
-            f"{base}/images/{made['id']}/file", data=tiny_guest.disk(), headers=headers, method="PUT"
+            f"{base}/images/{made['id']}/file", data=machine_guest.boot_disk(), headers=headers, method="PUT"
         )
         with urllib.request.urlopen(upload, timeout=60):
             pass

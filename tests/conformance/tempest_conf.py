@@ -107,7 +107,9 @@ def tempest_conf(access: Access, facts: Facts, directory: Path, engine: str, ser
             "pause": "true",
             "change_password": "false",
             # one host, and no volumes yet
-            "live_migration": "false",
+            # refused, for there is one host: what is tried are the refusals
+            "live_migration": "true",
+            "personality": "true",
             "cold_migration": "false",
             "attach_encrypted_volume": "false",
         },
@@ -183,6 +185,8 @@ def _compute(facts: Facts) -> dict[str, str]:
         "image_ref_alt": images[1],
         "flavor_ref": flavors[0],
         "flavor_ref_alt": flavors[1],
+        "certified_image_ref": images[0],
+        "certified_image_trusted_certs": "one",
         "max_microversion": "latest",
     }
 

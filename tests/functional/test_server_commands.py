@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from tests import tiny_guest
+from tests import machine_guest
 from tests.functional.every_command import EveryCommand
 from tests.functional.real_cloud import RealCloud
 
@@ -34,7 +34,7 @@ def run(real_cloud: RealCloud) -> EveryCommand:
 def image(real_cloud: RealCloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The id of the image of a machine that is up at once."""
     path = tmp_path_factory.mktemp("images") / "tiny.raw"
-    path.write_bytes(tiny_guest.disk())
+    path.write_bytes(machine_guest.boot_disk())
     words = ("--file", str(path), "--disk-format", "raw", "--property", "os_shutdown_timeout=5")
     made = real_cloud.look("image", "create", "tiny", *words, cloud="stackyard-admin")["id"]
     yield made
@@ -152,7 +152,7 @@ def test_images_of_servers(run: EveryCommand, real_cloud: RealCloud, server: str
 def test_consoles(run: EveryCommand, server: str) -> None:
     run("server", "reboot", "--hard", "--wait", server)
     until = time.monotonic() + 30
-    while tiny_guest.GREETING.strip() not in run("console", "log", "show", server):
+    while machine_guest.GREETING not in run("console", "log", "show", server):
         assert time.monotonic() < until, "the machine has printed nothing"
     url = run.look("console", "url", "show", "--novnc", server)["url"]
     token = unquote(url).rpartition("token=")[2]
