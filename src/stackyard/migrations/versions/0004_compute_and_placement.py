@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
+
 from stackyard.core.db import Moment
 
 revision = "0004"
