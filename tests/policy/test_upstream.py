@@ -76,6 +76,8 @@ DIFFERENT = {
     "get_network_api": "guards the list of extensions, which upstream shows to any token without a rule",
     "container:context_is_admin": "context_is_admin, told apart from the rules of other services' operators",
     "container:create:privileged": "upstream gives it to nobody; here an administrator may",
+    "os_compute_api:any": "guards the one address of all actions on servers; the action's own rule decides",
+    "os_compute_api:network:attach_external_network": "upstream's name is that of the container service's rule too",
     "container:network_list": "upstream asks container:get_one, by its own name here",
 }
 """Rules that are meant to decide otherwise than upstream's, and why."""

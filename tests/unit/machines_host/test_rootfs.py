@@ -113,7 +113,8 @@ def test_metadata_that_cannot_be_a_variable_is_left_out() -> None:
 
 
 def test_files_stay_inside_of_the_container() -> None:
-    spec = msgspec.structs.replace(SPEC, files={"../../etc/x": b"1", "/etc/motd": b"2"}, user_data=b"#!")
+    given = {"files": {"../../etc/x": b"1", "/etc/motd": b"2"}, "user_data": b"#!"}
+    spec = msgspec.structs.replace(SPEC, kind="container", **given)
     with tarfile.open(fileobj=io.BytesIO(making.first_files(spec))) as archive:
         names = archive.getnames()
     assert names == ["etc/motd", "etc/x", making.USER_DATA[1:].replace("user", "meta"), making.USER_DATA[1:]]
