@@ -66,7 +66,7 @@ def bodies(service: Service, route: Route, draw: random.Random) -> list[bytes]:
     """Bodies of the right outer shape with wrong insides, one field at a time and all at once."""
     kind = body_type(service, route)
     fields: list[str] = []
-    if kind is not None and issubclass(kind, msgspec.Struct):
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         fields = [field.encode_name for field in msgspec.structs.fields(kind)]
     envelope = route.options.envelope
     made = []

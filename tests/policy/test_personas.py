@@ -77,6 +77,7 @@ SEEN_BY_ALL = {
     "GET /v3/registered_limits/{registered_limit_id}": "limits of the whole cloud",
     "GET /v1/shared-images/{member_id}": "a list of what the caller may see",
     "GET /v2.0/flavors/{flavor_id}": "flavors are the whole cloud's",
+    "GET /v2.1/os-quota-sets/{project_id}/defaults": "the defaults are the whole cloud's",
     "POST /v1/containers": "looks at its body before what it names; the statuses show that it makes nothing elsewhere",
 }
 """Routes that let strangers through, and why they may."""

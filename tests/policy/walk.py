@@ -86,6 +86,8 @@ BODIES: dict[str, Any] = {
         }
     },
     "POST /v2.1/flavors": {"flavor": {"name": "new", "ram": 64, "vcpus": 1, "disk": 0}},
+    "POST /v2.1/flavors/{flavor_id}/action": {"addTenantAccess": {"tenant": "{project_id}"}},
+    "POST /v2.1/os-aggregates/{aggregate_id}/action": {"set_metadata": {"metadata": {"colour": "blue"}}},
     "POST /v2.1/os-keypairs": {"keypair": {"name": "new", "type": "x509", "public_key": "no key"}},
     "POST /v2.1/os-server-groups": {"server_group": {"name": "new", "policy": "affinity"}},
     "PUT /v2.1/servers/{server_id}": {"server": {"name": "changed"}},
@@ -321,7 +323,8 @@ def asks(service: Service, route: Route) -> Iterator[Asked]:
             if kind is not None and not isinstance(kind, type):
                 kind = kind(action.until or (service.microversions.maximum if service.microversions else None))
             body = {action.name: ACTIONS.get(action.name) or (None if kind is None else least(kind))}
-            yield Asked(route, body, f" {action.name}", action.until)
+            ends = [until for until in (action.until, route.options.until) if until is not None]
+            yield Asked(route, body, f" {action.name}", min(ends, default=None))
         return
     version = route.options.until if service.microversions is not None else None
     yield Asked(route, body_of(service, route), "", version)

@@ -79,7 +79,7 @@ def test_who_is_nobodys_is_told_that_there_is_nothing(cloud: TestCloud, admin: N
     port = server_port(admin, network, "one")
     for source in (port["ip"], "10.20.0.250"):
         reply = ask(cloud, source, network_id=network["id"])
-        assert (reply.status, reply.body.decode()) == (404, f"There is no metadata for {source}.\n")
+        assert (reply.status, source in reply.body.decode()) == (404, True)
     assert ask(cloud, port["ip"], network_id="none").status == 404
 
 

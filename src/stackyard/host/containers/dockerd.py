@@ -116,8 +116,11 @@ class Dockerd:
 
     def _running(self) -> int | None:
         """The process, even when it has been started just now and has not written its number yet."""
-        if self._process is not None and self._process.poll() is None:
-            return self._process.pid
+        process = self._process
+        if process is not None and process.poll() is None:
+            if Path(f"/proc/{process.pid}/cmdline").read_bytes():
+                return process.pid
+            process.wait()  # it was killed: its memory is gone, and it is the next moment
         return self.pid()
 
     def start(self) -> None:
