@@ -88,6 +88,7 @@ BODIES: dict[str, Any] = {
     "POST /v2.1/flavors": {"flavor": {"name": "new", "ram": 64, "vcpus": 1, "disk": 0}},
     "POST /v2.1/flavors/{flavor_id}/action": {"addTenantAccess": {"tenant": "{project_id}"}},
     "POST /v2.1/os-aggregates/{aggregate_id}/action": {"set_metadata": {"metadata": {"colour": "blue"}}},
+    "PUT /v2.1/images/{image_id}/metadata/{key}": {"meta": {"colour": "blue"}},
     "POST /v2.1/os-keypairs": {"keypair": {"name": "new", "type": "x509", "public_key": "no key"}},
     "POST /v2.1/os-server-groups": {"server_group": {"name": "new", "policy": "affinity"}},
     "PUT /v2.1/servers/{server_id}": {"server": {"name": "changed"}},
