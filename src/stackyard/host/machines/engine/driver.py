@@ -316,6 +316,8 @@ class EngineMachines:
                 yield MachineEvent(machine_id=event.container_id, action="removed")
             elif event.action == "die" and record is not None and not record.stopped:
                 seen = _observation(record, self._engine.inspect(event.container_id))
+                if seen is not None and seen.state in ("running", "paused"):
+                    continue  # it was ended and started again by us, before we came to read of its end
                 yield MachineEvent(machine_id=event.container_id, action="removed" if seen is None else seen.state)
 
     def purge(self) -> None:

@@ -165,6 +165,7 @@ def settle(home: Home) -> Record:
     if alive is None:
         said = last_words(home)
         return home.change(state="crashed", error=said or "QEMU ended by itself", pid=0)
+    status = ""
     try:
         with Monitor(home.socket("look")) as look:
             status = look.execute("query-status")["status"]
@@ -172,9 +173,11 @@ def settle(home: Home) -> Record:
                 return record
             look.execute("quit")
     except MonitorGoneError:
-        if process.runs(alive):
-            return record
-        return home.change(state="crashed", error=last_words(home) or "QEMU ended by itself", pid=0)
+        # Told to quit, it may be gone before it has answered.
+        if status not in ("shutdown", "guest-panicked"):
+            if process.runs(alive):
+                return record
+            return home.change(state="crashed", error=last_words(home) or "QEMU ended by itself", pid=0)
     if not process.wait_end(alive, _QUIT_SECONDS):
         process.kill(alive)
     if status == "shutdown":
