@@ -22,7 +22,7 @@ from tests.chaos.world import Client, World, eventually
 pytestmark = [pytest.mark.root, pytest.mark.docker, pytest.mark.timeout(300)]
 
 SEED = int(os.environ.get("STACKYARD_CHAOS_SEED") or secrets.randbelow(2**32))
-ROUNDS = int(os.environ.get("STACKYARD_CHAOS_ROUNDS", "10"))
+ROUNDS = int(os.environ.get("STACKYARD_CHAOS_ROUNDS", "6"))
 COUNT = 20
 CREATING_SECONDS = 4.0  # about what twenty containers take, so that kills fall before, within and after the work
 DELETING_SECONDS = 4.0
