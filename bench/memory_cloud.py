@@ -41,7 +41,7 @@ class MemoryCloud:
 
     def __enter__(self) -> MemoryCloud:
         log = (self.state_dir / "memory-cloud.log").open("wb")
-        argv = [sys.executable, "-m", "bench.memory_cloud", str(self.state_dir), str(self.port)]
+        argv = [sys.executable, "-m", "bench.memory_cloud", str(self.state_dir / "state"), str(self.port)]
         with log:
             self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=log, stderr=log, cwd=ROOT)
         try:
