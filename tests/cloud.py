@@ -26,6 +26,7 @@ from stackyard.core.config import Settings
 from stackyard.core.db import Database
 from stackyard.core.reconcile import depth, work
 from stackyard.host.containers.memory import MemoryEngine
+from stackyard.host.disks.memory import MemoryVolumes
 from stackyard.host.machines.memory import MemoryMachines, in_memory_host
 from stackyard.host.network.memory import MemoryNetworkDriver
 from stackyard.services.network import marks
@@ -57,6 +58,7 @@ class TestCloud:
             self.database.create_all()
         twins = in_memory_host()
         self.machines: dict[str, MemoryMachines] = twins["machines"]
+        self.volumes: dict[str, MemoryVolumes] = twins["volumes"]
         host = Host(
             name="testhost",
             state_dir=state_dir,

@@ -26,11 +26,12 @@ from stackyard.core.routes import Service
 from stackyard.core.runtime import Runtime
 from stackyard.core.websockets import WebSockets
 from stackyard.host.containers import ContainerEngine
+from stackyard.host.disks import Volumes
 from stackyard.host.errors import HostError
 from stackyard.host.machines import Machines
 from stackyard.host.network import NetworkDriver
 from stackyard.host.specs import HostCapacity
-from stackyard.services import compute, containers, identity, image, keys, network, placement
+from stackyard.services import compute, containers, identity, image, keys, network, placement, volume
 from stackyard.services.compute import periodic as compute_periodic
 from stackyard.services.compute import reconcile as compute_reconcile
 from stackyard.services.compute import startup as compute_startup
@@ -41,6 +42,8 @@ from stackyard.services.image import api as image_api
 from stackyard.services.image import reconcile as image_reconcile
 from stackyard.services.network import api as network_api
 from stackyard.services.network import reconcile as network_reconcile
+from stackyard.services.volume import bootstrap as bootstrap_volume
+from stackyard.services.volume import reconcile as volume_reconcile
 
 log = logging.getLogger("stackyard.app")
 
@@ -50,6 +53,7 @@ SERVICES: tuple[Service, ...] = (
     placement.SERVICE,
     compute.SERVICE,
     network.SERVICE,
+    volume.SERVICE,
     containers.SERVICE,
 )
 
@@ -67,6 +71,17 @@ COMPUTE_QUOTAS = (
 )
 """What compute limits, by Nova's names; the middle ones are no counts but limits of single requests."""
 
+VOLUME_QUOTAS = (
+    "volumes",
+    "snapshots",
+    "gigabytes",
+    "per_volume_gigabytes",
+    "backups",
+    "backup_gigabytes",
+    "groups",
+)
+"""What the volume service limits, by Cinder's names; per_volume_gigabytes is a limit of single requests."""
+
 POLICY_SECONDS = 5.0
 """How often policy.yaml is looked at."""
 
@@ -80,6 +95,7 @@ class Host:
     engine: ContainerEngine
     network: NetworkDriver
     machines: Machines
+    volumes: Volumes
     capacity: Callable[[], HostCapacity]
 
 
@@ -102,6 +118,7 @@ def quota_defaults(settings: Settings) -> dict[str, int]:
     found |= {f"container.{name}": int(getattr(quota, name)) for name in ("containers", "cpu", "memory", "disk")}
     found["image.images"] = quota.images
     found |= {f"compute.{name}": int(getattr(quota, name)) for name in COMPUTE_QUOTAS}
+    found |= {f"volume.{name}": int(getattr(quota, name)) for name in VOLUME_QUOTAS}
     if quota.cpu > 0:
         found["container.cpu"] = quota.cpu * 1000  # containers take fractions of a CPU: counted in thousandths
     return found
@@ -130,6 +147,7 @@ class Cloud:
         self.runtime.provide(keys.ENGINE, host.engine)
         self.runtime.provide(keys.NETWORK_DRIVER, host.network)
         self.runtime.provide(keys.MACHINES, host.machines)
+        self.runtime.provide(keys.VOLUMES, host.volumes)
         self.runtime.provide(keys.CAPACITY, host.capacity)
         self.runtime.provide(keys.METADATA, network_api.PortMetadata(self.runtime))
         compute_startup.set_up(self.runtime)
@@ -153,6 +171,7 @@ class Cloud:
                 *image_reconcile.reconcilers(self.runtime),
                 *network_reconcile.reconcilers(self.runtime),
                 *containers_reconcile.reconcilers(self.runtime),
+                *volume_reconcile.reconcilers(self.runtime),
                 *compute_reconcile.reconcilers(self.runtime),
             ],
             workers=settings.reconcile.workers,
@@ -162,6 +181,7 @@ class Cloud:
         for name, seconds, action in (
             *network_reconcile.periodic(self.runtime),
             *containers_reconcile.periodic(self.runtime),
+            *volume_reconcile.periodic(self.runtime),
             *compute_reconcile.periodic(self.runtime),
             *compute_periodic.periodic(self.runtime),
         ):
@@ -174,6 +194,7 @@ class Cloud:
             facts.put(tx, "seeded", tx.now.isoformat())
             identity_api.bootstrap(tx, SERVICES, passwords, region=self.runtime.settings.server.region)
             network_api.bootstrap(tx, self.runtime)
+            bootstrap_volume.bootstrap(tx)
             bootstrap_compute(tx, self.runtime)
 
         self.runtime.database.write("seed", bootstrap)
@@ -196,6 +217,7 @@ class Cloud:
         image_reconcile.sweep(self.runtime)
         network_reconcile.mark_all(self.runtime)
         containers_reconcile.mark_all(self.runtime)
+        volume_reconcile.adopt(self.runtime)
         compute_reconcile.adopt(self.runtime)
         compute_startup.start(self.runtime)
         self.reconcile.start()

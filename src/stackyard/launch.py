@@ -15,6 +15,7 @@ from stackyard.core.config import Settings
 from stackyard.core.db import Database
 from stackyard.host.containers.docker import DockerEngine
 from stackyard.host.containers.dockerd import find_engine
+from stackyard.host.disks.drivers import volume_drivers
 from stackyard.host.machines.capacity import host_capacity
 from stackyard.host.machines.drivers import machine_drivers
 from stackyard.host.network.kernel import KernelNetworkDriver, Reach
@@ -51,6 +52,7 @@ def assemble(state: StateDirectory, settings: Settings, passwords: Mapping[str, 
             engine=engine,
             network=network,
             machines=machine_drivers(state.path, cloud_id, settings, network, engine),
+            volumes=volume_drivers(state.path, settings),
             capacity=partial(host_capacity, state.path),
         ),
     )

@@ -27,6 +27,7 @@ from stackyard.core.config_image import Image
 from stackyard.core.config_network import Network
 from stackyard.core.config_plugins import Cni, Kuryr
 from stackyard.core.config_values import NAMES, converted, from_text
+from stackyard.core.config_volume import Volume
 
 PREFIX = "STACKYARD_"
 NOT_SETTINGS = frozenset({"STACKYARD_CONFIG", "STACKYARD_STATE_DIR", "STACKYARD_PASSWORD"})
@@ -179,6 +180,13 @@ class Quota:
     key_pairs: int = setting(100, "Key pairs of a user.", at_least(-1))
     server_groups: int = setting(10, "Server groups.", at_least(-1))
     server_group_members: int = setting(10, "Servers in a server group.", at_least(-1))
+    volumes: int = setting(10, "Volumes.", at_least(-1))
+    snapshots: int = setting(10, "Snapshots of volumes.", at_least(-1))
+    gigabytes: int = setting(1000, "GiB of all volumes and snapshots.", at_least(-1))
+    per_volume_gigabytes: int = setting(-1, "GiB of one volume.", at_least(-1))
+    backups: int = setting(10, "Backups of volumes.", at_least(-1))
+    backup_gigabytes: int = setting(1000, "GiB of all backups.", at_least(-1))
+    groups: int = setting(10, "Groups of volumes.", at_least(-1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +227,7 @@ class Settings:
     network: Network = Network()  # noqa: RUF009  frozen
     image: Image = Image()  # noqa: RUF009  frozen
     compute: Compute = Compute()  # noqa: RUF009  frozen
+    volume: Volume = Volume()  # noqa: RUF009  frozen
     kuryr: Kuryr = Kuryr()  # noqa: RUF009  frozen
     cni: Cni = Cni()  # noqa: RUF009  frozen
     log: Log = Log()

@@ -106,7 +106,8 @@ class Service:
     paths of its routes that the one port's root serves too, unstripped (Keystone's /v3). `catalog_path` is what follows
     the mount in the catalogue's URLs and may hold `%(project_id)s`. `readdress` finds the address that a path means,
     for services that have several for one route (Nova's /v2.1/{project_id}/servers). `request_id_header` is an older
-    name under which its clients look for the request's id too. With `hides_methods` an address is not there (404) for
+    name under which its clients look for the request's id too. `also_known_as` are further (type, name) pairs under
+    which the catalogue has it, for older clients. With `hides_methods` an address is not there (404) for
     a method that it does not have, instead of refusing it (405).
     """
 
@@ -124,6 +125,7 @@ class Service:
     readdress: Callable[[str], Address] | None = None
     hides_methods: bool = False
     request_id_header: str | None = None
+    also_known_as: tuple[tuple[str, str], ...] = ()
 
     def check(self) -> None:
         """Raise ValueError when a route names a rule that is not declared, or two routes are the same."""

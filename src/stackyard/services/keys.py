@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from stackyard.core.runtime import Key
 from stackyard.host.containers import ContainerEngine
+from stackyard.host.disks import Volumes
 from stackyard.host.machines import Machines
 from stackyard.host.network import NetworkDriver
 from stackyard.host.specs import HostCapacity
@@ -23,6 +24,9 @@ NETWORK_DRIVER: Key[NetworkDriver] = Key("network driver")
 
 MACHINES: Key[Machines] = Key("machine drivers")
 """This host's drivers of servers, by kind of server."""
+
+VOLUMES: Key[Volumes] = Key("volume drivers")
+"""This host's back ends of volumes, by name."""
 
 CAPACITY: Key[Callable[[], HostCapacity]] = Key("host capacity")
 """Asks what this host has, and what of it is free now."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from stackyard.host.disks.memory import MemoryVolumes
 from stackyard.host.errors import ConflictError, HostError, NotFoundError, SpecError
 from stackyard.host.specs import (
     ConsoleEndpoint,
@@ -293,6 +294,6 @@ def _observed(found: _Machine) -> MachineObservation:
 
 
 def in_memory_host() -> dict[str, Any]:
-    """What a host in memory gives a cloud for servers: a driver of each kind, and a big capacity."""
+    """What a host in memory gives a cloud: a driver of each kind of server, volumes, and a big capacity."""
     drivers = {"machine": MemoryMachines(), "container": MemoryMachines("veth"), "system": MemoryMachines("veth")}
-    return {"machines": drivers, "capacity": lambda: CAPACITY}
+    return {"machines": drivers, "volumes": {"file": MemoryVolumes()}, "capacity": lambda: CAPACITY}

@@ -70,6 +70,7 @@ from stackyard.host.specs.network import (
     Tap,
     TunnelPeer,
 )
+from stackyard.host.specs.volumes import VolumeCapacity, VolumeObservation
 
 __all__ = [
     "NO_MAC",
@@ -127,4 +128,6 @@ __all__ = [
     "SubnetSpec",
     "Tap",
     "TunnelPeer",
+    "VolumeCapacity",
+    "VolumeObservation",
 ]

@@ -118,22 +118,18 @@ def _catalog(tx: Transaction, services: Iterable[Service], region: str) -> None:
         values: dict[str, Any] = {"id": region, "description": "", "parent_region_id": None, "extra": {}}
         tx.execute(sa.insert(catalog_tables.regions), values)
     for service in services:
-        if tx.first(_SERVICE_BY_TYPE, {"type": service.type}) is not None:
-            continue
-        service_id = new_hex()
-        row = {"id": service_id, "type": service.type, "name": service.name, "enabled": True, "extra": {}}
-        tx.execute(sa.insert(catalog_tables.services), {**row, "created_at": tx.now})
-        for interface in INTERFACES:
-            tx.execute(
-                sa.insert(catalog_tables.endpoints),
-                {
-                    "id": new_hex(),
-                    "service_id": service_id,
-                    "region_id": region,
-                    "interface": interface,
-                    "url": f"{ROOT_URL}{service.mount}{service.catalog_path}",
-                    "enabled": True,
-                    "extra": {},
-                    "created_at": tx.now,
-                },
-            )
+        for kind, name in ((service.type, service.name), *service.also_known_as):
+            if tx.first(_SERVICE_BY_TYPE, {"type": kind}) is None:
+                _add_service(tx, kind, name, f"{ROOT_URL}{service.mount}{service.catalog_path}", region)
+
+
+def _add_service(tx: Transaction, kind: str, name: str, url: str, region: str) -> None:
+    service_id = new_hex()
+    row = {"id": service_id, "type": kind, "name": name, "enabled": True, "extra": {}}
+    tx.execute(sa.insert(catalog_tables.services), {**row, "created_at": tx.now})
+    for interface in INTERFACES:
+        values = {
+            "id": new_hex(), "service_id": service_id, "region_id": region, "interface": interface, "url": url,
+            "enabled": True, "extra": {}, "created_at": tx.now,
+        }  # fmt: skip
+        tx.execute(sa.insert(catalog_tables.endpoints), values)

@@ -1,0 +1,30 @@
+"""Volumes: Cinder's API, microversions 3.0 to 3.71.
+
+Read ROUTES first; each noun has a module or folder of its name. An operation writes what is wanted, the reconciler of
+the host that keeps the volume has a volume driver bring it about (reconcile/). The scheduler chooses back ends.
+"""
+
+from __future__ import annotations
+
+from stackyard.core.microversion import MicroversionRange
+from stackyard.core.routes import Route, Service
+from stackyard.services.volume import versions
+from stackyard.services.volume.faults import fault
+from stackyard.services.volume.policies import POLICIES
+
+ROUTES: tuple[Route, ...] = (*versions.ROUTES,)
+
+SERVICE = Service(
+    type="block-storage",
+    name="cinder",
+    mount="/volume",
+    classic_port=8776,
+    catalog_path="/v3/%(project_id)s",
+    also_known_as=(("volumev3", "cinderv3"),),
+    routes=ROUTES,
+    policies=POLICIES,
+    fault=fault,
+    microversions=MicroversionRange("volume", versions.MINIMUM, versions.MAXIMUM),
+    readdress=versions.address,
+    hides_methods=True,
+)

@@ -1,0 +1,20 @@
+"""Faults as Cinder words them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from stackyard.core import faults
+from stackyard.core.errors import ApiError, NotFound
+
+
+def fault(error: ApiError, request_id: str) -> Mapping[str, Any]:
+    """The JSON body of a fault."""
+    del request_id
+    return faults.named(error, "volumeFault")
+
+
+def not_found(what: str, resource_id: str) -> NotFound:
+    """No such volume, snapshot, ...: `what` is its name in Cinder's messages (Volume, Snapshot, Backup, Group)."""
+    return NotFound(f"{what} {resource_id} could not be found.", kind=f"{what}NotFound")

@@ -1,0 +1,13 @@
+"""Who may do what with volumes: Cinder's rules with Cinder's defaults.
+
+Each noun declares its own (`POLICIES` in its module), with the fragments of rules.py; all are spliced here.
+"""
+
+from __future__ import annotations
+
+from stackyard.core.policy import Rule
+from stackyard.services.volume.rules import ANY
+
+POLICIES: tuple[Rule, ...] = (
+    Rule("volume:any", ANY, "Ask for an action on a volume, snapshot, ...; the action's own rule is checked then."),
+)
