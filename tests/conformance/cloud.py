@@ -146,10 +146,10 @@ class Cloud:
         self._settings = settings(self.state_dir, secure_hash=secure_hash)
         self._stackyard("up", "--port", port)
 
-    def bake(self, namespace: Path | None) -> None:
-        """Builds (once) and loads the images that the container tests run; in `namespace`, where packages are found."""
+    def bake(self, namespace: Path | None, *images: str) -> None:
+        """Builds (once) and loads images that tests run; in `namespace`, where packages are found."""
         enter = ("nsenter", f"--net={namespace}") if namespace else ()
-        self._stackyard("bake", "--cache-dir", str(BAKED), *IMAGES, enter=enter)
+        self._stackyard("bake", "--cache-dir", str(BAKED), *images, enter=enter)
 
     def remove(self) -> None:
         """Ends the cloud and everything that it made."""
@@ -197,36 +197,41 @@ class Facts:
 
 def facts(access: Access) -> Facts:
     """Asks the running cloud. Raises CloudError when a service of its catalog does not answer as it should."""
+    token, endpoints = endpoints_of(access)
+    public, extensions, images, flavors = None, [], [], []
+    if network := endpoints.get("network"):
+        base = _versioned(network, "/v2.0")
+        external = get(f"{base}/networks?router:external=true", token)["networks"]
+        public = external[0]["id"] if external else None
+        extensions = [entry["alias"] for entry in get(f"{base}/extensions", token)["extensions"]]
+    if image := endpoints.get("image"):
+        listed = get(f"{_versioned(image, '/v2')}/images?status=active", token)["images"]
+        guests = [entry for name in GUESTS for entry in listed if entry["name"] == name]
+        images = [entry["id"] for entry in guests or listed]
+    if compute := endpoints.get("compute"):
+        there = [entry["id"] for entry in get(f"{_versioned(compute, '/v2.1')}/flavors", token)["flavors"]]
+        flavors = [flavor for flavor in FLAVORS if flavor in there] or there
+    return Facts(frozenset(endpoints), public, tuple(extensions), tuple(images), tuple(flavors))
+
+
+def endpoints_of(access: Access) -> tuple[str, dict[str, str]]:
+    """An administrator's token, and where each type of service is."""
     token, catalog = _sign_in(access)
-    endpoints = {
+    return token, {
         service["type"]: endpoint["url"].rstrip("/")
         for service in catalog
         for endpoint in service["endpoints"]
         if endpoint["interface"] == "public"
     }
-    public, extensions, images, flavors = None, [], [], []
-    if network := endpoints.get("network"):
-        base = _versioned(network, "/v2.0")
-        external = _get(f"{base}/networks?router:external=true", token)["networks"]
-        public = external[0]["id"] if external else None
-        extensions = [entry["alias"] for entry in _get(f"{base}/extensions", token)["extensions"]]
-    if image := endpoints.get("image"):
-        listed = _get(f"{_versioned(image, '/v2')}/images?status=active", token)["images"]
-        guests = [entry for name in GUESTS for entry in listed if entry["name"] == name]
-        images = [entry["id"] for entry in guests or listed]
-    if compute := endpoints.get("compute"):
-        there = [entry["id"] for entry in _get(f"{_versioned(compute, '/v2.1')}/flavors", token)["flavors"]]
-        flavors = [flavor for flavor in FLAVORS if flavor in there] or there
-    return Facts(frozenset(endpoints), public, tuple(extensions), tuple(images), tuple(flavors))
 
 
 def register_remote(access: Access, url: str) -> None:
     """Puts the image service of the second host into the catalog, as another type."""
     token, _ = _sign_in(access)
     service = {"service": {"type": REMOTE, "name": REMOTE}}
-    service_id = _post(f"{access.auth_url}/services", token, service)["service"]["id"]
+    service_id = post(f"{access.auth_url}/services", token, service)["service"]["id"]
     endpoint = {"interface": "public", "region_id": access.region, "service_id": service_id, "url": url}
-    _post(f"{access.auth_url}/endpoints", token, {"endpoint": endpoint})
+    post(f"{access.auth_url}/endpoints", token, {"endpoint": endpoint})
 
 
 GUESTS = ("tiny-guest", "tiny-guest-alt")
@@ -241,7 +246,7 @@ def register_guests(access: Access) -> None:
     base = _versioned(image, "/v2")
     for name in GUESTS:
         body = {"name": name, "disk_format": "raw", "container_format": "bare", "visibility": "public"}
-        made = _post(f"{base}/images", token, body)
+        made = post(f"{base}/images", token, body)
         headers = {"X-Auth-Token": token, "Content-Type": "application/octet-stream"}
         upload = urllib.request.Request(
             f"{base}/images/{made['id']}/file", data=machine_guest.boot_disk(), headers=headers, method="PUT"
@@ -258,7 +263,8 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _post(url: str, token: str, body: Any) -> Any:
+def post(url: str, token: str, body: Any) -> Any:
+    """The JSON that comes back for this one. Raises CloudError."""
     headers = {"X-Auth-Token": token, "Accept": "application/json", "Content-Type": "application/json"}
     return _open(url, headers, json.dumps(body).encode())[1]
 
@@ -276,7 +282,8 @@ def _sign_in(access: Access) -> tuple[str, list[dict[str, Any]]]:
     return answer[0]["X-Subject-Token"], answer[1]["token"].get("catalog", [])
 
 
-def _get(url: str, token: str) -> Any:
+def get(url: str, token: str) -> Any:
+    """The JSON at an address. Raises CloudError."""
     return _open(url, {"X-Auth-Token": token, "Accept": "application/json"})[1]
 
 

@@ -2,7 +2,7 @@
 
 The suites are installed into an environment of their own. Without --cloud-state a cloud is started for the run, in a
 network namespace of its own when run as root, and removed after it. A listed test that did not run counts as failed.
-Exits 0 when the run came to its end, and with --passing only when every test of passing.txt passed.
+Exits 0 when the run came to its end, and with --passing only when every test passed.
 """
 
 from __future__ import annotations
@@ -18,21 +18,23 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.conformance import image_files, judges, selection, stand_in  # noqa: E402 - found by the line above
-from tests.conformance.cloud import Access, Cloud, CloudError, facts  # noqa: E402
+from tests.conformance import image_files, judges, reached, selection, stand_in  # noqa: E402 - found by the line above
+from tests.conformance.cloud import IMAGES, Access, Cloud, CloudError, facts  # noqa: E402
 from tests.conformance.engine_proxy import EngineProxy  # noqa: E402
 from tests.conformance.outcomes import FAILED, PASSED, Outcome, Result, failures_table, outcomes, summary  # noqa: E402
-from tests.conformance.tempest_conf import RUNS, tempest_conf, unrunnable  # noqa: E402
+from tests.conformance.tempest_conf import RUNS, Chosen, tempest_conf, unrunnable  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 LISTS = HERE / "lists"
 PASSING = HERE / "passing.txt"
+PASSING_REACHED = HERE / "passing_reached.txt"
 COLLECT = HERE / "collect.py"
 INSIDE = "STACKYARD_CONFORMANCE_NAMESPACE"
 
@@ -63,30 +65,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("lists", nargs="*", type=Path, help="files of ids (default: $LIST, else every file in lists/)")
-    parser.add_argument("--passing", action="store_true", help="run passing.txt and fail when one does not pass")
-    parser.add_argument("--update", action="store_true", help="add what passes now to passing.txt")
+    parser.add_argument("--passing", action="store_true", help="fail when one does not pass (list: passing.txt)")
+    parser.add_argument(
+        "--update", action="store_true", help="add what passes now to passing.txt or passing_reached.txt"
+    )
     parser.add_argument("--match", default="", help="only ids in which this regular expression is found")
     parser.add_argument("--cloud-state", type=Path, help="judge the running cloud with this state directory")
-    parser.add_argument("--concurrency", type=int, default=4, help="test processes")
-    parser.add_argument("--timeout", type=int, default=180, help="seconds for one test")
-    parser.add_argument("--deadline", type=int, help="seconds for the whole run (default: 5000; --passing: 1000)")
+    parser.add_argument("--concurrency", type=int, help="test processes (default: 4, or 2 where guests are reached)")
+    parser.add_argument("--timeout", type=int, help="seconds for one test (default: 180, or 900 where guests are)")
+    parser.add_argument("--deadline", type=int, help="seconds for the whole run (default: 9000; --passing: 1500)")
     parser.add_argument("--no-bake", action="store_true", help="do not build the container images first")
     parser.add_argument("--list-selected", action="store_true", help="print the ids that would run, and end")
     parser.add_argument("--save", type=Path, help="write every outcome to this file, as JSON lines")
     options = parser.parse_args(arguments)
-    options.deadline = options.deadline or (1000 if options.passing else 5000)
+    options.deadline = options.deadline or (1500 if options.passing else 9000)
     return options
 
 
 def _listed(options: argparse.Namespace) -> list[str]:
-    if options.passing:
-        lists = [PASSING]
-    elif options.lists:
+    if options.lists:
         lists = options.lists
+    elif options.passing:
+        lists = [PASSING]
     else:
         lists = [Path(name) for name in os.environ.get("LIST", "").split()] or sorted(LISTS.glob("*.txt"))
-    # A list may be named as a person would: from here, or by its name among lists/.
-    lists = [path if path.exists() else LISTS / path.name for path in lists]
+    # A list may be named as a person would: from here, or by its name among ours.
+    lists = [next((at for at in (path, HERE / path.name) if at.exists()), LISTS / path.name) for path in lists]
     wanted = re.compile(options.match)
     return [identifier for identifier in selection.merged(lists) if wanted.search(identifier)]
 
@@ -101,27 +105,56 @@ def _judge(
         if "container" in known.service_types:
             if not options.no_bake:
                 _say("building the container images")
-                outside = os.environ.get(INSIDE)
-                cloud.bake(Path(f"/proc/{os.getpid()}/fd/{outside}") if outside else None)
+                cloud.bake(_outside(), *IMAGES)
                 stand_in.load(cloud.engine_socket())
             if INSIDE in os.environ:
                 stack.enter_context(EngineProxy(cloud.engine_socket()))
         engine = f"unix://{cloud.engine_socket()}"
         found = {name: Outcome(name, FAILED, reason) for name, reason in unrunnable(known, listed).items()}
-        todo, ends = [name for name in listed if name not in found], time.monotonic() + options.deadline
+        ends = time.monotonic() + options.deadline
         served = stack.enter_context(image_files.serve(workspace / "images"))
         for number, chosen in enumerate(RUNS):
-            if chosen.again:
-                todo = [name for name, outcome in found.items() if chosen.again in outcome.reason]
+            todo = _due(chosen, listed, found)
             if not todo or (not chosen.secure_hash and not cloud.owned):
                 continue
             if not chosen.secure_hash:
                 cloud.restart(secure_hash=False)
             directory = workspace / str(number)
-            _prepare(directory, environment, tempest_conf(access, known, directory, engine, served, chosen), todo)
-            _say(f"{len(todo)} tests, {options.concurrency} at a time")
-            found |= {outcome.id: outcome for outcome in outcomes(todo, _suite(environment, directory, options, ends))}
+            directory.mkdir()
+            guests = None
+            if chosen.guests:
+                _say("building the guest")
+                guests = reached.prepare(cloud, access, directory, _outside())
+            configuration = tempest_conf(access, known, directory, engine, served, chosen, guests)
+            _prepare(directory, environment, configuration, todo)
+            limits = _Limits(
+                options.concurrency or chosen.concurrency, options.timeout or chosen.timeout, ends - time.monotonic()
+            )
+            _say(f"{len(todo)} tests, {limits.concurrency} at a time")
+            found |= {outcome.id: outcome for outcome in outcomes(todo, _suite(environment, directory, limits))}
         return [found[name] for name in listed]
+
+
+def _due(chosen: Chosen, listed: Sequence[str], found: Mapping[str, Outcome]) -> list[str]:
+    """The tests that run under a choice: those of guests only where these are reached."""
+    if chosen.again:
+        return [name for name, outcome in found.items() if chosen.again in outcome.reason]
+    guests = reached.identifiers()
+    return [name for name in listed if name not in found and (name in guests) == chosen.guests]
+
+
+def _outside() -> Path | None:
+    """The network namespace that the run was started in, where packages are found; None when it still is there."""
+    outside = os.environ.get(INSIDE)
+    return Path(f"/proc/{os.getpid()}/fd/{outside}") if outside else None
+
+
+class _Limits(NamedTuple):
+    """How many tests run at a time, and the seconds for one of them and for all."""
+
+    concurrency: int
+    timeout: int
+    deadline: float
 
 
 def _prepare(directory: Path, environment: Path, configuration: str, listed: Sequence[str]) -> None:
@@ -137,21 +170,21 @@ def _prepare(directory: Path, environment: Path, configuration: str, listed: Seq
     (directory / ".stestr.conf").write_text("\n".join(lines) + "\n")
 
 
-def _suite(environment: Path, workspace: Path, options: argparse.Namespace, ends: float) -> Iterator[Result]:
+def _suite(environment: Path, workspace: Path, limits: _Limits) -> Iterator[Result]:
     """Runs the suites and yields each result as it comes. At the deadline the suites are ended."""
     variables = {
         **os.environ,
         "PATH": f"{environment}/bin:{os.environ.get('PATH', '')}",
         "TEMPEST_CONFIG_DIR": str(workspace),
         "TEMPEST_CONFIG": "tempest.conf",
-        "OS_TEST_TIMEOUT": str(options.timeout),
+        "OS_TEST_TIMEOUT": str(limits.timeout),
         "PYTHONWARNINGS": "ignore",
         "TMPDIR": str(workspace),
     }
     run = [str(environment / "bin" / "stestr"), "run", "--subunit", "--include-list", "include.txt"]
     log = (workspace / "stestr.log").open("w+")
     suite = subprocess.Popen(
-        [*run, "--concurrency", str(options.concurrency)],
+        [*run, "--concurrency", str(limits.concurrency)],
         cwd=workspace,
         env=variables,
         stdin=subprocess.DEVNULL,
@@ -165,7 +198,7 @@ def _suite(environment: Path, workspace: Path, options: argparse.Namespace, ends
     assert suite.stdout is not None
     assert collector.stdout is not None
     suite.stdout.close()
-    alarm = threading.Timer(max(1.0, ends - time.monotonic()), _end_group, [suite])
+    alarm = threading.Timer(max(1.0, limits.deadline), _end_group, [suite])
     alarm.start()
     try:
         yield from _results(collector.stdout)
@@ -206,10 +239,9 @@ def _verdict(found: list[Outcome], options: argparse.Namespace) -> int:
         options.save.write_text("\n".join(lines) + "\n")
     passed = [outcome.id for outcome in found if outcome.status == PASSED]
     if options.update:
-        old = selection.read_list(PASSING.read_text()) if PASSING.exists() else []
-        new = selection.grown(old, passed)
-        selection.write_passing(PASSING, new)
-        _say(f"{PASSING.name}: {len(new) - len(old)} added, {len(new)} in all")
+        guests = reached.identifiers()
+        _update(PASSING, [name for name in passed if name not in guests])
+        _update(PASSING_REACHED, [name for name in passed if name in guests])
     if table := failures_table(found):
         print(table)
     broken = [outcome for outcome in found if outcome.status != PASSED] if options.passing else []
@@ -217,6 +249,13 @@ def _verdict(found: list[Outcome], options: argparse.Namespace) -> int:
         print(f"no longer passes: {outcome.id} ({outcome.status}: {outcome.reason})")
     print(summary(found), flush=True)
     return 1 if broken else 0
+
+
+def _update(path: Path, passed: Sequence[str]) -> None:
+    old = selection.read_list(path.read_text()) if path.exists() else []
+    new = selection.grown(old, passed)
+    selection.write_passing(path, new)
+    _say(f"{path.name}: {len(new) - len(old)} added, {len(new)} in all")
 
 
 def _enter_namespace() -> None:

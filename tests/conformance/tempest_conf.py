@@ -12,6 +12,8 @@ from tests.conformance import stand_in
 from tests.conformance.cloud import REMOTE, Access, Facts
 from tests.conformance.image_files import Served
 from tests.conformance.outcomes import NOT_RUN
+from tests.conformance.reached import Guests
+from tests.conformance.reached import sections as guest_sections
 
 # Service types of a catalog that make one of Tempest's service flags true; what is not in the catalog is false.
 SERVICE_TYPES = {
@@ -37,19 +39,38 @@ PLACEHOLDER = "00000000-0000-0000-0000-000000000000"
 class Chosen:
     """What differs from one run of the suites to the next: tests that one choice skips run again with another.
 
-    `again` is found in the reason of what was skipped for the choices before.
+    `again` is found in the reason of what was skipped for the choices before. `guests`: these tests reach guests.
     """
 
     container_microversion: str = "1.19"
     secure_hash: bool = True
     again: str = ""
+    guests: bool = False
+    concurrency: int = 4
+    timeout: int = 180
 
 
-RUNS = (Chosen(), Chosen("1.40", again=OUT_OF_RANGE), Chosen(secure_hash=False, again="do_secure_hash is enabled"))
+RUNS = (
+    Chosen(),
+    Chosen(guests=True, concurrency=2, timeout=900),
+    Chosen("1.40", again=OUT_OF_RANGE),
+    Chosen(secure_hash=False, again="do_secure_hash is enabled"),
+)
 
 
-def tempest_conf(access: Access, facts: Facts, directory: Path, engine: str, served: Served, chosen: Chosen) -> str:
-    """The text of tempest.conf. `directory` takes logs and locks; `engine` is the container engine's address."""
+def tempest_conf(
+    access: Access,
+    facts: Facts,
+    directory: Path,
+    engine: str,
+    served: Served,
+    chosen: Chosen,
+    guests: Guests | None = None,
+) -> str:
+    """The text of tempest.conf. `directory` takes logs and locks; `engine` is the container engine's address.
+
+    With `guests` their systems are reached; else servers are only looked at from outside.
+    """
     sections = {
         "DEFAULT": {"log_dir": str(directory / "logs"), "log_file": "tempest.log"},
         "oslo_concurrency": {"lock_path": str(directory / "locks")},
@@ -129,6 +150,8 @@ def tempest_conf(access: Access, facts: Facts, directory: Path, engine: str, ser
     }
     parser = configparser.RawConfigParser(default_section="")  # DEFAULT is to be a section like the others
     parser.read_dict(sections)
+    if guests is not None:
+        parser.read_dict(guest_sections(guests))
     text = io.StringIO()
     parser.write(text)
     return text.getvalue()
