@@ -17,6 +17,7 @@ REQUIREMENTS = (
     "neutron==29.*",
     "openstack-placement==16.*",
     "nova==34.*",
+    "cinder==29.*",
     "zun==18.*",
     "uwsgi",
     "pymysql",

@@ -17,6 +17,7 @@ MODULES = {
     "placement": "placement.policies",
     "compute": "nova.policies",
     "network": "neutron.conf.policies",
+    "block-storage": "cinder.policies",
     "container": "zun.common.policies",
 }
 READ = """
