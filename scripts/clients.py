@@ -10,6 +10,7 @@ CLIENTS = environments.ROOT / ".cache" / "clients"
 OPENSTACK = CLIENTS / "bin" / "openstack"
 GLANCE = CLIENTS / "bin" / "glance"
 NOVA = CLIENTS / "bin" / "nova"
+CINDER = CLIENTS / "bin" / "cinder"
 PYTHON = CLIENTS / "bin" / "python"
 # Pinned: the newest client that still speaks version 1 of the image API is to be known.
 # So is the newest of Nova that has a command of its own.
@@ -19,6 +20,7 @@ REQUIREMENTS = (
     "python-zunclient",
     "python-glanceclient==4.13.0",
     "python-novaclient==18.13.1",
+    "python-cinderclient",
     "osc-placement",
     "oauthlib",
 )
