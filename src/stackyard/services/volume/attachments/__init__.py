@@ -1,0 +1,1 @@
+"""Attachments: what a volume is attached to, and how it is reached there."""

@@ -1,0 +1,1 @@
+"""Volumes: what users ask of them, and what they see."""
