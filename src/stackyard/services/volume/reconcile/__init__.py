@@ -1,4 +1,8 @@
-"""Making volumes so: the reconcilers of this host's volumes, snapshots and backups."""
+"""Making volumes so: the reconcilers of this host's volumes, snapshots and backups.
+
+`runner.py` carries out the tasks that rows have, `job.py` is what tasks work with; `volumes.py`, `snapshots.py` and
+`backups.py` have the tasks themselves.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +13,19 @@ from stackyard.core.reconcile import Reconciler
 from stackyard.core.runtime import Runtime
 from stackyard.host.errors import HostError
 from stackyard.services import keys
+from stackyard.services.volume.reconcile import snapshots, volumes
+from stackyard.services.volume.reconcile.job import SNAPSHOT, VOLUME
+from stackyard.services.volume.reconcile.runner import TaskReconciler
 
 log = logging.getLogger("stackyard.volume")
 
 
 def reconcilers(runtime: Runtime) -> list[Reconciler]:
     """One a kind."""
-    del runtime
-    return []
+    return [
+        TaskReconciler(runtime, VOLUME, volumes.TASKS, volumes.FAILURES, volumes.failed),
+        TaskReconciler(runtime, SNAPSHOT, snapshots.TASKS, snapshots.FAILURES, snapshots.failed),
+    ]
 
 
 def adopt(runtime: Runtime) -> None:
