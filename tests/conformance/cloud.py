@@ -111,7 +111,7 @@ class Cloud:
         if self.owned:
             try:
                 self._settings = settings(self.state_dir, secure_hash=True)
-                self._stackyard("up", "--port", str(_free_port()))
+                self._stackyard("up", "--port", str(free_port()))
                 register_guests(Access.read(self.state_dir))
                 register_remote(Access.read(self.state_dir), self._start_second_host())
             except BaseException:
@@ -125,7 +125,7 @@ class Cloud:
 
     def _start_second_host(self) -> str:
         """Start another process of the image service on the same database and stores; returns its URL."""
-        port, own = _free_port(), self.state_dir / "second-host"
+        port, own = free_port(), self.state_dir / "second-host"
         own.mkdir()
         shared = STORES[0].format(fast=self.state_dir / "fast"), f"file path={self.state_dir / 'images'}", *STORES[2:]
         environment = {**os.environ, **self._settings, "STACKYARD_IMAGE_STORES": ",".join(shared)}
@@ -166,8 +166,15 @@ class Cloud:
         own = self.state_dir / "docker" / "docker.sock"
         return own if own.exists() else Path("/var/run/docker.sock")
 
-    def _stackyard(self, command: str, *arguments: str, enter: tuple[str, ...] = ()) -> None:
-        argv = [*enter, str(STACKYARD), command, "--state-dir", str(self.state_dir), *arguments]
+    def _stackyard(
+        self,
+        command: str,
+        *arguments: str,
+        enter: tuple[str, ...] = (),
+        state_dir: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        argv = [*enter, str(STACKYARD), command, "--state-dir", str(state_dir or self.state_dir), *arguments]
         with tempfile.TemporaryFile() as output:  # a pipe would stay open in the daemon that `up` leaves behind
             done = subprocess.run(
                 argv,
@@ -175,7 +182,7 @@ class Cloud:
                 stdout=output,
                 stderr=output,
                 timeout=_COMMAND_LIMIT,
-                env={**os.environ, **self._settings},
+                env={**os.environ, **(environment or self._settings)},
                 check=False,
             )
             if done.returncode:
@@ -304,7 +311,8 @@ def _versioned(endpoint: str, version: str) -> str:
     return endpoint if path.endswith(version) else endpoint + version
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A TCP port of loopback that nobody uses at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

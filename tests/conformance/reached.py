@@ -96,6 +96,7 @@ def sections(guests: Guests) -> dict[str, dict[str, str]]:
             "cold_migration": several,
             "live_migration": several,
             "block_migration_for_live_migration": several,
+            "scheduler_enabled_filters": "all",
         },
         "volume": {"build_timeout": "400"},
         "scenario": {"img_file": str(guests.disk), "img_disk_format": "qcow2", "dhcp_client": "udhcpc"},

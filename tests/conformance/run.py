@@ -1,6 +1,6 @@
 """Lets the public OpenStack suites judge a Stackyard cloud. The last line printed is `N passed, N failed, N skipped`.
 
-The suites are installed into an environment of their own. Without --cloud-state a cloud is started for the run, in a
+The suites are installed into an environment of their own. Without --cloud-state clouds are started for the run, in a
 network namespace of its own when run as root, and removed after it. A listed test that did not run counts as failed.
 Exits 0 when the run came to its end, and with --passing only when every test passed.
 """
@@ -29,7 +29,8 @@ from tests.conformance import image_files, judges, reached, selection, stand_in 
 from tests.conformance.cloud import IMAGES, Access, Cloud, CloudError, facts  # noqa: E402
 from tests.conformance.engine_proxy import EngineProxy  # noqa: E402
 from tests.conformance.outcomes import FAILED, PASSED, Outcome, Result, failures_table, outcomes, summary  # noqa: E402
-from tests.conformance.tempest_conf import RUNS, Chosen, tempest_conf, unrunnable  # noqa: E402
+from tests.conformance.several_hosts import SeveralHosts  # noqa: E402
+from tests.conformance.tempest_conf import RUNS, RUNS_REACHED, Chosen, tempest_conf, unrunnable  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 LISTS = HERE / "lists"
@@ -53,13 +54,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.cloud_state is None and os.geteuid() == 0 and INSIDE not in os.environ:
         _enter_namespace()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the cloud is removed then too
-    try:
-        with Cloud(options.cloud_state) as cloud, tempfile.TemporaryDirectory(prefix="tempest-") as workspace:
-            found = _judge(cloud, listed, environment, options, Path(workspace))
-    except CloudError as error:
-        _say(f"no verdict: {error}")
-        found = outcomes(listed, [])
-    return _verdict(found, options)
+    guests, ends = reached.identifiers(), time.monotonic() + options.deadline
+    found: dict[str, Outcome] = {}
+    for kind, runs in ((Cloud, RUNS), (SeveralHosts, RUNS_REACHED)):
+        part = [name for name in listed if (name in guests) == runs[0].guests]
+        if not part:
+            continue
+        try:
+            with kind(options.cloud_state) as cloud, tempfile.TemporaryDirectory(prefix="tempest-") as workspace:
+                judged = _judge(cloud, part, environment, options, _Plan(Path(workspace), runs, ends))
+        except CloudError as error:
+            _say(f"no verdict: {error}")
+            judged = outcomes(part, [])
+        found |= {outcome.id: outcome for outcome in judged}
+    return _verdict([found[name] for name in listed], options)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -95,14 +103,22 @@ def _listed(options: argparse.Namespace) -> list[str]:
     return [identifier for identifier in selection.merged(lists) if wanted.search(identifier)]
 
 
+class _Plan(NamedTuple):
+    """Where the suites work, how often they run and with what, and by when all of it is to be over."""
+
+    workspace: Path
+    runs: Sequence[Chosen]
+    ends: float
+
+
 def _judge(
-    cloud: Cloud, listed: list[str], environment: Path, options: argparse.Namespace, workspace: Path
+    cloud: Cloud, listed: list[str], environment: Path, options: argparse.Namespace, plan: _Plan
 ) -> list[Outcome]:
     access = Access.read(cloud.state_dir)
     known = facts(access)
     _say(f"the cloud serves: {', '.join(sorted(known.service_types))}")
     with contextlib.ExitStack() as stack:
-        if "container" in known.service_types:
+        if "container" in known.service_types and not plan.runs[0].guests:
             if not options.no_bake:
                 _say("building the container images")
                 cloud.bake(_outside(), *IMAGES)
@@ -111,15 +127,14 @@ def _judge(
                 stack.enter_context(EngineProxy(cloud.engine_socket()))
         engine = f"unix://{cloud.engine_socket()}"
         found = {name: Outcome(name, FAILED, reason) for name, reason in unrunnable(known, listed).items()}
-        ends = time.monotonic() + options.deadline
-        served = stack.enter_context(image_files.serve(workspace / "images"))
-        for number, chosen in enumerate(RUNS):
+        served = stack.enter_context(image_files.serve(plan.workspace / "images"))
+        for number, chosen in enumerate(plan.runs):
             todo = _due(chosen, listed, found)
             if not todo or (not chosen.secure_hash and not cloud.owned):
                 continue
             if not chosen.secure_hash:
                 cloud.restart(secure_hash=False)
-            directory = workspace / str(number)
+            directory = plan.workspace / str(number)
             directory.mkdir()
             guests = None
             if chosen.guests:
@@ -128,7 +143,9 @@ def _judge(
             configuration = tempest_conf(access, known, directory, engine, served, chosen, guests)
             _prepare(directory, environment, configuration, todo)
             limits = _Limits(
-                options.concurrency or chosen.concurrency, options.timeout or chosen.timeout, ends - time.monotonic()
+                options.concurrency or chosen.concurrency,
+                options.timeout or chosen.timeout,
+                plan.ends - time.monotonic(),
             )
             _say(f"{len(todo)} tests, {limits.concurrency} at a time")
             found |= {outcome.id: outcome for outcome in outcomes(todo, _suite(environment, directory, limits))}
@@ -136,11 +153,10 @@ def _judge(
 
 
 def _due(chosen: Chosen, listed: Sequence[str], found: Mapping[str, Outcome]) -> list[str]:
-    """The tests that run under a choice: those of guests only where these are reached."""
+    """The tests that run under a choice."""
     if chosen.again:
         return [name for name, outcome in found.items() if chosen.again in outcome.reason]
-    guests = reached.identifiers()
-    return [name for name in listed if name not in found and (name in guests) == chosen.guests]
+    return [name for name in listed if name not in found]
 
 
 def _outside() -> Path | None:
