@@ -1,7 +1,8 @@
 """Quotas: counted in the same transaction that takes what is counted, so that no race and no crash can miscount.
 
 A resource's name is `<service>.<resource>`: network.port, container.containers. A limit of -1 means no limit. The limit
-is the project's own, else the changed default (DEFAULTS), else that of the settings.
+is the project's own, else the changed default (DEFAULTS), else that of the settings. `<service>.<resource>:<kind>` is a
+resource's share of one kind (volume.gigabytes:<a volume type's id>), which has no limit in the settings.
 """
 
 from __future__ import annotations
@@ -87,7 +88,9 @@ class Quotas:
     def limit(self, tx: Transaction, project_id: str, resource: str) -> int:
         """The limit in force for a project."""
         own = tx.scalar(_LIMIT, {"p": project_id, "r": resource})
-        return self.defaults[resource] if own is None else int(own)
+        if own is not None:
+            return int(own)
+        return UNLIMITED if ":" in resource else self.defaults[resource]
 
     def in_use(self, tx: Transaction, project_id: str, resource: str) -> int:
         """How many a project has."""

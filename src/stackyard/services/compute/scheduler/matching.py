@@ -1,4 +1,4 @@
-"""The little languages in extra specs and hints: requirements such as `>= 4` or `<or> a <or> b`, and JSON queries."""
+"""What hints and extra specs ask for: requirements, and JSON queries."""
 
 from __future__ import annotations
 
@@ -8,21 +8,8 @@ from typing import Any
 
 import msgspec
 
-_NUMBERS: dict[str, Callable[[Any, Any], bool]] = {
-    "=": operator.ge,  # as Nova has it
-    "==": operator.eq,
-    "!=": operator.ne,
-    ">=": operator.ge,
-    "<=": operator.le,
-}
-_TEXTS: dict[str, Callable[[Any, Any], bool]] = {
-    "s==": operator.eq,
-    "s!=": operator.ne,
-    "s<": operator.lt,
-    "s<=": operator.le,
-    "s>": operator.gt,
-    "s>=": operator.ge,
-}
+from stackyard.core.matching import matches
+
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
     "<": operator.lt,
@@ -32,27 +19,7 @@ _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
 }
 DEEPEST = 16
 
-
-def matches(value: str, requirement: str) -> bool:
-    """Whether a value meets a requirement: an operator and operands, or else the very text."""
-    words = requirement.split()
-    if not words:
-        return value == requirement
-    first, operands = words[0], words[1:]
-    if first == "<or>":
-        return value in [word for word in operands if word != "<or>"]
-    if first == "<in>":
-        return bool(operands) and operands[0] in value
-    if first == "<all-in>":
-        return all(word in value for word in operands)
-    if first in _TEXTS:
-        return bool(operands) and _TEXTS[first](value, operands[0])
-    if first in _NUMBERS:
-        try:
-            return bool(operands) and _NUMBERS[first](float(value), float(operands[0]))
-        except ValueError:
-            return False
-    return value == requirement
+__all__ = ["DEEPEST", "answers", "matches", "parse_query"]
 
 
 def parse_query(text: str) -> Any:

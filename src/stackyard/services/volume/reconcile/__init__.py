@@ -13,6 +13,7 @@ from stackyard.core.reconcile import Reconciler
 from stackyard.core.runtime import Runtime
 from stackyard.host.errors import HostError
 from stackyard.services import keys
+from stackyard.services.volume import hosts
 from stackyard.services.volume.reconcile import snapshots, volumes
 from stackyard.services.volume.reconcile.job import SNAPSHOT, VOLUME
 from stackyard.services.volume.reconcile.runner import TaskReconciler
@@ -35,9 +36,9 @@ def adopt(runtime: Runtime) -> None:
             driver.start_up()
         except HostError as error:
             log.warning("a back end of volumes cannot be used now", extra={"backend": name, "reason": str(error)})
+    hosts.report(runtime)
 
 
 def periodic(runtime: Runtime) -> list[tuple[str, float, Callable[[], object]]]:
     """Name, seconds and action of what is done now and then."""
-    del runtime
-    return []
+    return [("volume-heartbeat", hosts.HEARTBEAT_SECONDS, lambda: hosts.report(runtime))]
