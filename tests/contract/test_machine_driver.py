@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import queue
 import threading
 import uuid
@@ -25,6 +26,7 @@ from tests.machine_bench import (
     observed,
     started,
 )  # fmt: skip
+from tests.machine_guest import boot_disk
 
 from stackyard.host.containers.memory import MemoryEngine
 from stackyard.host.errors import ConflictError, NotFoundError, SpecError
@@ -327,6 +329,40 @@ def test_volumes_come_and_go(bench: Bench, make: Make, tmp_path: Path) -> None:
 
 
 @machines_only
+def test_a_volume_grows(bench: Bench, make: Make, tmp_path: Path) -> None:
+    path = tmp_path / "disk"
+    path.write_bytes(bytes(1 << 20))
+    volume = MachineVolume(id=new_id(), path=str(path), device="vdb")
+    machine_id = started(bench, make(volumes=(volume,)))
+    os.truncate(path, 3 << 20)
+    for _ in range(2):
+        bench.driver.extend_volume(machine_id, volume.id)
+    with pytest.raises(NotFoundError):
+        bench.driver.extend_volume(machine_id, new_id())
+
+
+@machines_only
+def test_several_machines_share_a_volume(bench: Bench, make: Make, tmp_path: Path) -> None:
+    (tmp_path / "disk").write_bytes(bytes(1 << 20))
+    volume = MachineVolume(id=new_id(), path=str(tmp_path / "disk"), device="vdb", shared=True)
+    first, second = started(bench, make(volumes=(volume,))), started(bench, make())
+    bench.driver.attach_volume(second, volume)
+    assert [observed(bench.driver, one).volumes for one in (first, second)] == [(volume.id,)] * 2
+
+
+@machines_only
+def test_a_machine_starts_from_a_volume(bench: Bench, make: Make, tmp_path: Path) -> None:
+    path = tmp_path / "disk"
+    path.write_bytes(boot_disk())
+    volume = MachineVolume(id=new_id(), path=str(path), device="vda", boot=True)
+    machine_id = make(image=None, volumes=(volume,))
+    bench.driver.start(machine_id)
+    greeted(bench, machine_id)
+    bench.driver.remove(machine_id)
+    assert path.read_bytes()[:512] == boot_disk()[:512]
+
+
+@machines_only
 def test_what_was_plugged_in_is_there_after_a_suspension(bench: Bench, make: Make, tmp_path: Path) -> None:
     (tmp_path / "disk").write_bytes(bytes(1 << 20))
     volume = MachineVolume(id=new_id(), path=str(tmp_path / "disk"), device="vdb")
@@ -473,6 +509,7 @@ CALLS: dict[str, Callable[[Bench, str, Path], object]] = {
         one, MachineVolume(id=new_id(), path=str(path), device="vdb")
     ),
     "detach_volume": lambda bench, one, path: bench.driver.detach_volume(one, new_id()),
+    "extend_volume": lambda bench, one, path: bench.driver.extend_volume(one, new_id()),
     "snapshot": lambda bench, one, path: bench.driver.snapshot(one, path),
     "set_password": lambda bench, one, path: bench.driver.set_password(one, "root", "x"),
     "crash_dump": lambda bench, one, path: bench.driver.crash_dump(one),

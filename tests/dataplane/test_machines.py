@@ -20,6 +20,8 @@ from tests.machine_guest import GREETING, boot_disk
 
 from stackyard.host.errors import HostError, SpecError
 from stackyard.host.machines.qemu import watch
+from stackyard.host.machines.qemu.disks import volume_key
+from stackyard.host.machines.qemu.monitor import Monitor
 from stackyard.host.specs import MachineImage, MachineVolume
 
 pytestmark = pytest.mark.root
@@ -379,3 +381,15 @@ def test_a_log_keeps_its_end_only(tmp_path: Path) -> None:
 def test_the_guest_says_what_the_tests_wait_for(bench: QemuBench) -> None:
     machine: Any = started(bench, defined(bench, new_id()))
     assert GREETING in bench.driver.console_output(machine)
+
+
+def test_a_disk_grows_with_its_volume(bench: QemuBench, tmp_path: Path) -> None:
+    path = tmp_path / "disk"
+    path.write_bytes(bytes(1 << 20))
+    volume = MachineVolume(id=new_id(), path=str(path), device="vdb")
+    machine = started(bench, defined(bench, new_id(), volumes=(volume,)))
+    os.truncate(path, 3 << 20)
+    bench.driver.extend_volume(machine, volume.id)
+    with Monitor(bench.path / "machines" / machine / "look.sock") as look:
+        nodes = {one["node-name"]: one for one in look.execute("query-named-block-nodes")}
+    assert nodes[volume_key(volume.id)]["image"]["virtual-size"] == 3 << 20

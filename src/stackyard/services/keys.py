@@ -14,6 +14,7 @@ from stackyard.host.network import NetworkDriver
 from stackyard.host.specs import HostCapacity
 
 if TYPE_CHECKING:
+    from stackyard.core.db import Transaction
     from stackyard.services.network.api import PortMetadata
 
 ENGINE: Key[ContainerEngine] = Key("container engine")
@@ -27,6 +28,9 @@ MACHINES: Key[Machines] = Key("machine drivers")
 
 VOLUMES: Key[Volumes] = Key("volume drivers")
 """This host's back ends of volumes, by name."""
+
+VOLUME_EVENTS: Key[Callable[[Transaction, str, str, str], None]] = Key("events of volumes")
+"""Tells a server, by its id, what happened to a volume that it has: (tx, server_id, "volume-extended", volume_id)."""
 
 CAPACITY: Key[Callable[[], HostCapacity]] = Key("host capacity")
 """Asks what this host has, and what of it is free now."""

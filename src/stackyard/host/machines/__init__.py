@@ -112,6 +112,10 @@ class MachineDriver(Protocol):
         """Take it away."""
         ...
 
+    def extend_volume(self, machine_id: str, volume_id: str) -> None:
+        """Have a running server see that a volume of it has grown; one that does not run sees it when it starts."""
+        ...
+
     def snapshot(self, machine_id: str, target: Path) -> Snapshot:
         """Write the root disk, as it is at one moment, into the file `target`, whatever the server does."""
         ...

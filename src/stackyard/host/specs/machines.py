@@ -31,9 +31,11 @@ class MachineNic(Spec, frozen=True):
 
 
 class MachineVolume(Spec, frozen=True):
-    """A block device or a file of the host that is given to a server as a disk, or as a mount in containers.
+    """A block device or a file of the host that is given to a server as a disk; in containers, a directory of the
+    host that is mounted.
 
-    `device` is what the guest is told (vda, vdb); `target` the mount point in containers.
+    `device` is what the guest is told (vda, vdb); `target` the mount point in containers. A `shared` one may be other
+    servers' disk at the same time, who write to it too.
     """
 
     id: str
@@ -44,6 +46,7 @@ class MachineVolume(Spec, frozen=True):
     read_only: bool = False
     boot: bool = False
     target: str = ""
+    shared: bool = False
 
 
 class MachineRescue(Spec, frozen=True):

@@ -86,6 +86,8 @@ def disk(found: Disk, hardware: Hardware, slots: Slots, *, boot: int | None = No
         made["serial"] = serial
     if boot is not None:
         made["bootindex"] = boot
+    if found.shared:
+        made["share-rw"] = True
     return made
 
 

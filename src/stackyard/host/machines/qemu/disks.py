@@ -41,6 +41,7 @@ class Disk(NamedTuple):
     cdrom: bool = False
     boot: bool = False
     serial: str = ""
+    shared: bool = False
 
     @property
     def node(self) -> str:
@@ -194,7 +195,7 @@ def _volume(volume: MachineVolume) -> Disk:
         raise SpecError(f"a volume of format {volume.format!r} cannot be attached")
     return Disk(
         volume_key(volume.id), Path(volume.path), volume.format, volume.bus,
-        read_only=volume.read_only, boot=volume.boot, serial=volume.id[:36],
+        read_only=volume.read_only, boot=volume.boot, serial=volume.id[:36], shared=volume.shared,
     )  # fmt: skip
 
 

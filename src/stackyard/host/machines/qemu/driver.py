@@ -198,6 +198,11 @@ class QemuMachines:
         with self._running(machine_id) as home:
             plugging.detach_volume(home, volume_id)
 
+    def extend_volume(self, machine_id: str, volume_id: str) -> None:
+        """Tell the disk its volume's new size."""
+        with self._running(machine_id) as home:
+            plugging.extend_volume(home, volume_id)
+
     # ------------------------------------------------------------------------------------------------- looking at it
 
     def snapshot(self, machine_id: str, target: Path) -> Snapshot:

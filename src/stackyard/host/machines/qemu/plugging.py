@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from stackyard.host.errors import HostError
+from stackyard.host.errors import HostError, NotFoundError
 from stackyard.host.machines.qemu import devices, disks
 from stackyard.host.machines.qemu.hardware import Hardware, Slots
 from stackyard.host.machines.qemu.home import Home
@@ -94,6 +94,17 @@ def detach_volume(home: Home, volume_id: str) -> None:
     _give_back(home, key)
     left = tuple(volume for volume in live.volumes if volume.id != volume_id)
     home.keep_live(msgspec.structs.replace(live, volumes=left))
+
+
+def extend_volume(home: Home, volume_id: str) -> None:
+    """Tell the disk how large its file or device is now. Raises NotFoundError."""
+    found = next((volume for volume in home.live().volumes if volume.id == volume_id), None)
+    if found is None:
+        raise NotFoundError(f"server {home.id} has no volume {volume_id}")
+    with open(found.path, "rb") as file:  # noqa: PTH123  a device's size is where its end is
+        size = file.seek(0, os.SEEK_END)
+    with Monitor(home.socket("control")) as control:
+        control.execute("block_resize", {"node-name": disks.volume_key(volume_id)[:31], "size": size})
 
 
 def _take_out(control: Monitor, device: str) -> None:

@@ -100,7 +100,12 @@ block_devices = sa.Table(
     sa.Column("volume_id", sa.String(36), nullable=True, index=True),
     sa.Column("volume_size", sa.Integer, nullable=True),
     sa.Column("volume_type", sa.String(255), nullable=True),
+    # the volume service's attachment; None while the volume is still being made
     sa.Column("attachment_id", sa.String(36), nullable=True),
+    # of a volume: making, attaching, attached, extended (its new size is to be told), detaching; of others attached
+    sa.Column("state", sa.String(16), nullable=False, server_default="attached"),
+    # the instance action that ends when the volume has come or gone
+    sa.Column("action_id", sa.String(36), nullable=True),
     sa.Column("device_type", sa.String(16), nullable=True),
     sa.Column("disk_bus", sa.String(16), nullable=True),
     sa.Column("guest_format", sa.String(16), nullable=True),
