@@ -9,8 +9,8 @@ reserved, error).
 
 | name | arguments | status meanwhile | done | failed |
 |---|---|---|---|---|
-| create | source: blank, image, snapshot, volume, backup; source_id (not with blank) | creating | available, \
-launched_at | error |
+| create | source: blank, image, snapshot, volume, backup; source_id (not with blank) | creating; a backup is \
+restoring | available, launched_at; the backup available | error; the backup available |
 | delete | cascade: bool (wait until it has no snapshots) | deleting | `volumes.removal.forget` | error_deleting |
 | extend | size: new GiB; status | extending | size; status; servers told (`volumes.events.tell`, in use only) | \
 error_extending; `quotas.release` of the difference |
