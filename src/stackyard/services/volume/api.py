@@ -87,7 +87,7 @@ def attach(
     require_attachable(tx, volume, mode=mode, server_id=server_id)
     row = state.reserve(
         tx, volume, user_id=caller.user_id, instance_id=server_id, attached_host=host, mountpoint=mountpoint,
-        attach_mode=mode, connection_info=connection_info(runtime, volume, mode) if host else None,
+        attach_mode=mode,
     )  # fmt: skip
     del runtime
     if host is not None:
