@@ -7,17 +7,13 @@ import shutil
 from pathlib import Path
 from typing import BinaryIO
 
+from stackyard.host import image_tool
 from stackyard.host.errors import NotFoundError, SpecError
-from stackyard.host.machines.qemu import image_tool
 from stackyard.host.machines.qemu.emulator import Emulator
 from stackyard.host.machines.qemu.home import Home
 from stackyard.host.specs import MachineImage
 from stackyard.host.specs.base import Spec
 
-_DRIVERS = {
-    "raw": "raw", "ami": "raw", "aki": "raw", "ari": "raw", "iso": "raw",
-    "qcow2": "qcow2", "vmdk": "vmdk", "vdi": "vdi", "vhd": "vpc", "vhdx": "vhdx", "qed": "qed",
-}  # fmt: skip
 _CHUNK = 1 << 20
 
 
@@ -35,7 +31,7 @@ class ImageStore:
     def __init__(self, directory: Path, emulator: Emulator) -> None:
         self._directory = directory
         self._emulator = emulator
-        self._uid = 0x6FFFFFFF if _many_ids() else 65520
+        self._uid = image_tool.reader()
 
     def has(self, image: MachineImage) -> bool:
         """Whether it is there with its kernel and ramdisk, if it has any."""
@@ -59,7 +55,7 @@ class ImageStore:
         path, about = self._paths(image.id)
         if about.exists():
             return
-        driver = _DRIVERS.get(image.disk_format)
+        driver = image_tool.DRIVERS.get(image.disk_format)
         if driver is None:
             raise SpecError(f"an image of format {image.disk_format!r} is not for a machine")
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -87,7 +83,7 @@ class ImageStore:
             size = path.stat().st_size
             return Base(driver="raw", size=size + -size % 512, cdrom=cdrom)
         found = image_tool.info(self._emulator, path, driver, self._uid)
-        _refuse_what_leads_elsewhere(found)
+        image_tool.refuse_what_leads_elsewhere(found)
         size = int(found["virtual-size"])
         if driver == "qcow2":
             return Base(driver="qcow2", size=size)
@@ -104,21 +100,3 @@ class ImageStore:
     def _paths(self, image_id: str) -> tuple[Path, Path]:
         name = Home(self._directory, image_id).path
         return name, name.with_name(f"{name.name}.json")
-
-
-def _refuse_what_leads_elsewhere(found: dict[str, object]) -> None:
-    """An image is one file: one that names others would have this host's files read into a tenant's disk."""
-    specific = found.get("format-specific")
-    data = specific.get("data", {}) if isinstance(specific, dict) else {}
-    if found.get("backing-filename") or found.get("full-backing-filename"):
-        raise SpecError("the image has a backing file: convert it to one that stands alone")
-    if data.get("data-file"):
-        raise SpecError("the image keeps its data in another file: convert it to one that stands alone")
-    if found.get("encrypted") or data.get("encrypt"):
-        raise SpecError("the image is encrypted, and there is no key for it")
-    if data.get("create-type", "monolithicSparse") not in ("monolithicSparse", "streamOptimized"):
-        raise SpecError("the image consists of several files, or names others: convert it to one")
-
-
-def _many_ids() -> bool:
-    return max(int(line.split()[2]) for line in Path("/proc/self/uid_map").read_text().splitlines()) > 0x70000000
