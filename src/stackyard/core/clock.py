@@ -55,3 +55,9 @@ def iso_micro(moment: datetime) -> str:
 def iso_offset(moment: datetime) -> str:
     """`2026-01-31 12:00:00+00:00`: Zun."""
     return moment.isoformat(" ")[:19] + "+00:00"
+
+
+@lru_cache(_KEPT)
+def iso_naive(moment: datetime) -> str:
+    """`2026-01-31T12:00:00.000000`, in UTC: Cinder, and the oldest of Nova's calls."""
+    return moment.isoformat(timespec="microseconds")[:26]

@@ -153,6 +153,12 @@ class Listing:
             return Page(rows, str(rows[-1]._mapping[self.key]) if rows else None)
         return Page(rows, None)
 
+    def count(self, tx: Transaction, query: Query, scope: Scope = EVERYTHING) -> int:
+        """How many rows the caller may see that the query's filters keep, on all pages together."""
+        values, names = self._filter_values(query)
+        statement = self._statement(("count", scope.name, names), scope)
+        return int(tx.scalar(statement, {**scope.parameters, **values}))
+
     def _filter_values(self, query: Query) -> tuple[dict[str, Any], tuple[str, ...]]:
         found: dict[str, list[object]] = {}
         for name, value in query.pairs():
@@ -211,14 +217,20 @@ class Listing:
             statement = self._statements[shape] = self._build(shape, scope)
         return statement
 
-    def _build(self, shape: tuple[Any, ...], scope: Scope) -> sa.Select[Any]:
-        _, names, sort, limited, nulls = shape
+    def _narrowed(self, names: tuple[str, ...], scope: Scope) -> sa.Select[Any]:
         statement = self.select
         if scope.where is not None:
             statement = statement.where(scope.where)
         for name in names:
             declared = self.filters[name]
             statement = statement.where(declared.clause(bindparam(f"filter_{name}", expanding=declared.many)))
+        return statement
+
+    def _build(self, shape: tuple[Any, ...], scope: Scope) -> sa.Select[Any]:
+        if shape[0] == "count":
+            return sa.select(sa.func.count()).select_from(self._narrowed(shape[2], scope).subquery())
+        _, names, sort, limited, nulls = shape
+        statement = self._narrowed(names, scope)
         if nulls:
             statement = statement.where(self._after(sort, nulls))
         for name, direction in sort:
