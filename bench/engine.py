@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from stackyard.host.containers.dockerd import Dockerd
@@ -17,6 +18,22 @@ from stackyard.state import StateDirectory
 IMAGE = "busybox"
 COMMAND = ("sleep", "3600")
 _BUSYBOX = Path("/bin/busybox")
+
+
+def busybox_files(*applets: str, extra: Mapping[str, tuple[bytes, int]] | None = None) -> bytes:
+    """A root file system as a tar: busybox under these names, and files with their modes."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        tar.add(_BUSYBOX, "bin/busybox")
+        for name in applets:
+            link = tarfile.TarInfo(f"bin/{name}")
+            link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+            tar.addfile(link)
+        for name, (content, mode) in (extra or {}).items():
+            file = tarfile.TarInfo(name)
+            file.size, file.mode = len(content), mode
+            tar.addfile(file, io.BytesIO(content))
+    return archive.getvalue()
 
 
 class Engine:
@@ -36,14 +53,7 @@ class Engine:
                 raise FileNotFoundError(f"{program} is not installed (packages.txt)")
         self._daemon.start()
         self._daemon.wait_ready()
-        archive = io.BytesIO()
-        with tarfile.open(fileobj=archive, mode="w") as tar:
-            tar.add(_BUSYBOX, "bin/busybox")
-            for name in ("sh", "sleep"):
-                link = tarfile.TarInfo(f"bin/{name}")
-                link.type, link.linkname = tarfile.SYMTYPE, "busybox"
-                tar.addfile(link)
-        self.docker("import", "-", f"{IMAGE}:latest", data=archive.getvalue())
+        self.docker("import", "-", f"{IMAGE}:latest", data=busybox_files("sh", "sleep"))
 
     def stop(self) -> None:
         """Removes every container, ends the daemon and leaves nothing of it."""
@@ -56,11 +66,16 @@ class Engine:
             shutil.rmtree(self.state_dir, ignore_errors=True)
 
     def docker(self, *arguments: str, data: bytes | None = None) -> str:
-        """Runs Docker's own client. Raises CalledProcessError."""
-        done = subprocess.run(
-            self.command(*arguments), input=data, capture_output=True, check=True, env=self._environment
-        )
-        return done.stdout.decode().strip()
+        """What Docker's own client says. Raises CalledProcessError."""
+        return self._output(*arguments, data=data).decode().strip()
+
+    def saved(self, image: str) -> bytes:
+        """An image as an archive."""
+        return self._output("save", f"{image}:latest")
+
+    def _output(self, *arguments: str, data: bytes | None = None) -> bytes:
+        command = self.command(*arguments)
+        return subprocess.run(command, input=data, capture_output=True, check=True, env=self._environment).stdout
 
     def command(self, *arguments: str) -> list[str]:
         """The client's command line for this engine."""

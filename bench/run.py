@@ -21,6 +21,7 @@ if __package__ in {None, ""}:
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench import (
+    booted,
     containers,
     creates,
     many_ports,
@@ -66,6 +67,9 @@ def groups() -> list[tuple[list[tuple[str, str, Goal]], Measure]]:
     listed.append(([(name, "req/s", servers.READ_GOAL) for name in servers.names()], servers.reads))
     made = [(servers.ONE, "ms", servers.ONE_GOAL), (servers.MANY, "ms", servers.MANY_GOAL)]
     listed.append((made, servers.creates))
+    listed.append(([(booted.DOCKER, "ms", booted.DOCKER_GOAL)], booted.docker_server))
+    listed.append(([(booted.SYSTEM, "ms", booted.BARE_GOAL)], booted.system_container))
+    listed.append(([(booted.MACHINE, "ms", booted.BARE_GOAL)], booted.machine))
     listed.append(([(wires.WIRE, "ms", wires.WIRE_GOAL)], wires.one_port))
     listed.append(([(wires.RULE, "ms", wires.RULE_GOAL)], wires.one_rule))
     listed.append(([(throughput.ONE_HOST, "Gbit/s", throughput.GOAL)], throughput.one_host))

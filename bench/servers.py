@@ -101,20 +101,24 @@ def _sides(context: Context) -> Iterator[tuple[Side, Side]]:
 
 
 def _side(client: Client) -> Side:
+    return made_of(client, "bench-servers", {"disk_format": "raw", "container_format": "bare"}, bytes(1 << 20))
+
+
+def made_of(client: Client, name: str, formats: dict[str, str], data: bytes, flavor_name: str = "bench.tiny") -> Side:
+    """A cloud with an image of these formats and data, made when it is not there, and the benchmark's network."""
     target = client.target
     network = _first(client, f"{target.network}/networks?name=bench-servers", "networks")
     if network is None:
         network = client.post(f"{target.network}/networks", {"network": {"name": "bench-servers"}})["network"]
         subnet: dict[str, Any] = {"network_id": network["id"], "ip_version": 4, "cidr": "10.78.0.0/16"}
         client.post(f"{target.network}/subnets", {"subnet": subnet})
-    image = _first(client, f"{target.image}/images?name=bench-servers", "images")
+    image = _first(client, f"{target.image}/images?name={name}", "images")
     if image is None:
-        body = {"name": "bench-servers", "disk_format": "raw", "container_format": "bare", "visibility": "public"}
-        image = client.post(f"{target.image}/images", body)
-        client.request("PUT", f"{target.image}/images/{image['id']}/file", data=bytes(1 << 20))
-    flavor = _first(client, f"{target.compute}/flavors", "flavors", name="bench.tiny")
+        image = client.post(f"{target.image}/images", {"name": name, "visibility": "public", **formats})
+        client.request("PUT", f"{target.image}/images/{image['id']}/file", data=data)
+    flavor = _first(client, f"{target.compute}/flavors", "flavors", name=flavor_name)
     if flavor is None:
-        tiny: dict[str, Any] = {"name": "bench.tiny", "ram": 64, "vcpus": 1, "disk": 1}
+        tiny: dict[str, Any] = {"name": flavor_name, "ram": 64, "vcpus": 1, "disk": 1}
         flavor = client.post(f"{target.compute}/flavors", {"flavor": tiny})["flavor"]
     return Side(client, str(image["id"]), str(flavor["id"]), str(network["id"]))
 
@@ -129,7 +133,7 @@ def _have_twenty(side: Side) -> None:
     """Exactly twenty servers: the peers keep those of an earlier run."""
     have = side.client.get(side.url)["servers"]
     listed = [server for server in have if server["name"].startswith(LISTED)]
-    _remove(side, [server["id"] for server in have if server not in listed] + [one["id"] for one in listed[COUNT:]])
+    remove(side, [server["id"] for server in have if server not in listed] + [one["id"] for one in listed[COUNT:]])
     for _ in range(len(listed), COUNT):
         side.client.post(side.url, side.body(LISTED))
 
@@ -150,23 +154,25 @@ def _to_active(side: Side, count: int) -> float:
             found = side.client.get(f"{side.url}?name=bench-one")["servers"]
             waiting.update(server["id"] for server in found)
         if count == 1:
-            return _is_active(side.client.get(f"{side.url}/{made}")["server"])
+            return is_active(side.client.get(f"{side.url}/{made}")["server"])
         servers = side.client.get(f"{side.url}/detail?name=bench-one")["servers"]
-        return len(servers) == count and all(_is_active(server) for server in servers)
+        return len(servers) == count and all(is_active(server) for server in servers)
 
     wait_for(active, seconds=120, what=f"{count} servers to be ACTIVE", interval=0.001 if count == 1 else 0.005)
     elapsed = time.perf_counter() - started
-    _remove(side, sorted(waiting))
+    remove(side, sorted(waiting))
     return elapsed
 
 
-def _is_active(server: dict[str, Any]) -> bool:
+def is_active(server: dict[str, Any]) -> bool:
+    """Raises RuntimeError for one that is in error."""
     if server["status"] == "ERROR":
         raise RuntimeError(f"server {server['id']}: {server.get('fault')}")
     return bool(server["status"] == "ACTIVE")
 
 
-def _remove(side: Side, ids: list[str]) -> None:
+def remove(side: Side, ids: list[str]) -> None:
+    """Delete these servers, and wait until they are gone."""
     for server in ids:
         side.client.delete(f"{side.url}/{server}")
     gone = set(ids)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from bench.booted import plain_command
 from bench.rows import Goal, Row, merge, store, table
 
 FASTER = Goal("ratio", "<=", 1.0)
@@ -79,3 +80,15 @@ def test_a_partial_run_replaces_rows_of_its_names(tmp_path: Path) -> None:
     assert [found[name]["ours"] for name in "abc"] == [1, 3, 1]
     assert "measured" not in found["a"]
     assert found["c"]["measured"] == {"time": "now", "commit": "abc"}
+
+
+def test_a_machine_by_hand_has_the_same_hardware_and_files_of_its_own() -> None:
+    words = ["qemu", "-add-fd", "fd=3,set=3", "-nodefaults", "-m", "64M", "-netdev", "tap,id=n1,fd=4"]
+    words += ["-blockdev", '{"filename":"/dev/fdset/3"}', "-chardev", "socket,id=control,fd=5,server=on,wait=off"]
+    words += ["-mon", "chardev=control,mode=control", "-chardev", "socket,id=serial,fd=6"]
+    words += ["-device", "x,chardev=serial"]
+    plain = plain_command(words, Path("/d/disk"), Path("/d/log"))
+    assert plain[:4] == ["qemu", "-nodefaults", "-m", "64M"]
+    assert plain[4:6] == ["-netdev", "tap,id=n1,ifname=bench-tap,script=no,downscript=no"]
+    assert json.loads(plain[7])["file"]["filename"] == "/d/disk"
+    assert plain[8:] == ["-chardev", "file,id=serial,path=/d/log", "-device", "x,chardev=serial"]

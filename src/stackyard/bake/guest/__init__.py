@@ -58,7 +58,7 @@ def build(cache_dir: Path, progress: Callable[[str], None]) -> GuestFiles:
         raise HostError("baking a guest needs the rights of root: its files belong to root")
     disk.require_tools()
     cache_dir.mkdir(parents=True, exist_ok=True)
-    target = cache_dir / f"guest-{_digest()}"
+    target = _target(cache_dir)
     with (cache_dir / "lock").open("w") as lock:
         # Two bakes at once would fetch the same packages to the same files.
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -68,7 +68,21 @@ def build(cache_dir: Path, progress: Callable[[str], None]) -> GuestFiles:
             with tempfile.TemporaryDirectory(dir=cache_dir, prefix=".build-") as directory:
                 _build(Path(directory), Packages(cache_dir / "apt", progress), progress)
                 (Path(directory) / "out").replace(target)
-    return GuestFiles(**{name: target / file for name, file in _FILES.items()})
+    return _files(target)
+
+
+def found(cache_dir: Path) -> GuestFiles | None:
+    """The guest that was built before; None when there is none of this release in the cache."""
+    target = _target(cache_dir)
+    return _files(target) if target.exists() else None
+
+
+def _target(cache_dir: Path) -> Path:
+    return cache_dir / f"guest-{_digest()}"
+
+
+def _files(folder: Path) -> GuestFiles:
+    return GuestFiles(**{name: folder / file for name, file in _FILES.items()})
 
 
 def _digest() -> str:
@@ -87,7 +101,7 @@ def _digest() -> str:
 def _build(work: Path, packages: Packages, progress: Callable[[str], None]) -> None:
     out = work / "out"
     out.mkdir()
-    files = GuestFiles(**{name: out / file for name, file in _FILES.items()})
+    files = _files(out)
     debs = packages.fetch((), (*userland.PACKAGES, kernel.BUSYBOX, kernel.package()), ())
     progress(f"unpacking {len(debs)} packages")
     unpacked, static = work / "packages", work / "static"
