@@ -20,8 +20,8 @@ from stackyard.core.microversion import Microversion
 class Action:
     """One action: `operation(tx, call, body)` in a writing transaction, or, an edge one, `async operation(call, body)`.
 
-    `call.target` is the resource's row, on which `rule` has been checked already. `body` is the type of what stands under
-    `name`, or a function from the microversion to it; None: it is null, or an empty object, or anything at all.
+    `call.target` is the resource's row, on which `rule` has been checked already. `body` is the type of what stands
+    under `name`, or a function from the microversion to it; None: it is null, or an empty object, or anything at all.
     `status` is that of a success whose operation returns no Reply.
     """
 
