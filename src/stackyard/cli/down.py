@@ -58,6 +58,7 @@ def end(pid: int) -> None:
 def remove_everything(state: StateDirectory) -> None:
     """Undo all that the cloud of this directory ever did to the machine, and remove the directory."""
     from stackyard.host.containers.dockerd import stop_engine
+    from stackyard.host.disks.drivers import remove_volumes
     from stackyard.host.machines.drivers import remove_machines
     from stackyard.host.network.kernel import KernelNetworkDriver
     from stackyard.migrations.apply import drop_schema
@@ -68,6 +69,7 @@ def remove_everything(state: StateDirectory) -> None:
     remove_containers(state, cloud_id, settings.engine.docker_socket or None)
     network = KernelNetworkDriver(cloud_id, state.path / "network")
     remove_machines(state.path, network)
+    remove_volumes(state.path, settings)
     network.purge()
     stop_engine(state.path, cloud_id, remove_data=True)
     if settings.database.url:
