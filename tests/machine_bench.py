@@ -164,10 +164,10 @@ PROGRAM = "trap 'exit 0' TERM USR2 PWR; echo hello; while :; do sleep 0.1; done"
 class EngineBench:
     """Servers that are containers of an engine; closing it leaves the engine to its owner."""
 
-    def __init__(self, kind: str, engine: ContainerEngine) -> None:
+    def __init__(self, kind: str, engine: ContainerEngine, prefix: str = "nova") -> None:
         self._directory = tempfile.TemporaryDirectory(prefix="stackyard-")
         self._kind, self._base = kind, engine
-        self.engine = engine.apart(f"bench-{os.urandom(3).hex()}", "nova")
+        self.engine = engine.apart(f"bench-{os.urandom(3).hex()}", prefix)
         self.driver: MachineDriver = self._made()
         self.fields: dict[str, Any] = {"kind": kind}
         if kind == "container":

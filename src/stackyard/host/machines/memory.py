@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 from stackyard.host.disks.memory import MemoryVolumes
 from stackyard.host.errors import ConflictError, HostError, NotFoundError, SpecError
+from stackyard.host.machines.memory_moves import MemoryMoves
 from stackyard.host.specs import (
     ConsoleEndpoint,
     HostCapacity,
@@ -40,31 +41,38 @@ CAPACITY = HostCapacity(
 
 
 @dataclass(slots=True)
-class _Machine:
+class Machine:
+    """A server: nothing but its state."""
+
     spec: MachineSpec
     state: str = "defined"
     error: str = ""
     output: str = ""
+    next_state: str = ""
     passwords: dict[str, str] = field(default_factory=dict)
     nics: dict[str, MachineNic] = field(default_factory=dict)
     volumes: dict[str, MachineVolume] = field(default_factory=dict)
     grown: list[str] = field(default_factory=list)
 
 
-class MemoryMachines:
+class MemoryMachines(MemoryMoves):
     """Keeps what it is told. `fail_next[method]` makes the next call of a method raise that error."""
 
     abilities = frozenset(
         {
             "pause", "suspend", "rescue", "resize", "snapshot", "attach_port", "attach_volume", "vnc", "serial",
             "password", "crash_dump", "console_output", "diagnostics", "soft_reboot", "config_drive",
+            "move", "live_move",
         }
     )  # fmt: skip
 
     def __init__(self, wire: str = "tap") -> None:
+        super().__init__()
         self._wire = wire
+        if wire != "tap":
+            self.abilities = self.abilities - {"live_move"}
         self._lock = threading.RLock()
-        self._machines: dict[str, _Machine] = {}
+        self._machines: dict[str, Machine] = {}
         self._images: set[str] = set()
         self._events: queue.SimpleQueue[MachineEvent | None] = queue.SimpleQueue()
         self.fail_next: dict[str, HostError] = {}
@@ -74,7 +82,7 @@ class MemoryMachines:
         if error is not None:
             raise error
 
-    def _get(self, machine_id: str) -> _Machine:
+    def _get(self, machine_id: str) -> Machine:
         found = self._machines.get(machine_id)
         if found is None:
             raise NotFoundError(f"there is no server {machine_id} on this host")
@@ -106,7 +114,7 @@ class MemoryMachines:
         if spec.image is not None and spec.image.id not in self._images:
             raise SpecError(f"image {spec.image.id} is not in this host's store")
         with self._lock:
-            found = self._machines.setdefault(spec.id, _Machine(spec))
+            found = self._machines.setdefault(spec.id, Machine(spec))
             found.spec = spec
             if found.state in ("defined", "stopped", "crashed"):
                 found.nics = {nic.port_id: nic for nic in spec.nics}
@@ -141,7 +149,7 @@ class MemoryMachines:
         found = self._running(machine_id)
         found.output += f"{found.spec.hostname or found.spec.name} login: \n"
 
-    def _running(self, machine_id: str, *states: str) -> _Machine:
+    def _running(self, machine_id: str, *states: str) -> Machine:
         found = self._get(machine_id)
         if found.state not in (states or ("running",)):
             raise ConflictError(f"server {machine_id} is {found.state}")
@@ -166,6 +174,7 @@ class MemoryMachines:
         """Forget it."""
         self._enter("remove")
         self._machines.pop(machine_id, None)
+        self._gone.discard(machine_id)
 
     def remove_root(self, machine_id: str) -> None:
         """There is no disk."""
@@ -290,7 +299,7 @@ class MemoryMachines:
         self._events.put(None)
 
 
-def _observed(found: _Machine) -> MachineObservation:
+def _observed(found: Machine) -> MachineObservation:
     return MachineObservation(
         id=found.spec.id,
         state=found.state,  # type: ignore[arg-type]

@@ -18,6 +18,7 @@ from stackyard.services.network import hosts, owners
 from stackyard.services.network.tables import (
     network_hosts,
     networks,
+    port_bindings,
     port_security_groups,
     ports,
     routers,
@@ -34,10 +35,15 @@ _LOOKING = security_group_rules.join(
     port_security_groups, port_security_groups.c.security_group_id == security_group_rules.c.security_group_id
 ).join(ports, ports.c.id == port_security_groups.c.port_id)
 
+_PREPARED = port_bindings.join(ports, ports.c.id == port_bindings.c.port_id)
+_WAITS = sa.and_(_WIRED, ports.c.wire == "tap")
+"""A machine's port that is to move is wired on the next host too, before its machine comes."""
+
 _ON: dict[str, sa.Select[Any] | sa.CompoundSelect[Any]] = {
     "network": sa.union(
         sa.select(sa.literal("")).where(sa.exists().where(networks.c.id == _ID)),
         sa.select(ports.c.binding_host).where(ports.c.network_id == _ID, _WIRED),
+        sa.select(port_bindings.c.host).select_from(_PREPARED).where(ports.c.network_id == _ID, _WAITS),
         sa.select(routers.c.host).select_from(ports.join(routers, _LEG)).where(ports.c.network_id == _ID),
     ),
     "security_group": sa.union(
@@ -48,8 +54,17 @@ _ON: dict[str, sa.Select[Any] | sa.CompoundSelect[Any]] = {
         sa.select(ports.c.binding_host)
         .select_from(_LOOKING)
         .where(security_group_rules.c.remote_group_id == _ID, _WIRED),
+        sa.select(port_bindings.c.host)
+        .select_from(_IN_GROUP.join(port_bindings, port_bindings.c.port_id == ports.c.id))
+        .where(port_security_groups.c.security_group_id == _ID, _WAITS),
+        sa.select(port_bindings.c.host)
+        .select_from(_LOOKING.join(port_bindings, port_bindings.c.port_id == ports.c.id))
+        .where(security_group_rules.c.remote_group_id == _ID, _WAITS),
     ),
-    "port": sa.select(sa.case((_WIRED, ports.c.binding_host), else_="")).where(ports.c.id == _ID),
+    "port": sa.union(
+        sa.select(sa.case((_WIRED, ports.c.binding_host), else_="")).where(ports.c.id == _ID),
+        sa.select(port_bindings.c.host).select_from(_PREPARED).where(ports.c.id == _ID, _WAITS),
+    ),
     "router": sa.select(routers.c.host).where(routers.c.id == _ID),
 }
 """Hosts by kind; an empty name says no more than that the row is there."""
@@ -61,6 +76,7 @@ _BOUND_ANYWHERE = sa.union(
 _MINE: dict[str, sa.Select[Any] | sa.CompoundSelect[Any]] = {
     "network": sa.union(
         sa.select(ports.c.network_id).where(ports.c.binding_host == _HOST, _WIRED),
+        sa.select(ports.c.network_id).select_from(_PREPARED).where(port_bindings.c.host == _HOST, _WAITS),
         sa.select(ports.c.network_id).select_from(ports.join(routers, _LEG)).where(routers.c.host == _HOST),
     ),
     "security_group": sa.union(
@@ -70,8 +86,17 @@ _MINE: dict[str, sa.Select[Any] | sa.CompoundSelect[Any]] = {
         sa.select(security_group_rules.c.remote_group_id)
         .select_from(_LOOKING)
         .where(ports.c.binding_host == _HOST, _WIRED, security_group_rules.c.remote_group_id.is_not(None)),
+        sa.select(port_security_groups.c.security_group_id)
+        .select_from(_IN_GROUP.join(port_bindings, port_bindings.c.port_id == ports.c.id))
+        .where(port_bindings.c.host == _HOST, _WAITS),
+        sa.select(security_group_rules.c.remote_group_id)
+        .select_from(_LOOKING.join(port_bindings, port_bindings.c.port_id == ports.c.id))
+        .where(port_bindings.c.host == _HOST, _WAITS, security_group_rules.c.remote_group_id.is_not(None)),
     ),
-    "port": sa.select(ports.c.id).where(ports.c.binding_host == _HOST, _WIRED),
+    "port": sa.union(
+        sa.select(ports.c.id).where(ports.c.binding_host == _HOST, _WIRED),
+        sa.select(ports.c.id).select_from(_PREPARED).where(port_bindings.c.host == _HOST, _WAITS),
+    ),
     "router": sa.select(routers.c.id).where(routers.c.host == _HOST),
 }
 _NOWHERE = {

@@ -15,6 +15,7 @@ import msgspec
 from stackyard.host.containers import ContainerEngine
 from stackyard.host.errors import ConflictError, NotFoundError, SpecError
 from stackyard.host.machines.engine import making
+from stackyard.host.machines.engine.mobility import MobileContainers
 from stackyard.host.machines.engine.records import Record, Records
 from stackyard.host.specs import (
     ConsoleEndpoint,
@@ -36,14 +37,13 @@ PART, PREFIX = "servers", "nova"
 _REBOOT_SECONDS = 10
 _POLL_SECONDS = 0.05
 _STATES = {"created": "defined", "running": "running", "restarting": "running", "paused": "paused"}
-_ROOTFS = "rootfs"
 
 
-class EngineMachines:
+class EngineMachines(MobileContainers):
     """A `MachineDriver` for the kinds `container` and `system`. `engine` is one of its own (see `apart`)."""
 
     abilities = frozenset(
-        {"pause", "resize", "snapshot", "attach_port", "console_output", "diagnostics", "soft_reboot"}
+        {"pause", "resize", "snapshot", "attach_port", "console_output", "diagnostics", "soft_reboot", "move"}
     )
 
     def __init__(self, directory: Path, engine: ContainerEngine) -> None:
@@ -87,17 +87,19 @@ class EngineMachines:
             seen = self._engine.inspect(spec.id)
             if seen is None:
                 self._engine.ensure_sandbox(spec.id)
-                self._create(spec)
+                self._create(spec, before.base if before is not None else "")
             elif before is not None and _limits(before.spec) != _limits(spec):
                 self._engine.update(spec.id, memory=wanted.memory, cpus=wanted.cpus)
             runs = seen is not None and seen.state in ("running", "paused") and before is not None
             ports = before.ports if runs and before is not None else tuple(nic.port_id for nic in spec.nics)
             stopped = before is not None and before.stopped and seen is not None
-            self._records.keep(Record(spec=spec, ports=ports, stopped=stopped))
+            base = before.base if before is not None else ""
+            self._records.keep(Record(spec=spec, ports=ports, stopped=stopped, base=base))
 
-    def _create(self, spec: MachineSpec) -> None:
-        self._engine.create(making.container_spec(spec))
-        files = making.first_files(spec)
+    def _create(self, spec: MachineSpec, base: str) -> None:
+        wanted = making.container_spec(spec)
+        self._engine.create(msgspec.structs.replace(wanted, image=base) if base else wanted)
+        files = b"" if base else making.first_files(spec)
         if files:
             try:
                 self._engine.put_archive(spec.id, "/", files)
@@ -113,6 +115,7 @@ class EngineMachines:
             if seen.state in ("running", "paused"):
                 return
             self._engine.start(machine_id)
+            self._records.beside(machine_id, "parcel").unlink(missing_ok=True)
             ports = tuple(nic.port_id for nic in record.spec.nics)
             self._records.keep(msgspec.structs.replace(record, ports=ports, stopped=False))
 
@@ -187,6 +190,7 @@ class EngineMachines:
                 self._records.change(machine_id, stopped=True)
             self._engine.remove(machine_id, force=True)
             self._engine.remove_sandbox(machine_id)
+            self._forget_moved(machine_id)
             self._records.forget(machine_id)
         self._locks.pop(machine_id, None)
 
@@ -199,6 +203,7 @@ class EngineMachines:
             if self._records.find(machine_id) is not None:
                 self._records.change(machine_id, bare=True)
                 self._engine.remove(machine_id, force=True)
+                self._forget_moved(machine_id)
 
     # ---------------------------------------------------------------------------------------------------- plugging
 
@@ -239,7 +244,7 @@ class EngineMachines:
         with self._locks[machine_id]:
             spec = self._records.get(machine_id).spec
             seen = self._found(machine_id)
-            system = spec.kind == "system" and spec.image is not None and spec.image.container_format == _ROOTFS
+            system = spec.kind == "system" and spec.image is not None and spec.image.container_format == making.ROOTFS
             freeze = system and seen.state == "running"
             if freeze:
                 self._engine.pause(machine_id)
@@ -251,7 +256,7 @@ class EngineMachines:
             finally:
                 if freeze:
                     self._engine.unpause(machine_id)
-        return Snapshot(path=str(target), disk_format="raw", container_format=_ROOTFS if system else "docker")
+        return Snapshot(path=str(target), disk_format="raw", container_format=making.ROOTFS if system else "docker")
 
     def _save(self, machine_id: str, target: Path) -> None:
         name = f"stackyard-server:snapshot-{machine_id}"

@@ -11,6 +11,9 @@ from stackyard.host.specs import ContainerSpec, MachineImage, MachineSpec
 
 INIT = "/sbin/init"
 
+ROOTFS = "rootfs"
+"""The container format of images that are the files of a system."""
+
 USER_DATA = "/var/lib/cloud/seed/nocloud/user-data"
 META_DATA = "/var/lib/cloud/seed/nocloud/meta-data"
 """Where cloud-init looks for what it was given without a network."""
@@ -23,6 +26,11 @@ _SYSTEM_TMPFS = ("/run", "/run/lock", "/tmp")  # noqa: S108  inside of the conta
 def image_name(image: MachineImage) -> str:
     """The image's name in the engine's store."""
     return f"stackyard-server:{image.id}"
+
+
+def moved_name(machine_id: str) -> str:
+    """The name of the image of a server's files, as it came from another host."""
+    return f"stackyard-server:moved-{machine_id}"
 
 
 def container_spec(spec: MachineSpec) -> ContainerSpec:

@@ -16,13 +16,15 @@ from stackyard.host.specs.base import Spec
 class Record(Spec, frozen=True):
     """`spec` as defined last; `ports` those plugged in now. `stopped`: it ended because we wanted it to.
 
-    `bare`: its container was removed by us, to be made anew from its image.
+    `bare`: its container was removed by us, to be made anew from its image. `base`: what it is made of instead, when it
+    came from another host.
     """
 
     spec: MachineSpec
     ports: tuple[str, ...] = ()
     stopped: bool = False
     bare: bool = False
+    base: str = ""
 
 
 class Records:
@@ -65,6 +67,11 @@ class Records:
     def ids(self) -> list[str]:
         """Of all servers."""
         return sorted(path.stem for path in self._directory.glob("*.json")) if self._directory.is_dir() else []
+
+    def beside(self, machine_id: str, what: str) -> Path:
+        """The path of a passing file of a server."""
+        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return self._directory / f"{checked_id(machine_id)}.{what}"
 
     def _path(self, machine_id: str) -> Path:
         return self._directory / f"{checked_id(machine_id)}.json"

@@ -38,15 +38,16 @@ class Commander:
         self._handing = handing
 
     def command(
-        self, spec: MachineSpec, record: Record, open_card: OpenCard, *, resumed: bool = False
+        self, spec: MachineSpec, record: Record, open_card: OpenCard, *, resumed: bool = False, arriving: bool = False
     ) -> tuple[list[str], Slots, Hardware]:
-        """The arguments, and the places that the devices got."""
+        """The arguments, and the places that the devices got. One that is `arriving` waits for its memory."""
         hardware = Hardware.of(spec.properties)
         if not 1 <= spec.vcpus <= _MOST_VCPUS or spec.memory < _LEAST_MEMORY:
             raise SpecError(f"a machine has 1 to {_MOST_VCPUS} CPUs and at least {_LEAST_MEMORY} MiB of memory")
-        slots = Slots(record.slots if resumed else {})
-        accelerator = record.accelerator if resumed else self._emulator.accelerator
-        machine_type = record.machine_type if resumed else hardware.machine_type
+        kept = resumed or arriving
+        slots = Slots(record.slots if kept else {})
+        accelerator = record.accelerator if kept else self._emulator.accelerator
+        machine_type = record.machine_type if kept else hardware.machine_type
         words = self._basics(spec, hardware, accelerator, machine_type)
         words += self._cards(spec, hardware, slots, open_card)
         words += self._disks(spec, record, hardware, slots)
@@ -55,6 +56,8 @@ class Commander:
         if resumed:
             memory = self._handing.descriptor(os.open(self._home.memory, os.O_RDONLY | os.O_CLOEXEC))
             words += ["-incoming", f"fd:{memory}"]
+        elif arriving:
+            words += ["-incoming", "defer", "-S"]
         return [self._emulator.path, *self._handing.arguments(), *words], slots, hardware
 
     def _basics(self, spec: MachineSpec, hardware: Hardware, accelerator: str, machine_type: str) -> list[str]:

@@ -18,6 +18,7 @@ from stackyard.host.machines.qemu.hardware import Hardware
 from stackyard.host.machines.qemu.home import Home, Record, choose_uid
 from stackyard.host.machines.qemu.images import ImageStore
 from stackyard.host.machines.qemu.life import Life
+from stackyard.host.machines.qemu.mobility import MobileMachines
 from stackyard.host.network import NetworkDriver
 from stackyard.host.specs import (
     ConsoleEndpoint,
@@ -35,13 +36,14 @@ from stackyard.host.specs import (
 _SOFT_REBOOT_SECONDS = 60.0
 
 
-class QemuMachines:
+class QemuMachines(MobileMachines):
     """A `MachineDriver`. Everything it makes is in `directory`: a directory a machine, and the images."""
 
     abilities = frozenset(
         {
             "pause", "suspend", "rescue", "resize", "snapshot", "attach_port", "attach_volume", "vnc", "serial",
             "password", "crash_dump", "console_output", "diagnostics", "soft_reboot", "config_drive",
+            "move", "live_move",
         }
     )  # fmt: skip
 
@@ -109,7 +111,7 @@ class QemuMachines:
                 return home.record()
             home.make()
             # Written before any disk is: the next machine must not choose the same user.
-            return home.keep(Record(uid=choose_uid(self._homes(), home.id)))
+            return home.keep(Record(uid=choose_uid(self._homes(), str(home.path))))
 
     def start(self, machine_id: str) -> None:
         """Start it, or resume it where it was suspended."""

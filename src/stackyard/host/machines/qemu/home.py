@@ -29,7 +29,7 @@ class Record(Spec, frozen=True):
     """
 
     uid: int
-    state: Literal["defined", "running", "stopped", "suspended", "crashed"] = "defined"
+    state: Literal["defined", "running", "stopped", "suspended", "crashed", "arriving"] = "defined"
     error: str = ""
     pid: int = 0
     started: int = 0
@@ -132,8 +132,10 @@ class Home:
         beside.replace(self.path / name)
 
 
-def choose_uid(homes: Sequence[Home], machine_id: str) -> int:
+def choose_uid(homes: Sequence[Home], path: str) -> int:
     """A user id that no other machine here has and no account either: from a range that is left to programs.
+
+    It begins to look where the path leads, so that two clouds of one machine hardly ever choose the same.
 
     Where only few ids exist (inside of a container) it is one of those that systemd uses for passing services.
     """
@@ -141,7 +143,7 @@ def choose_uid(homes: Sequence[Home], machine_id: str) -> int:
     first, count = (0x60000000, 0x0FFFFFFF) if mapped > 0x70000000 else (61184, 4335)
     taken = {home.record().uid for home in homes if home.exists()}
     for step in range(count):
-        uid = first + (zlib.crc32(machine_id.encode()) + step) % count
+        uid = first + (zlib.crc32(path.encode()) + step) % count
         if uid not in taken:
             return uid
     raise SpecError("there is no user id left for a machine")

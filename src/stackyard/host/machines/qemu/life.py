@@ -21,7 +21,7 @@ from stackyard.host.machines.qemu.monitor import CommandError, Monitor, MonitorG
 from stackyard.host.machines.qemu.process import Process
 from stackyard.host.network import NetworkDriver
 from stackyard.host.network.taps import open_tap
-from stackyard.host.specs import MachineNic
+from stackyard.host.specs import MachineNic, MachineSpec
 
 _START_SECONDS = 60.0
 _QUIT_SECONDS = 10.0
@@ -82,6 +82,28 @@ class Life:
             home.memory.unlink(missing_ok=True)
         return started
 
+    def wait_for(self, home: Home, spec: MachineSpec, record: Record) -> Process:
+        """Start what waits for a machine to arrive from another host, of the same shape as there."""
+        with Handing() as handing:
+            commander = command_line.Commander(self._emulator, self._store, home, handing)
+            words, _, _ = commander.command(spec, record, self.open_card, arriving=True)
+            pid = process.spawn(
+                words, uid=record.uid, groups=self._emulator.groups, log=home.process_log,
+                descriptors=handing.descriptors,
+            )  # fmt: skip
+        started = process.identify(pid)
+        home.keep(
+            msgspec.structs.replace(
+                record, pid=pid, started=started.started, boot=started.boot, began=time.time(), dirty=True
+            )
+        )
+        try:
+            self._greet(home, resumed=False)
+        except HostError as error:
+            process.kill(started)
+            raise HostError(f"QEMU did not start: {last_words(home) or error}") from error
+        return started
+
     def _greet(self, home: Home, *, resumed: bool) -> None:
         """Wait until it serves, and open its screen to us."""
         with Monitor(home.socket("control"), _START_SECONDS) as control:
@@ -124,7 +146,7 @@ class Life:
         descriptor = os.open(target, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
             with Monitor(home.socket("control")) as control:
-                exact = _exact_machine(control, record.machine_type)
+                exact = exact_machine(control, record.machine_type)
                 control.execute("stop")
                 control.execute("migrate-set-parameters", {"max-bandwidth": 1 << 40})
                 control.execute("getfd", {"fdname": "memory"}, (descriptor,))
@@ -205,7 +227,7 @@ def _power_down(control: Monitor, seconds: float) -> bool:
     return False
 
 
-def _exact_machine(control: Monitor, chosen: str) -> str:
+def exact_machine(control: Monitor, chosen: str) -> str:
     """The machine type by its full name: a newer QEMU means another machine by `pc`."""
     for machine in control.execute("query-machines"):
         if chosen in (machine.get("alias"), machine["name"]):

@@ -30,6 +30,8 @@ def look(home: Home) -> MachineObservation:
     error = record.error
     if record.state == "running" and alive is None:
         state, error = "crashed", life.last_words(home) or "QEMU ended by itself"
+    elif record.state == "arriving":
+        state = "crashed" if alive is None else "paused"
     elif record.state == "running":
         with contextlib.suppress(HostError), Monitor(home.socket("look")) as monitor:
             status = monitor.execute("query-status")["status"]

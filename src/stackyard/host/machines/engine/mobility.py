@@ -1,0 +1,96 @@
+"""What `EngineMachines` can do besides: have its containers move to other hosts, as images of their files."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from stackyard.host.containers import ContainerEngine
+from stackyard.host.errors import ConflictError, HostError, NotFoundError
+from stackyard.host.machines.engine import making
+from stackyard.host.machines.engine.records import Record, Records
+from stackyard.host.machines.moving import MachinePart, Parcel
+from stackyard.host.specs import ContainerObservation, MachineSpec, Snapshot
+
+FILES = "files"
+"""The one part of a parcel: an archive as `snapshot` writes it."""
+
+
+class MobileContainers:
+    """The part of the driver that packs and unpacks."""
+
+    _records: Records
+    _engine: ContainerEngine
+    _locks: defaultdict[str, threading.RLock]
+    _found: Callable[[str], ContainerObservation]
+    snapshot: Callable[[str, Path], Snapshot]
+
+    def pack(self, machine_id: str) -> Parcel:
+        """Its files, written into an archive once; nothing, for one that is to be made anew from its image anyway."""
+        with self._locks[machine_id]:
+            record = self._records.get(machine_id)
+            if record.bare:
+                return Parcel(about="")
+            if (state := self._found(machine_id).state) in ("running", "paused", "restarting"):
+                raise ConflictError(f"server {machine_id} is {state}: it must be stopped to be moved")
+            path = self._records.beside(machine_id, "parcel")
+            if not path.exists():
+                fresh = self._records.beside(machine_id, "packing")
+                self.snapshot(machine_id, fresh)
+                fresh.replace(path)
+            return Parcel(about=record.spec.kind, parts=(MachinePart(FILES, path.stat().st_size),))
+
+    def open_part(self, machine_id: str, name: str) -> BinaryIO:
+        """The archive."""
+        if name != FILES:
+            raise NotFoundError(f"server {machine_id} has no part {name[:80]!r}")
+        try:
+            return self._records.beside(machine_id, "parcel").open("rb")
+        except FileNotFoundError:
+            raise NotFoundError(f"server {machine_id} is not packed") from None
+
+    def arriving(self, machine_id: str, name: str) -> Path:
+        """Beside the records."""
+        if name != FILES:
+            raise HostError(f"{name[:80]!r} is no part of a container")
+        return self._records.beside(machine_id, "arriving")
+
+    def unpack(self, spec: MachineSpec, parcel: Parcel) -> None:
+        """Make an image of what has arrived, which the container is made of by `define`."""
+        with self._locks[spec.id]:
+            path = self._records.beside(spec.id, "arriving")
+            if parcel.parts and path.exists():
+                if path.stat().st_size != parcel.parts[0].size:
+                    raise HostError(f"the files of server {spec.id} have not arrived whole")
+                self._load(spec, path)
+            base = making.moved_name(spec.id) if parcel.parts else ""
+            if base and self._engine.find_image(base) is None:
+                raise HostError(f"the files of server {spec.id} have not arrived")
+            self._records.keep(Record(spec=spec, base=base))
+            path.unlink(missing_ok=True)
+
+    def _load(self, spec: MachineSpec, path: Path) -> None:
+        name = making.moved_name(spec.id)
+        with path.open("rb") as data:
+            if spec.kind == "system" and spec.image is not None and spec.image.container_format == making.ROOTFS:
+                from stackyard.host.machines.engine import rootfs
+
+                with rootfs.as_image(data, name) as archive:
+                    self._engine.load_image(archive, name)
+            else:
+                self._engine.load_image(data, name)
+
+    def _forget_moved(self, machine_id: str) -> None:
+        """Delete what a move has made beside the container."""
+        for what in ("parcel", "packing", "arriving"):
+            self._records.beside(machine_id, what).unlink(missing_ok=True)
+        record = self._records.find(machine_id)
+        if record is not None and record.base:
+            if self._engine.find_image(record.base) is not None:
+                self._engine.remove_image(record.base)
+            self._records.keep(msgspec.structs.replace(record, base=""))
