@@ -156,7 +156,7 @@ def test_the_way_out_is_adopted_and_repaired(wire: Wire) -> None:
         ("ip", "link", "del", device),
         ("ip", "link", "set", device, "down"),
         ("ip", "link", "set", device, "nomaster"),
-        ("nft", "flush", "table", "bridge", "stackyard_edge"),
+        ("nft", "flush", "map", "bridge", "stackyard", "leaving"),
     ):
         assert wire.lab.fabric.run(*damage).returncode == 0, damage
         assert network.id in wire.lab.driver.observe().problems, damage

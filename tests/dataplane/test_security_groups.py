@@ -12,7 +12,7 @@ from stackyard.host.network import names
 from stackyard.host.network.address_groups import address_set
 from stackyard.host.network.filter import TABLE, group_chain
 from stackyard.host.network.nft import Nftables
-from stackyard.host.specs import AddressGroupSpec, NetworkSpec, SecurityGroupSpec, SecurityRule
+from stackyard.host.specs import AddressGroupSpec, NetworkSpec, PacketRateLimit, Qos, SecurityGroupSpec, SecurityRule
 
 pytestmark = pytest.mark.root
 
@@ -103,6 +103,30 @@ def test_a_port_that_lost_its_place_among_the_stateless_gets_it_back(lab: Lab) -
     assert not lab.driver.observe().problems
     lab.driver.remove_port(one.port.id)
     lab.driver.apply_port(msgspec.structs.replace(one.port, security_groups=(lab.group(*OUTWARD).id,)))
+    assert one.pings("10.1.0.6")
+
+
+def test_the_quick_way_is_open_only_while_no_port_of_the_host_has_more_to_pass(lab: Lab) -> None:
+    network, one, _ = pair(lab, lab.group(*OUTWARD), lab.group(*EVERYTHING))
+
+    def is_open() -> bool:
+        return "accept" in lab.fabric.run("nft", "list", "chain", *TABLE.split(), "quick").stdout
+
+    assert is_open()
+    rated = Qos(packet_rate=(PacketRateLimit(direction="ingress", max_kpps=1),))
+    for options in ({"groups": (stateless(lab, *EVERYTHING),)}, {"qos": rated}):
+        slow = lab.attach(network, "10.1.0.7", **options)
+        assert not is_open(), options
+        assert not lab.driver.observe().problems
+        assert one.pings("10.1.0.6"), options
+        lab.restart_driver()
+        assert not lab.driver.observe().problems
+        assert not is_open(), options
+        lab.driver.remove_port(slow.port.id)
+        assert is_open(), options
+    in_fabric(lab, f"flush chain {TABLE} quick\n")
+    lab.driver.observe()
+    assert is_open()
     assert one.pings("10.1.0.6")
 
 

@@ -168,7 +168,7 @@ def test_a_tunnel_is_adopted_and_repaired(hosts: list[Host]) -> None:
         ("bridge", "fdb", "append", "00:00:00:00:00:00", "dev", tunnel, "dst", "192.0.2.77", "self"),
         ("ip", "neigh", "del", "10.1.0.6", "dev", bridge),
         ("ip", "neigh", "flush", "dev", bridge, "nud", "permanent"),
-        ("nft", "delete", "table", "bridge", "stackyard_edge"),
+        ("nft", "flush", "chain", "bridge", "stackyard", f"out_{names.short(network.id)}"),
     ):
         done = lab.fabric.run(*damage)
         assert done.returncode == 0, (damage, done.stderr)

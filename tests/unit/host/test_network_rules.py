@@ -99,7 +99,8 @@ def test_no_text_passes_as_an_address_unless_it_is_one(text: str) -> None:
 def test_a_valid_rule_becomes_one_harmless_line(rule: SecurityRule) -> None:
     checks.check_rule(rule)
     text = security_groups.rule_text(rule)
-    assert re.fullmatch(r"[a-z0-9 .:/@_-]+ accept", text)
+    end = "accept" if rule.direction == "ingress" else re.escape(rules.MAY_SEND)
+    assert re.fullmatch(rf"[a-z0-9 .:/@_-]+ {end}", text)
     assert text.startswith("ether type ip ") == (rule.ethertype == 4)
     side = "saddr" if rule.direction == "ingress" else "daddr"
     if rule.remote_group:
@@ -110,7 +111,7 @@ def test_a_valid_rule_becomes_one_harmless_line(rule: SecurityRule) -> None:
     ("rule", "text"),
     [
         (SecurityRule(direction="ingress", ethertype=4), "ether type ip accept"),
-        (SecurityRule(direction="egress", ethertype=6, protocol="any"), "ether type ip6 accept"),
+        (SecurityRule(direction="egress", ethertype=6, protocol="any"), f"ether type ip6 {rules.MAY_SEND}"),
         (
             SecurityRule(direction="ingress", ethertype=4, protocol="tcp", port_min=80, port_max=80),
             "ether type ip meta l4proto 6 th dport 80 accept",
@@ -119,7 +120,7 @@ def test_a_valid_rule_becomes_one_harmless_line(rule: SecurityRule) -> None:
             SecurityRule(
                 direction="egress", ethertype=4, protocol="udp", port_min=1, port_max=9, remote_cidr="10.0.0.7/8"
             ),
-            "ether type ip ip daddr 10.0.0.0/8 meta l4proto 17 th dport 1-9 accept",
+            f"ether type ip ip daddr 10.0.0.0/8 meta l4proto 17 th dport 1-9 {rules.MAY_SEND}",
         ),
         (
             SecurityRule(
@@ -242,8 +243,8 @@ def test_a_ports_filter_is_made_of_harmless_lines(
     )  # fmt: skip
     checks.check_port(spec)
     for chain in rules.port_chains(spec):
-        assert chain.rules[-1] == "drop"
-        assert all(re.fullmatch(r"[A-Za-z0-9 .:/@_,{}!=-]+", rule) for rule in chain.rules)
+        assert chain.rules[-1] == ("meta mark & 4 == 0 drop" if chain.name.startswith("e_") else "drop")
+        assert all(re.fullmatch(r"[A-Za-z0-9 .:/@_,{}!=&-]+", rule) for rule in chain.rules)
     spoof = "\n".join(rules.spoof_rules(spec))
     for ip in four:
         covering = [ipaddress.ip_network(item) for item in re.findall(r"[0-9]+(?:\.[0-9]+){3}/[0-9]+", spoof)]

@@ -20,7 +20,8 @@ from stackyard.host.specs import (
 class Applied:
     """Specs by id, each as last applied in full. `prints` tell whether a port's wire is still the one that was made.
 
-    `stateless` are the devices in the kernel's set of that name, None while nobody has looked.
+    `stateless` and `rated` are the devices in the kernel's set and map of those, None while nobody has looked; `quick`
+    tells whether the filter's quick way is open.
     """
 
     networks: dict[str, NetworkSpec] = field(default_factory=dict)
@@ -29,6 +30,8 @@ class Applied:
     address_groups: dict[str, AddressGroupSpec] = field(default_factory=dict)
     routers: dict[str, RouterSpec] = field(default_factory=dict)
     stateless: set[str] | None = None
+    rated: set[str] | None = None
+    quick: bool | None = None
     prints: dict[str, tuple[int, int, int] | None] = field(default_factory=dict)
 
     def lacks(self, spec: NetworkPart) -> bool:
@@ -42,7 +45,7 @@ class Applied:
         """Forget everything."""
         for table in (self.networks, self.ports, self.groups, self.address_groups, self.routers, self.prints):
             table.clear()
-        self.stateless = None
+        self.stateless = self.rated = self.quick = None
 
     def routers_on(self, network_id: str) -> list[RouterSpec]:
         """Routers with a leg on the network; a leg's MTU is its network's."""

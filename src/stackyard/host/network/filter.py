@@ -6,7 +6,11 @@ on every kernel. `bridge stackyard` knows the port a packet comes from and goes 
 in forward runs first the sender's egress rules, then the receiver's ingress rules. Established connections pass by
 their mark. A port that no map knows, and that is not in the set of ports without port security, is closed both ways.
 What the port's quality of service asks in packets (rates, DSCP marks) is done here as well, also for established ones.
-Marks: 1 established or related, 2 invalid, 0 anything else.
+Bits of the mark: 1 established or related, 2 invalid, 4 the sender's rules let it pass.
+
+What an established packet passes decides the throughput, so it is little: one chain at each hook, and of the forward
+chain one rule, while no port of the host is stateless or has a packet rate (see statefulness.py). That rule takes the
+mark away again: the kernel looks up the route of every marked packet that a tunnel sends, and remembers the others'.
 """
 
 from __future__ import annotations
@@ -34,6 +38,9 @@ _ND = "130, 131, 132, 133, 135, 136, 143"
 _HIDING = "0, 43, 44, 51, 60, 135, 139, 140"
 """IPv6 headers that, in a fragment, would move what comes after them out of the sight of rules."""
 
+MAY_SEND = "meta mark set meta mark | 4 return"
+"""What an egress rule says of what it lets pass: the receiver's rules are still to come, in the same base chain."""
+
 COMMON = (
     Chain(
         "any_spoof",
@@ -51,19 +58,19 @@ COMMON = (
     Chain(
         "any_egress",
         (
-            "ether type arp accept",
-            "meta mark 2 iifname != @stateless drop",
+            f"ether type arp {MAY_SEND}",
+            "meta mark & 2 == 2 iifname != @stateless drop",
             "icmpv6 type { 134, 137 } drop",
-            f"icmpv6 type {{ {_ND} }} accept",
-            "ether type ip udp sport 68 udp dport 67 accept",
-            "ether type ip6 udp sport 546 udp dport 547 accept",
+            f"icmpv6 type {{ {_ND} }} {MAY_SEND}",
+            f"ether type ip udp sport 68 udp dport 67 {MAY_SEND}",
+            f"ether type ip6 udp sport 546 udp dport 547 {MAY_SEND}",
         ),
     ),
     Chain(
         "any_ingress",
         (
             "ether type arp accept",
-            "meta mark 2 oifname != @stateless drop",
+            "meta mark & 2 == 2 oifname != @stateless drop",
             f"icmpv6 type {{ {_ND}, 134 }} accept",
             "ether type ip udp sport 67 udp dport 68 accept",
             "ether type ip6 udp sport 547 udp dport 546 accept",
@@ -77,36 +84,59 @@ BASE = (
     *COMMON,
     Chain("input", ("drop",), _hook("input", -200)),
     Chain("spoof", ("iifname vmap @spoof", _UNKNOWN_FROM), _hook("prerouting", -300)),
-    Chain("rate", ("oifname vmap @rate",), _hook("forward", -210)),
+    Chain("leaving", ("oifname vmap @leaving",)),
+    Chain("entering", ("iifname vmap @entering",)),
+    Chain("limited", ("oifname vmap @rate",)),
+    Chain("sent", ("meta mark & 1 == 1 iifname != @stateless return", "iifname vmap @egress", _UNKNOWN_FROM)),
     Chain(
-        "egress",
-        ("meta mark 1 iifname != @stateless accept", "iifname vmap @egress", _UNKNOWN_FROM),
+        "forward",
+        (
+            "meta mark 1 jump quick",
+            "jump leaving",
+            "jump entering",
+            "jump limited",
+            "jump sent",
+            "meta mark & 1 == 1 oifname != @stateless accept",
+            "oifname vmap @ingress",
+            _UNKNOWN_TO,
+        ),
         _hook("forward", -200),
-    ),
-    Chain(
-        "ingress",
-        ("meta mark 1 oifname != @stateless accept", "oifname vmap @ingress", _UNKNOWN_TO),
-        _hook("forward", -190),
     ),
 )
 
-_STATES = ("ct state established,related meta mark set 1", "ct state invalid meta mark set 2")
+SLOW = ("stateless", "rate")
+"""The set and the map of ports whose established packets have more to pass than their mark."""
+
+
+def quick(*, on: bool) -> Chain:
+    """How established packets pass: at once, or, while a port of the host is in one of SLOW, by the rules after it."""
+    return Chain("quick", ("meta mark set 0 accept",) * on)
+
+
+def base_holds(filters: Listing, tracking: Listing) -> bool:
+    """Whether all that `base_text` writes is in force, and the quick way is as the ports there want it."""
+    calm = not any(filters.elements.get(name) for name in SLOW)
+    return all(map(filters.holds, (*BASE, quick(on=calm)))) and all(map(tracking.holds, TRACKING_BASE))
+
+
+_STATES = ("ct state established,related meta mark set 1 accept", "ct state invalid meta mark set 2")
 TRACKING_BASE = (
     Chain("zone", ("ct zone set iifname map @zones",), _hook("prerouting", -300)),
     Chain("state", _STATES, _hook("prerouting", -150)),
 )
 
 _DISPATCH = (("spoof", "s_"), ("egress", "e_"), ("ingress", "i_"), ("rate", "r_"))
-"""Base chains that ask a map by a port's device, and what the names of the ports' chains begin with."""
+"""Maps that are asked by a port's device, and what the names of the ports' chains begin with."""
 
 
 def base_text() -> str:
-    """Tables, maps and base chains; harmless to apply again."""
+    """Tables, maps and base chains, the quick way closed; harmless to apply again."""
     lines = [f"add table {TABLE}\n", f"add table {TRACKING}\n"]
-    lines += [f"add map {TABLE} {name} {{ type ifname : verdict; }}\n" for name, _ in _DISPATCH]
+    maps = ("leaving", "entering", *(name for name, _ in _DISPATCH))
+    lines += [f"add map {TABLE} {name} {{ type ifname : verdict; }}\n" for name in maps]
     lines += [f"add set {TABLE} {name} {{ type ifname; }}\n" for name in ("free", "stateless")]
     lines.append(f"add map {TRACKING} zones {{ typeof iifname : ct zone; }}\n")
-    lines += [chain.text(TABLE) for chain in BASE]
+    lines += [chain.text(TABLE) for chain in (quick(on=False), *BASE)]
     lines += [chain.text(TRACKING) for chain in TRACKING_BASE]
     return "".join(lines)
 
@@ -210,6 +240,11 @@ def _limit_rules(spec: PortSpec, direction: str) -> tuple[str, ...]:
     return tuple(f"limit rate over {item.max_kpps * 1000}/second burst {_packets(item)} packets drop" for item in found)
 
 
+def is_rated(spec: PortSpec) -> bool:
+    """Whether there is a limit to the packets that the port receives."""
+    return bool(_limit_rules(spec, "ingress"))
+
+
 def _packets(item: PacketRateLimit) -> int:
     """The burst of a limit: as asked, or what fits (a twentieth of a second)."""
     return min(item.max_burst_kpps * 1000 or item.max_kpps * 50, 2**32 - 1)
@@ -226,7 +261,7 @@ def _egress_rules(spec: PortSpec) -> tuple[str, ...]:
     return (
         "jump any_egress",
         *(f"jump {group_chain(group, 'egress')}" for group in spec.security_groups),
-        "drop",
+        "meta mark & 4 == 0 drop",
     )
 
 

@@ -176,8 +176,15 @@ class Nftables:
 
     def list_set(self, table: str, name: str) -> frozenset[str]:
         """The elements of a set; none when it is not there."""
+        return self._keys(f"set {table} {name}", name)
+
+    def list_map(self, table: str, name: str) -> frozenset[str]:
+        """The keys of a map; none when it is not there."""
+        return self._keys(f"map {table} {name}", name)
+
+    def _keys(self, what: str, name: str) -> frozenset[str]:
         try:
-            return parse_listing(self._run(f"list set {table} {name}", _OUTPUT_JSON)).elements.get(name, frozenset())
+            return parse_listing(self._run(f"list {what}", _OUTPUT_JSON)).elements.get(name, frozenset())
         except NftError as error:
             if "No such file" in str(error):
                 return frozenset()

@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from stackyard.host.network import address_groups, checks
 from stackyard.host.network.conntrack import Connection
-from stackyard.host.network.filter import TABLE, group_chain, member_set
+from stackyard.host.network.filter import MAY_SEND, TABLE, group_chain, member_set
 from stackyard.host.network.nft import Chain
 from stackyard.host.specs import AddressGroupSpec, SecurityGroupSpec, SecurityRule
 
@@ -71,7 +71,7 @@ def rule_text(rule: SecurityRule) -> str:
         if rule.port_min is not None or rule.port_max is not None:
             low, high = _port_range(rule)
             words.append(f"th dport {low}" if low == high else f"th dport {low}-{high}")
-    return " ".join((*words, "accept"))
+    return " ".join((*words, "accept" if rule.direction == "ingress" else MAY_SEND))
 
 
 def _icmp_words(rule: SecurityRule, name: str, number: int) -> list[str]:

@@ -13,7 +13,6 @@ from stackyard.host.network import (
     bridges,
     checks,
     daemons,
-    edge,
     names,
     netns,
     ports,
@@ -59,7 +58,6 @@ class _View:
     links: dict[str, Link]
     filters: Listing
     tracking: Listing
-    edges: Listing
 
     def ids(self, kind: str) -> frozenset[str]:
         return frozenset(link.alias.id for link in self.links.values() if link.alias and link.alias.kind == kind)
@@ -102,10 +100,10 @@ def observe(parts: Parts) -> NetworkObservation:
 
 def _observe_fabric(parts: Parts) -> tuple[_View, list[PortSpec], dict[str, str]]:
     view = _look(parts.fabric)
-    if not _base_holds(view):
+    if not rules.base_holds(view.filters, view.tracking):
         parts.fabric.restore_base()
         view = _look(parts.fabric)
-    parts.applied.stateless = set(view.filters.elements.get(statefulness.SET, ()))
+    statefulness.adopt(parts.fabric, parts.applied, view.filters)
     problems = _network_problems(parts, view) | _group_problems(parts, view) | _address_group_problems(parts, view)
     return view, list(parts.applied.ports.values()), problems
 
@@ -115,22 +113,17 @@ def _look(fabric: Fabric) -> _View:
         fabric.links(),
         fabric.nft.list_table(rules.TABLE),
         fabric.nft.list_table(rules.TRACKING),
-        fabric.nft.list_table(edge.TABLE),
     )
-
-
-def _base_holds(view: _View) -> bool:
-    return all(map(view.filters.holds, rules.BASE)) and all(map(view.tracking.holds, rules.TRACKING_BASE))
 
 
 def _network_problems(parts: Parts, view: _View) -> dict[str, str]:
     found = {}
     zoned = view.tracking.elements.get("zones", frozenset())
     specs = list(parts.applied.networks.values())
-    tunnels = parts.tunnels.problems(specs, view.links, view.edges)
+    tunnels = parts.tunnels.problems(specs, view.links, view.filters)
     for spec in specs:
         text = bridges.problem(spec, view.links.get(names.bridge(spec.id)), zoned)
-        text = text or tunnels.get(spec.id) or parts.provider.problem(spec, view.links, view.edges)
+        text = text or tunnels.get(spec.id) or parts.provider.problem(spec, view.links, view.filters)
         text = text or parts.servers.problem(spec) or (parts.host.problem(spec) if bridges.is_joined(spec) else None)
         if text:
             found[spec.id] = text
