@@ -8,11 +8,25 @@ from __future__ import annotations
 
 from stackyard.core.microversion import MicroversionRange
 from stackyard.core.routes import Route, Service
-from stackyard.services.volume import versions
+from stackyard.services.volume import group_types, qos, versions
 from stackyard.services.volume.faults import fault
 from stackyard.services.volume.policies import POLICIES
+from stackyard.services.volume.types import access as types_access
+from stackyard.services.volume.types import defaults as types_defaults
+from stackyard.services.volume.types import encryption as types_encryption
+from stackyard.services.volume.types import extra_specs as types_extra_specs
+from stackyard.services.volume.types import operations as types_operations
 
-ROUTES: tuple[Route, ...] = (*versions.ROUTES,)
+ROUTES: tuple[Route, ...] = (
+    *versions.ROUTES,
+    *types_operations.ROUTES,
+    *types_extra_specs.ROUTES,
+    *types_access.ROUTES,
+    *types_encryption.ROUTES,
+    *types_defaults.ROUTES,
+    *qos.ROUTES,
+    *group_types.ROUTES,
+)
 
 SERVICE = Service(
     type="block-storage",

@@ -14,11 +14,15 @@ from sqlalchemy.sql.elements import ColumnElement
 from stackyard.core.call import Call, Query
 from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest
+from stackyard.core.microversion import Microversion
 from stackyard.core.paging import EVERYTHING, Filter, Listing, Scope
 from stackyard.services.volume.fields import MAX_INT, flag
 
 MAX_LIMIT = 1000
 """The most entries of one answer (Cinder's `osapi_max_limit`)."""
+
+STRICT = Microversion(3, 31)
+"""Since when lists refuse query parameters that they do not have."""
 
 COMMON = ("limit", "marker", "offset", "sort", "sort_key", "sort_dir", "with_count", "all_tenants")
 
@@ -42,14 +46,21 @@ class Found:
 
 
 def find(
-    tx: Transaction, call: Call, listing: Listing, path: str, scope: Scope = EVERYTHING, *, counts: bool = False
+    tx: Transaction,
+    call: Call,
+    listing: Listing,
+    path: str,
+    scope: Scope = EVERYTHING,
+    *,
+    counts: bool = False,
+    strict: Microversion = STRICT,
 ) -> Found:
     """The page of `listing` that the query asks for; `path` is the list's below /v3 (`volumes/detail`).
 
     `counts`: this list may be asked `with_count` (3.45). Parameters that the listing does not have are ignored before
-    3.31, and a BadRequest since. A listing is made with page_size=None and unknown="ignore".
+    `strict`, and a BadRequest since. A listing is made with page_size=None and unknown="ignore".
     """
-    query = _known(call, listing)
+    query = _known(call, listing, strict)
     offset, limit = _whole(call.query, "offset", 0, MAX_INT), _limit(call.query)
     pairs = query.pairs()
     if not offset and limit:
@@ -63,11 +74,11 @@ def find(
     return Found(rows, links, count)
 
 
-def _known(call: Call, listing: Listing) -> Query:
+def _known(call: Call, listing: Listing, strict: Microversion) -> Query:
     """The query with what the listing has, and with the directions that Cinder gives sort keys without one."""
     names = {name for name, _ in call.query.pairs()}
     unknown = sorted(names - set(listing.filters) - listing.others - set(COMMON))
-    if unknown and call.since(3, 31):
+    if unknown and call.since(*strict):
         raise BadRequest(f"Invalid filters {','.join(unknown)[:255]} are found in query options.")
     if "sort" in names and names & {"sort_key", "sort_dir"}:
         raise BadRequest(

@@ -1,0 +1,37 @@
+"""Changing one row by its id, for the nouns that have no tasks of their own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam
+
+from stackyard.core.db import Transaction
+
+_updates: dict[tuple[str, tuple[str, ...]], sa.Update] = {}
+_deletes: dict[str, sa.Delete] = {}
+
+
+def update(tx: Transaction, table: sa.Table, row_id: str | int, **values: Any) -> None:
+    """Write columns, and that the row was changed now."""
+    shape = tuple(sorted(values))
+    statement = _updates.get((table.name, shape))
+    if statement is None:
+        named: dict[str, sa.ColumnElement[Any]] = {name: bindparam(f"new_{name}") for name in shape}
+        if "updated_at" in table.c:
+            named["updated_at"] = bindparam("at")
+        statement = sa.update(table).where(table.c.id == bindparam("key")).values(named)
+        _updates[table.name, shape] = statement
+    parameters = {"key": row_id, "at": tx.now, **{f"new_{name}": value for name, value in values.items()}}
+    if "updated_at" not in table.c:
+        del parameters["at"]
+    tx.execute(statement, parameters)
+
+
+def delete(tx: Transaction, table: sa.Table, row_id: str | int) -> None:
+    """Forget the row."""
+    statement = _deletes.get(table.name)
+    if statement is None:
+        statement = _deletes[table.name] = sa.delete(table).where(table.c.id == bindparam("key"))
+    tx.execute(statement, {"key": row_id})
