@@ -14,8 +14,8 @@ from stackyard.core.runtime import Runtime
 from stackyard.host.errors import HostError
 from stackyard.services import keys
 from stackyard.services.volume import hosts
-from stackyard.services.volume.reconcile import snapshots, volumes
-from stackyard.services.volume.reconcile.job import SNAPSHOT, VOLUME
+from stackyard.services.volume.reconcile import backups, snapshots, uploading, volumes
+from stackyard.services.volume.reconcile.job import BACKUP, SNAPSHOT, VOLUME
 from stackyard.services.volume.reconcile.runner import TaskReconciler
 
 log = logging.getLogger("stackyard.volume")
@@ -26,11 +26,13 @@ def reconcilers(runtime: Runtime) -> list[Reconciler]:
     return [
         TaskReconciler(runtime, VOLUME, volumes.TASKS, volumes.FAILURES, volumes.failed),
         TaskReconciler(runtime, SNAPSHOT, snapshots.TASKS, snapshots.FAILURES, snapshots.failed),
+        TaskReconciler(runtime, BACKUP, backups.TASKS, backups.FAILURES, backups.create_failed),
     ]
 
 
 def adopt(runtime: Runtime) -> None:
-    """Have the drivers take on what an earlier run left, and every volume with work looked at once."""
+    """Have the drivers take on what an earlier run left; what it was at is marked still."""
+    uploading.sweep(runtime)
     for name, driver in runtime[keys.VOLUMES].items():
         try:
             driver.start_up()

@@ -13,17 +13,25 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
-from stackyard.core import timeline
+from stackyard.core import ids, timeline
 from stackyard.core.db import Transaction
+from stackyard.core.log import request_id_var
 from stackyard.core.runtime import Runtime
 from stackyard.host.disks import VolumeDriver
 from stackyard.host.errors import SpecError
 from stackyard.services import keys
-from stackyard.services.volume import tasks
-from stackyard.services.volume.tables import attachments, backups, snapshots, volumes
+from stackyard.services.volume import messages, tasks
+from stackyard.services.volume.tables import backups, snapshots, volumes
 
 Change = Callable[[Transaction, Any], dict[str, Any]]
 """Given the row as it is now: the columns to write."""
+
+
+class Told(NamedTuple):
+    """What a user message says of a failure: numbers of messages.ACTIONS and messages.DETAILS."""
+
+    action: str
+    detail: str
 
 
 class Kind(NamedTuple):
@@ -51,9 +59,7 @@ VOLUME = Kind(tasks.VOLUME, volumes)
 SNAPSHOT = Kind(tasks.SNAPSHOT, snapshots)
 BACKUP = Kind(tasks.BACKUP, backups)
 
-_ATTACHED = sa.select(attachments.c.id).where(
-    attachments.c.volume_id == bindparam("volume"), attachments.c.attach_status == "attached"
-)
+_MESSAGES_OF = {tasks.VOLUME: messages.VOLUME, tasks.SNAPSHOT: messages.SNAPSHOT, tasks.BACKUP: messages.BACKUP}
 
 
 class Superseded(Exception):
@@ -92,12 +98,12 @@ class Job:
                 self.kind.update(tx, self.id, **columns)
             return columns
 
-        columns = self.runtime.database.write(f"{self.kind.name}.{name}", run)
-        vars(self.row).update({key: value for key, value in columns.items() if key != "task"})
+        vars(self.row).update(self.runtime.database.write(f"{self.kind.name}.{name}", run))
 
-    def set(self, **columns: Any) -> None:
-        """Write how far the task is."""
-        self.write("progress", lambda _tx, _now: columns)
+    def is_wanted(self) -> bool:
+        """Whether the row still has this task."""
+        now = self.runtime.database.read(f"{self.kind.name}.wanted", self.kind.read, self.id)
+        return now is not None and now.task == self.row.task
 
     def finish(self, change: Change) -> None:
         """The task is done: write the columns that `change` returns, and that there is no task any more."""
@@ -109,22 +115,33 @@ class Job:
 
         self.write("finish", end)
 
-    def fail(self, reason: str, change: Change) -> None:
-        """The task can never be done: write the columns that `change` returns; the reason goes to the timeline."""
+    def fail(self, reason: str, change: Change, told: Told) -> None:
+        """The task can never be done: write the columns that `change` returns; the reason goes to the timeline, and
+        its project is told.
+        """
 
         def end(tx: Transaction, now: Any) -> dict[str, Any]:
             columns = {"task": None, **change(tx, now)}
             timeline.record(tx, self.kind.name, self.id, f"{self.task} failed", reason)
+            asked = getattr(now, "task_request_id", None) or request_id_var.get(None)
+            messages.write(
+                tx,
+                project_id=now.project_id,
+                request_id=asked or ids.new_request_id(),
+                resource_type=_MESSAGES_OF[self.kind.name],
+                resource_id=self.id,
+                action=told.action,
+                detail=told.detail,
+            )
             return columns
 
         self.write("fail", end)
 
-    def gone(self, change: Callable[[Transaction, Any], object]) -> None:
-        """The task was to delete it, and it is: forget the row and what `change` says of the rest."""
+    def gone(self, forget: Callable[[Transaction, Any], object]) -> None:
+        """The task was to delete it, and it is: `forget` removes the row."""
 
         def end(tx: Transaction, now: Any) -> dict[str, Any]:
-            change(tx, now)
-            timeline.record(tx, self.kind.name, self.id, "deleted")
+            forget(tx, now)
             return {}
 
         self.write("gone", end)
@@ -137,8 +154,3 @@ def driver_of(runtime: Runtime, backend: str | None) -> VolumeDriver:
         host = runtime[keys.HOST_NAME]
         raise SpecError(f"Host {host} has no back end of volumes named {backend!r}; its settings may have changed.")
     return found
-
-
-def resting(tx: Transaction, volume_id: str) -> str:
-    """The status of a volume that nothing is done to: in-use when it is attached, else available."""
-    return "available" if tx.first(_ATTACHED, {"volume": volume_id}) is None else "in-use"
