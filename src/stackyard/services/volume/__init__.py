@@ -11,19 +11,11 @@ from stackyard.core.routes import Route, Service
 from stackyard.services.volume import group_types, qos, versions
 from stackyard.services.volume.faults import fault
 from stackyard.services.volume.policies import POLICIES
-from stackyard.services.volume.types import access as types_access
-from stackyard.services.volume.types import defaults as types_defaults
-from stackyard.services.volume.types import encryption as types_encryption
-from stackyard.services.volume.types import extra_specs as types_extra_specs
-from stackyard.services.volume.types import operations as types_operations
+from stackyard.services.volume.types import routes as type_routes
 
 ROUTES: tuple[Route, ...] = (
     *versions.ROUTES,
-    *types_operations.ROUTES,
-    *types_extra_specs.ROUTES,
-    *types_access.ROUTES,
-    *types_encryption.ROUTES,
-    *types_defaults.ROUTES,
+    *type_routes.ROUTES,
     *qos.ROUTES,
     *group_types.ROUTES,
 )
