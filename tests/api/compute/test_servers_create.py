@@ -286,7 +286,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("block_device_mapping", [{"device_name": "a b", "volume_id": GONE}], "2.37"),
     ("block_device_mapping", [{"device_name": "vdb", "volume_id": GONE}], "2.37"),
     ("block_device_mapping_v2", [{"source_type": "volume", "destination_type": "volume", "uuid": GONE}], "2.37"),
-    ("block_device_mapping_v2", [{"source_type": "blank", "destination_type": "volume", "volume_size": 1}], "2.37"),
+    ("block_device_mapping_v2", [{"source_type": "blank", "destination_type": "volume"}], "2.37"),
     ("block_device_mapping_v2", [{"source_type": "blank", "destination_type": "local", "volume_size": 99}], "2.37"),
     ("block_device_mapping_v2", [{"source_type": "blank", "uuid": GONE}], "2.37"),
     ("block_device_mapping_v2", [{"source_type": "tape", "uuid": GONE}], "2.37"),

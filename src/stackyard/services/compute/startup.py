@@ -6,11 +6,13 @@ from stackyard.core.runtime import Runtime
 from stackyard.services import keys
 from stackyard.services.compute import hosts
 from stackyard.services.compute.guests.metadata import ServerMetadata
+from stackyard.services.compute.volumes import ending
 
 
 def set_up(runtime: Runtime) -> None:
-    """Speak for servers where guests ask for metadata."""
+    """Speak for servers where guests ask for metadata, and where volumes tell what happens to them."""
     runtime[keys.METADATA].tell("compute:", ServerMetadata(runtime))
+    runtime.provide(keys.VOLUME_EVENTS, ending.tell)
 
 
 def start(runtime: Runtime) -> None:

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
+
 from stackyard.core import timeline
 from stackyard.core.db import Transaction
 from stackyard.core.errors import ApiError, BadRequest, NotFound
@@ -19,13 +21,14 @@ from stackyard.core.reconcile import GiveUp
 from stackyard.core.runtime import Runtime
 from stackyard.host.errors import HostError, SpecError
 from stackyard.host.machines import MachineDriver
-from stackyard.host.specs import MachineImage, MachineObservation, MachineSpec
+from stackyard.host.specs import MachineImage, MachineObservation, MachineSpec, MachineVolume
 from stackyard.services import keys
 from stackyard.services.compute.reconcile import outcome, spec
 from stackyard.services.compute.reconcile.boot import boot_id
 from stackyard.services.compute.reconcile.outcome import Event, Superseded, fault
 from stackyard.services.compute.servers.states import PowerState, VmState
 from stackyard.services.compute.servers.tasks import KIND
+from stackyard.services.compute.volumes import rows
 from stackyard.services.image import api as image_api
 from stackyard.services.network import api as network_api
 
@@ -171,8 +174,28 @@ class Job:
     # -- what a server is made of
 
     def spec(self) -> MachineSpec:
-        """The server as it shall be, from its rows."""
-        return self.runtime.database.read("server.spec", spec.read, self.runtime, self.server)
+        """The server as it shall be, from its rows. Raises HostError when a volume of it cannot be reached here."""
+        found = self.runtime.database.read("server.spec", spec.read, self.runtime, self.server)
+        wanted = [row for row in self.volume_rows() if row.state in rows.PLUGGED]
+        return msgspec.structs.replace(found, volumes=tuple(map(self.volume, wanted))) if wanted else found
+
+    def volume_rows(self) -> list[Any]:
+        """The rows of the server's volumes."""
+        return self.runtime.database.read("server.volumes", rows.of_server, self.id)
+
+    def volume(self, row: Any) -> MachineVolume:
+        """One of the server's volumes as the driver is told of it."""
+        from stackyard.services.compute.reconcile import volumes
+
+        volume, mode = self.runtime.database.read("server.volume", volumes.read, row)
+        return volumes.of_row(self, row, volume, mode)
+
+    @property
+    def disk_bus(self) -> str:
+        """The bus that the server's disks are plugged into when nothing else is said of them."""
+        image, flavor = self.server.image, self.server.flavor
+        asked = spec.hardware(image.get("properties") or {}, flavor.get("extra_specs") or {})
+        return asked.get("hw_disk_bus") or "virtio"
 
     def images(self, wanted: MachineSpec) -> None:
         """Have all images that a spec names in the driver's store; kernels and ramdisks too."""

@@ -9,7 +9,7 @@ from stackyard.core.db import Transaction
 from stackyard.core.reconcile import DONE, Again, Outcome
 from stackyard.host.errors import EngineUnavailableError
 from stackyard.services import keys
-from stackyard.services.compute.reconcile import interfaces, outcome
+from stackyard.services.compute.reconcile import interfaces, outcome, volumes
 from stackyard.services.compute.reconcile.job import Job
 from stackyard.services.compute.reconcile.plan import LOST, Decision, Step, Wish, plan
 from stackyard.services.compute.reconcile.power import stop_timeout
@@ -51,8 +51,9 @@ def _keep(job: Job) -> Outcome:
         decision = plan(_wish(job), None if seen is None else seen.state)
         if not decision.steps:
             interfaces.settle(job, seen)
+            end = volumes.settle(job, seen)
             _write(job, decision, "" if seen is None else seen.error)
-            return DONE
+            return end
         for step in decision.steps:
             _STEPS[step](job)
     return Again(1.0)

@@ -119,6 +119,17 @@ def finish_action(tx: Transaction, server: Any, error: str | None = None) -> Non
     tx.execute(_FINISH_ACTION, {"key": action_id, "at": tx.now, "text": None if error is None else "Error"})
 
 
+def finish_one(tx: Transaction, server: Any, action_id: str, step: str, error: str | None = None) -> None:
+    """One action of a server has ended that is not its task's, with its only step."""
+    row = {
+        "id": ids.new_uuid(), "action_id": action_id, "event": step, "host": server.host,
+        "result": "Success" if error is None else "Error", "details": error, "started_at": tx.now,
+        "finished_at": tx.now,
+    }  # fmt: skip
+    tx.execute(_EVENT, row)
+    tx.execute(_FINISH_ACTION, {"key": action_id, "at": tx.now, "text": None if error is None else "Error"})
+
+
 def record_own(tx: Transaction, server: Any, action: str) -> None:
     """Write an action down that nobody asked for: it was seen, and is done."""
     row = {

@@ -7,6 +7,7 @@ from typing import Any
 from stackyard.core.db import Transaction
 from stackyard.core.reconcile import DONE, GiveUp, Outcome
 from stackyard.services.compute import scheduler
+from stackyard.services.compute.reconcile import volumes
 from stackyard.services.compute.reconcile.job import Job
 from stackyard.services.compute.reconcile.power import stop_timeout
 from stackyard.services.compute.reconcile.snapshots import discard, take
@@ -44,6 +45,7 @@ def offload(job: Job) -> Outcome:
     """Take it off the host: only its rows, its ports and its image are left."""
     with job.event("shelve_offload_instance"):
         job.driver.remove(job.id)
+        volumes.release_mounts(job)
     _leave_host(job)
     return DONE
 
@@ -122,6 +124,7 @@ def unshelve_failed(job: Job, reason: str) -> None:
         job.fail(text, vm_state=VmState.SHELVED)
         return
     job.driver.remove(job.id)
+    volumes.release_mounts(job)
     job.fail(
         text, also=lambda tx: _give_up_host(tx, job), vm_state=VmState.SHELVED_OFFLOADED, power=Power.NONE,
         power_state=int(PowerState.NOSTATE), host=None, zone=None, system_metadata=without(job.server, MADE_FROM),

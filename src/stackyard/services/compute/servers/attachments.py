@@ -1,31 +1,24 @@
-"""A server's volumes (os-volume_attachments). Attaching is refused until there is a volume service (../volumes.py)."""
+"""A server's volumes (os-volume_attachments)."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import sqlalchemy as sa
 from msgspec import UNSET, UnsetType
-from sqlalchemy import bindparam
 
-from stackyard.core.body import Body
-from stackyard.core.call import Call
+from stackyard.core.body import Body, or_none
+from stackyard.core.call import Call, Reply
 from stackyard.core.db import Transaction
-from stackyard.core.errors import InvalidField, NotFound
+from stackyard.core.errors import BadRequest, Conflict, InvalidField, NotFound
 from stackyard.core.policy import Rule
 from stackyard.core.routes import Route
-from stackyard.services.compute import lists, volumes
+from stackyard.services.compute import lists
 from stackyard.services.compute.rules import MEMBER, READER, SERVICE
 from stackyard.services.compute.servers import fields, finding, tasks
 from stackyard.services.compute.servers.states import VmState, require
-from stackyard.services.compute.tables import block_devices
+from stackyard.services.compute.volumes import attaching, rows
+from stackyard.services.volume import api as volume_api
 
-_b = block_devices.c
-_ALL = (
-    sa.select(block_devices)
-    .where(_b.server_id == bindparam("server"), _b.volume_id.is_not(None))
-    .order_by(_b.created_at, _b.id)
-)
 _CHANGEABLE = (
     VmState.ACTIVE, VmState.PAUSED, VmState.STOPPED, VmState.RESIZED, VmState.SOFT_DELETED, VmState.SHELVED,
     VmState.SHELVED_OFFLOADED,
@@ -55,21 +48,35 @@ class AttachmentChanges(Body):
 def list_(tx: Transaction, call: Call) -> dict[str, Any]:
     """GET .../os-volume_attachments."""
     lists.query_of(call, ("limit", "offset"), strict=call.since(2, 75))
-    rows = lists.offset_page(call, tx.all(_ALL, {"server": call.target.id}))
-    return {"volumeAttachments": [_view(call, row) for row in rows]}
+    page = lists.offset_page(call, rows.of_server(tx, call.target.id))
+    return {"volumeAttachments": [_view(call, row) for row in page if _is_shown(call, row)]}
 
 
 def show(tx: Transaction, call: Call) -> dict[str, Any]:
     """GET .../os-volume_attachments/{volume_id}."""
     finding.refuse_query(call)
-    return {"volumeAttachment": _view(call, _find(tx, call))}
+    row = _find(tx, call)
+    if not _is_shown(call, row):
+        raise _unknown(call)
+    return {"volumeAttachment": _view(call, row)}
+
+
+def _is_shown(call: Call, row: Any) -> bool:
+    """Since 2.89 an attachment is shown by its id, which that of a volume still being made does not have."""
+    return row.attachment_id is not None or not call.since(2, 89)
 
 
 def _find(tx: Transaction, call: Call) -> Any:
-    for row in tx.all(_ALL, {"server": call.target.id}):
+    for row in rows.of_server(tx, call.target.id):
         if row.volume_id == call.path["volume_id"]:
             return row
-    raise NotFound(f"No volume Block Device Mapping with id {call.path['volume_id'][:80]}.", kind="VolumeBDMNotFound")
+    raise _unknown(call)
+
+
+def _unknown(call: Call) -> NotFound:
+    return NotFound(
+        f"Instance {call.target.id} is not attached to volume {call.path['volume_id'][:80]}", kind="VolumeBDMNotFound"
+    )
 
 
 def _view(call: Call, row: Any) -> dict[str, Any]:
@@ -86,39 +93,80 @@ def _view(call: Call, row: Any) -> dict[str, Any]:
     return found
 
 
-def create(tx: Transaction, call: Call) -> None:
-    """POST .../os-volume_attachments."""
-    del tx
+def create(tx: Transaction, call: Call) -> Reply:
+    """POST .../os-volume_attachments: the volume is `attaching` until the server has it."""
     server, body = call.target, call.body
     fields.check_uuid("volumeAttachment.volumeId", body.volumeId)
+    ends = _read_flag(call, body)
+    tag = None
     if body.tag is not UNSET:
         if not call.since(2, 49):
             raise InvalidField("volumeAttachment", "Additional properties are not allowed ('tag' was unexpected)")
-        fields.check_tag("volumeAttachment.tag", body.tag)
-    if body.delete_on_termination is not UNSET:
-        if not call.since(2, 79):
-            unexpected = "Additional properties are not allowed ('delete_on_termination' was unexpected)"
-            raise InvalidField("volumeAttachment", unexpected)
-        fields.read_flag("volumeAttachment.delete_on_termination", body.delete_on_termination)
-    tasks.require_unlocked(call, server, "attach_volume")
-    require(server, "attach_volume", _CHANGEABLE, tasks=None)
-    volumes.refuse_attach(body.volumeId)
+        tag = fields.check_tag("volumeAttachment.tag", body.tag)
+    _require_changeable(call, server, "attach_volume")
+    volume = volume_api.find(tx, call.caller, body.volumeId)
+    device = attaching.attach(tx, call, server, volume, device=or_none(body.device), tag=tag, ends=ends)
+    if call.since(2, 101):
+        return Reply(status=202)
+    view = {"id": volume.id, "serverId": server.id, "volumeId": volume.id, "device": device}
+    if call.since(2, 70):
+        view["tag"] = tag
+    if call.since(2, 79):
+        view["delete_on_termination"] = ends
+    return Reply({"volumeAttachment": view})
+
+
+def _read_flag(call: Call, body: NewAttachment | AttachmentChanges, *, since: tuple[int, int] = (2, 79)) -> bool:
+    if body.delete_on_termination is UNSET:
+        return False
+    if not call.since(*since):
+        unexpected = "Additional properties are not allowed ('delete_on_termination' was unexpected)"
+        raise InvalidField("volumeAttachment", unexpected)
+    return fields.read_flag("volumeAttachment.delete_on_termination", body.delete_on_termination)
+
+
+def _require_changeable(call: Call, server: Any, action: str) -> None:
+    """Raise Conflict when the server's volumes cannot be changed: by its lock, its state, or one of an old request."""
+    shelved = server.vm_state in (VmState.SHELVED, VmState.SHELVED_OFFLOADED)
+    tasks.require_unlocked(call, server, action)
+    require(server, action, () if shelved and not call.since(2, 20) else _CHANGEABLE, tasks=None)
 
 
 def update(tx: Transaction, call: Call) -> None:
-    """PUT .../os-volume_attachments/{volume_id}."""
-    fields.check_uuid("volumeAttachment.volumeId", call.body.volumeId)
-    if call.body.volumeId != call.path["volume_id"]:
-        call.require(f"{_RULE}swap", call.target)
-    _find(tx, call)
-    volumes.refuse_attach(call.body.volumeId)
+    """PUT .../os-volume_attachments/{volume_id}: since 2.85 whether the volume goes with the server; else a swap."""
+    server, body = call.target, call.body
+    fields.check_uuid("volumeAttachment.volumeId", body.volumeId)
+    swaps = not call.since(2, 85) or body.volumeId != call.path["volume_id"]
+    if swaps:
+        call.require(f"{_RULE}swap", server)
+    ends = _read_flag(call, body, since=(2, 85))
+    if call.since(2, 85):
+        row = _find(tx, call)
+        _require_same(body, row)
+        if body.delete_on_termination is not UNSET:
+            rows.update(tx, row.id, delete_on_termination=ends)
+    if swaps:
+        _swap(tx, call)
+
+
+def _require_same(body: AttachmentChanges, row: Any) -> None:
+    told = {"id": row.volume_id, "serverId": row.server_id, "device": row.device_name, "tag": row.tag}
+    for name, value in told.items():
+        given = getattr(body, name)
+        if given is not UNSET and given != value:
+            raise BadRequest(f"The {name} property is not mutable")
+
+
+def _swap(tx: Transaction, call: Call) -> None:
+    """Refused: a volume service asks for it while it moves a volume, which this cloud's does by itself."""
+    old = volume_api.find(tx, call.caller, call.path["volume_id"])
+    raise Conflict(f"volume {old.id} is not migrating; this API should only be called by Cinder", kind="InvalidVolume")
 
 
 def delete(tx: Transaction, call: Call) -> None:
-    """DELETE .../os-volume_attachments/{volume_id}."""
-    tasks.require_unlocked(call, call.target, "detach_volume")
-    row = _find(tx, call)
-    volumes.refuse_attach(row.volume_id)
+    """DELETE .../os-volume_attachments/{volume_id}: the volume is `detaching` until the server has let it go."""
+    _require_changeable(call, call.target, "detach_volume")
+    attaching.detach(tx, call, call.target, _find(tx, call))
 
 
 _PATH = "/v2.1/servers/{server_id}/os-volume_attachments"
@@ -130,9 +178,10 @@ ROUTES = (
     Route("GET", _PATH, list_, f"{_RULE}index", target=finding.load),
     Route("POST", _PATH, create, f"{_RULE}create", target=finding.load, body=NewAttachment, envelope=_ENVELOPE),
     Route("GET", _ONE, show, f"{_RULE}show", target=finding.load),
-    Route("PUT", _ONE, update, f"{_RULE}update", target=finding.load, body=AttachmentChanges, envelope=_ENVELOPE),
+    Route("PUT", _ONE, update, f"{_RULE}update", target=finding.load, body=AttachmentChanges, envelope=_ENVELOPE,
+          status=202),
     Route("DELETE", _ONE, delete, f"{_RULE}delete", target=finding.load, status=202),
-)
+)  # fmt: skip
 
 POLICIES = (
     Rule(f"{_RULE}index", READER, "See a server's volumes."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -29,6 +29,7 @@ from stackyard.services.compute.servers import (
 from stackyard.services.compute.servers.bodies import NewServer
 from stackyard.services.compute.servers.states import Power, PowerState, VmState
 from stackyard.services.compute.tables import instance_actions, server_tags, servers
+from stackyard.services.compute.volumes import mappings, planning
 from stackyard.services.network import api as network_api
 
 _INSERT = sa.insert(servers)
@@ -54,7 +55,7 @@ class _Plan(msgspec.Struct, kw_only=True):
     disk_config: str
     nics: list[networks.Nic]
     groups: tuple[str, ...] | None
-    devices: list[devices.Device]
+    volumes: planning.Volumes
     where: destination.Destination
     key: Any
     password: str
@@ -70,6 +71,10 @@ def create(tx: Transaction, call: Call) -> Reply:
     asked = destination.request(
         rows[0]["project_id"], rows[0]["user_id"], plan.kind, plan.flavor, plan.image, plan.where
     )
+    if plan.volumes.boots:
+        asked = msgspec.structs.replace(asked, disk=asked.disk - plan.flavor["disk"])
+    if plan.volumes.host is not None:
+        asked = msgspec.structs.replace(asked, host=_host_of_volumes(plan))
     hosts, reason = destination.place(tx, call, asked, [row["id"] for row in rows])
     if hosts:
         _settle(tx, call, plan, rows, hosts)
@@ -77,6 +82,13 @@ def create(tx: Transaction, call: Call) -> Reply:
         _fail(tx, rows, reason)
     _write(tx, call, plan, rows)
     return _reply(call, plan, rows)
+
+
+def _host_of_volumes(plan: _Plan) -> str | None:
+    asked, host = plan.where.host, plan.volumes.host
+    if asked not in (None, host):
+        raise BadRequest(f"Block Device Mapping is Invalid: its volumes are kept on host {host}, not on {asked}.")
+    return host
 
 
 def _plan(tx: Transaction, call: Call) -> _Plan:
@@ -101,23 +113,25 @@ def _plan(tx: Transaction, call: Call) -> _Plan:
     if wanted.asks:
         call.require(ATTACH_NETWORK)
     found = None if image_id is None else images.find(tx, call, image_id)
-    if found is not None:
-        images.check(tx, call, found, flavor)
+    mapped = mappings.merge(mapped, mappings.of_image({} if found is None else found["properties"] or {}))
     devices.check(mapped, flavor, image_id)
-    image: dict[str, Any] = {} if found is None else images.snapshot(found)
+    volumes = planning.check(tx, call, mapped, most)
+    if found is not None:
+        images.check(tx, call, found, flavor, on_volume=volumes.boots)
+    image = _image(found, volumes)
     count = limits.within(tx, call, flavor, least, most)
     return _Plan(
         body=body,
         count=count,
         name=body.name,
         flavor=flavor,
-        image_id=image_id,
+        image_id=None if volumes.boots else image_id,
         image=image,
         kind=images.kind_of(image),
         disk_config=images.check_disk_config(image, or_none(body.disk_config)),
         nics=networks.resolve(tx, call, wanted, most),
         groups=_groups(tx, call, body),
-        devices=mapped,
+        volumes=volumes,
         where=where,
         key=_key(tx, call, body),
         password=or_default(body.adminPass, "") or fields.new_password(),
@@ -125,6 +139,15 @@ def _plan(tx: Transaction, call: Call) -> _Plan:
         personality=bodies.read_personality(tx, call, body.personality),
         metadata=or_default(body.metadata, {}),
     )
+
+
+def _image(found: Mapping[str, Any] | None, volumes: planning.Volumes) -> dict[str, Any]:
+    """What servers keep of their image; of one that only describes volumes, what it says beyond that."""
+    given = {} if found is None else images.snapshot(found)
+    if volumes.image is None:
+        return given
+    further = {name: value for name, value in given.get("properties", {}).items() if name not in mappings.OWN}
+    return volumes.image | {"properties": {**volumes.image["properties"], **further}}
 
 
 def _flavor(tx: Transaction, call: Call, body: NewServer) -> dict[str, Any]:
@@ -255,7 +278,8 @@ def _write(tx: Transaction, call: Call, plan: _Plan, rows: Sequence[dict[str, An
     server_ids = [row["id"] for row in rows]
     if plan.tags:
         tx.execute(_TAG, [{"server_id": server_id, "tag": tag} for server_id in server_ids for tag in plan.tags])
-    devices.insert(tx, server_ids, plan.devices, plan.flavor)
+    if placed:
+        planning.write(tx, call, rows, plan.volumes.devices, plan.flavor)
     if plan.where.group_id is not None:
         for server_id in server_ids:
             server_groups.add_member(tx, call.runtime, plan.where.group_id, server_id, user_id=call.caller.user_id)

@@ -17,7 +17,6 @@ from stackyard.core import ids
 from stackyard.core.call import Call
 from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest, InvalidField
-from stackyard.services.compute import volumes
 from stackyard.services.compute.servers import fields
 from stackyard.services.compute.tables import block_devices
 
@@ -54,7 +53,8 @@ class Device(msgspec.Struct, kw_only=True):
     tag: str | None = None
 
 
-def _invalid(details: str, kind: str = "InvalidBDMFormat") -> BadRequest:
+def invalid(details: str, kind: str = "InvalidBDMFormat") -> BadRequest:
+    """The fault of a mapping that cannot be."""
     return BadRequest(f"Block Device Mapping is Invalid: {details}", kind=kind)
 
 
@@ -62,10 +62,22 @@ def read(call: Call, legacy: list[dict[str, Any]], new: list[dict[str, Any]], im
     """The devices of a request's two mappings, only one of which may be there; raises BadRequest, InvalidField."""
     if legacy and new:
         raise BadRequest("Using different block_device_mapping syntaxes is not allowed in the same request.")
-    found = [_legacy(f"server.block_device_mapping[{index}]", item) for index, item in enumerate(legacy)] or [
+    if legacy:
+        old = [_legacy(f"server.block_device_mapping[{index}]", item) for index, item in enumerate(legacy)]
+        return _rooted([device for device in old if device is not None], image_id)
+    found = [
         _device(call, f"server.block_device_mapping_v2[{index}]", item, image_id) for index, item in enumerate(new)
     ]
     return [device for device in found if device is not None]
+
+
+def _rooted(devices: list[Device], image_id: str | None) -> list[Device]:
+    """Of an old mapping that has no boot indexes, servers without an image boot from the first disk, or the first."""
+    volumes = [device for device in devices if device.destination == "volume"]
+    if image_id is None and volumes:
+        first = (device for device in volumes if (device.device_name or "").removeprefix("/dev/") == "vda")
+        next(first, volumes[0]).boot_index = 0
+    return devices
 
 
 def _common(field: str, item: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,7 +113,7 @@ def _legacy(field: str, item: Mapping[str, Any]) -> Device | None:
         return Device(source="volume", destination="volume", volume_id=item["volume_id"], **common)
     if item.get("no_device"):
         return None
-    raise _invalid("Unrecognized legacy format.")
+    raise invalid("Unrecognized legacy format.")
 
 
 def _require_keys(field: str, item: Mapping[str, Any], known: set[str]) -> None:
@@ -133,20 +145,20 @@ def _device(call: Call, field: str, item: dict[str, Any], image_id: str | None) 
     if source is None:
         source = next((one for one in ("volume", "snapshot", "image") if item.get(f"{one}_id")), None)
         if source is None:
-            raise _invalid("Missing device UUID.")
+            raise invalid("Missing device UUID.")
         uuid = uuid or item[f"{source}_id"]
     destination = destination or ("local" if source == "blank" else "volume")
     if source == "blank" and uuid:
-        raise _invalid("Invalid device UUID.")
+        raise invalid("Invalid device UUID.")
     if source != "blank" and not uuid:
-        raise _invalid("Missing device UUID.")
+        raise invalid("Missing device UUID.")
     if source == "image" and destination == "local" and not (image_id and index == 0):
-        raise _invalid("Mapping image to local is not supported.")
+        raise invalid("Mapping image to local is not supported.")
     if item.get("volume_type") and (destination == "local" or source == "volume"):
-        raise _invalid("Specifying a volume_type with destination_type=local is not supported.")
+        raise invalid("Specifying a volume_type with destination_type=local is not supported.")
     bus = item.get("disk_bus")
     if bus and bus not in _BUSES:
-        raise _invalid(f"{bus[:40]} is not a valid disk bus.", "InvalidBDMDiskBus")
+        raise invalid(f"{bus[:40]} is not a valid disk bus.", "InvalidBDMDiskBus")
     return Device(
         source=source,
         destination=destination,
@@ -195,32 +207,29 @@ def check(devices: Sequence[Device], flavor: Mapping[str, Any], image_id: str | 
     if image_id and not any(device.boot_index == 0 for device in devices):
         indexes = [0, *indexes]
     if not indexes or indexes != list(range(len(indexes))):
-        raise _invalid(
+        raise invalid(
             "Boot sequence for the instance and image/block device mapping combination is not valid.",
             "InvalidBDMBootSequence",
         )
-    for device in devices:
-        if device.destination == "volume":
-            volumes.require(device.volume_id or device.snapshot_id or device.image_id or "blank")
     blanks = [device for device in devices if device.source == "blank" and device.guest_format != "swap"]
     if sum(device.size or flavor["ephemeral"] for device in blanks) > flavor["ephemeral"]:
-        raise _invalid(
+        raise invalid(
             "Ephemeral disks requested are larger than the instance type allows. If no size is given in one block "
             "device mapping, flavor ephemeral size will be used.",
             "InvalidBDMEphemeralSize",
         )
     swaps = [device for device in devices if device.source == "blank" and device.guest_format == "swap"]
     if len(swaps) > 1:
-        raise _invalid("More than one swap drive requested.")
+        raise invalid("More than one swap drive requested.")
     if swaps and (swaps[0].size or 0) > flavor["swap"]:
-        raise _invalid("Swap drive requested is larger than instance type allows.", "InvalidBDMSwapSize")
+        raise invalid("Swap drive requested is larger than instance type allows.", "InvalidBDMSwapSize")
     tags = [device.tag for device in devices if device.tag]
     if len(set(tags)) != len(tags):
-        raise _invalid("two devices have the same tag.")
+        raise invalid("two devices have the same tag.")
 
 
 def insert(tx: Transaction, server_ids: Sequence[str], devices: Sequence[Device], flavor: Mapping[str, Any]) -> None:
-    """Write the devices of new servers down; an ephemeral disk without a size has the flavor's."""
+    """Write the disks of new servers down that are no volumes; an ephemeral disk without a size has the flavor's."""
     rows = [
         {
             "id": ids.new_uuid(), "server_id": server_id, "device_name": device.device_name,

@@ -17,6 +17,7 @@ from stackyard.core.routes import Route
 from stackyard.services.compute.rules import SERVICE
 from stackyard.services.compute.servers import fields, tasks
 from stackyard.services.compute.tables import servers
+from stackyard.services.compute.volumes import ending
 
 _KNOWN = sa.select(servers.c.id, servers.c.host).where(
     servers.c.id.in_(bindparam("keys", expanding=True)), servers.c.deleted_at.is_(None)
@@ -62,6 +63,8 @@ def create(tx: Transaction, call: Call) -> Reply:
         code = _code(event, known)
         if code == 200:
             tasks.mark(tx, event.server_uuid, known[event.server_uuid])
+            if event.tag is not UNSET:
+                ending.tell(tx, event.server_uuid, event.name, event.tag)
         view: dict[str, Any] = {"name": event.name, "server_uuid": event.server_uuid}
         if event.tag is not UNSET:
             view["tag"] = event.tag

@@ -58,8 +58,12 @@ def _part(properties: Mapping[str, Any], name: str) -> str | None:
     return str(value) if value else None
 
 
-def check(tx: Transaction, call: Call, image: Mapping[str, Any], flavor: Mapping[str, Any]) -> None:
-    """Raise BadRequest or Forbidden when a server of this flavor cannot be made from the image."""
+def check(
+    tx: Transaction, call: Call, image: Mapping[str, Any], flavor: Mapping[str, Any], *, on_volume: bool = False
+) -> None:
+    """Raise BadRequest or Forbidden when a server of this flavor cannot be made from the image; `on_volume`: it has no
+    disk of its own.
+    """
     image_id = image["id"]
     if image["status"] != "active":
         raise BadRequest(f"Image {image_id} is not active.", kind="ImageNotActive")
@@ -73,7 +77,8 @@ def check(tx: Transaction, call: Call, image: Mapping[str, Any], flavor: Mapping
     image_properties.check(properties)
     if flavor["ram"] < int(image.get("min_ram") or 0):
         raise BadRequest("Flavor's memory is too small for requested image.", kind="FlavorMemoryTooSmall")
-    _check_disk(call, image, flavor)
+    if not on_volume:
+        _check_disk(call, image, flavor)
     for name in ("kernel_id", "ramdisk_id"):
         part = _part(properties, name)
         if part is not None:

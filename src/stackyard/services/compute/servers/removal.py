@@ -13,6 +13,7 @@ from stackyard.services.compute import scheduler, server_groups
 from stackyard.services.compute.servers import leftovers, limits, tasks
 from stackyard.services.compute.servers.states import PowerState, VmState
 from stackyard.services.compute.tables import block_devices
+from stackyard.services.compute.volumes import ending
 from stackyard.services.network import api as network_api
 
 _DEVICES = sa.delete(block_devices).where(block_devices.c.server_id == bindparam("server"))
@@ -30,6 +31,7 @@ def forget(tx: Transaction, runtime: Runtime, server: Any) -> None:
     limits.release(tx, runtime, server.project_id, server.flavor)
     server_groups.remove_member(tx, server.id)
     scheduler.release(tx, server.id)
+    ending.release(tx, runtime, server.id)
     tx.execute(_DEVICES, {"server": server.id})
     tasks.update(
         tx,
