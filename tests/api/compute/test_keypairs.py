@@ -113,6 +113,14 @@ def test_types_that_are_none(still_cloud: TestCloud) -> None:
     demo.post("/os-keypairs", {"keypair": {}}, status=400)
 
 
+def test_a_name_may_be_as_long_as_it_may(cloud: TestCloud) -> None:
+    """On every database."""
+    demo = Nova(cloud, "demo")
+    name = "n" * 255
+    assert imported(demo, name)["name"] == name
+    demo.delete(f"/os-keypairs/{name}", status=202)
+
+
 def test_names_are_unique_to_a_user(still_cloud: TestCloud) -> None:
     demo, admin = Nova(still_cloud, "demo"), Nova(still_cloud, "admin")
     imported(demo)

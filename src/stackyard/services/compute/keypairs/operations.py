@@ -147,7 +147,7 @@ def _insert(tx: Transaction, call: Call, values: dict[str, Any]) -> Any:
     if rows.exists(tx, user_id, name):
         raise Conflict(f"Key pair '{name}' already exists.", kind="KeyPairExists")
     tx.execute(_INSERT, values | {"created_at": tx.now})
-    timeline.record(tx, KIND, f"{user_id}/{name}"[:255], "created")
+    timeline.record(tx, KIND, user_id, "created", name)
     return rows.find(tx, user_id, name)
 
 
@@ -158,7 +158,7 @@ def delete(tx: Transaction, call: Call) -> Reply:
     row = rows.find(tx, user_id, call.path["keypair_name"])
     tx.execute(_DELETE, {"key": row.id})
     call.runtime.quotas.release(tx, call.caller.project_id or "", {RESOURCE: 1}, counter=user_id)
-    timeline.record(tx, KIND, f"{user_id}/{row.name}"[:255], "deleted")
+    timeline.record(tx, KIND, user_id, "deleted", row.name)
     return Reply(status=204 if call.since(2, 2) else 202)
 
 
