@@ -418,3 +418,36 @@ def test_what_a_policy_asks_of_placement(admin: Neutron) -> None:
     plain = admin.update("port", port["id"], qos_policy_id=None)
     assert (plain["qos_policy_id"], plain["qos_network_policy_id"]) == (None, policy["id"])
     assert plain["resource_request"]["request_groups"][0]["resources"] == group["resources"]
+
+
+def test_a_list_shows_every_change_though_views_are_kept(admin: Neutron) -> None:
+    network, _ = admin.network()
+    port = admin.create("port", network_id=network["id"])
+
+    def listed() -> dict[str, Any]:
+        (found,) = admin.list("port", f"?id={port['id']}")
+        assert found == admin.show("port", port["id"])
+        return found
+
+    assert listed() == listed()
+    for change in (
+        {"name": "new"}, {"admin_state_up": False}, {"allowed_address_pairs": [{"ip_address": "10.9.0.1"}]},
+        {"dns_name": "web"}, {"binding:host_id": "elsewhere"}, {"binding:profile": {"a": 1}},
+    ):  # fmt: skip
+        admin.update("port", port["id"], **change)
+        listed()
+    for policy_rules in ("minimum_bandwidth_rules", "minimum_packet_rate_rules"):
+        policy = admin.call("POST", "qos/policies", {"policy": {"name": "p"}}, status=201)["policy"]
+        admin.update("port", port["id"], qos_policy_id=policy["id"])
+        rule = {"min_kbps": 10} if "bandwidth" in policy_rules else {"min_kpps": 10}
+        admin.call("POST", f"qos/policies/{policy['id']}/{policy_rules}", {policy_rules[:-1]: rule}, status=201)
+        assert listed()["resource_request"]
+    admin.update("port", port["id"], qos_policy_id=None)
+    assert listed()["resource_request"] is None
+    admin.update("network", network["id"], dns_domain="example.org.")
+    assert listed()["dns_assignment"][0]["fqdn"] == "web.example.org."
+    trunk = admin.create("trunk", port_id=port["id"])
+    assert listed()["trunk_details"] == {"trunk_id": trunk["id"], "sub_ports": []}
+    admin.delete("trunk", trunk["id"])
+    assert "trunk_details" not in listed()
+    assert admin.list("port", f"?id={port['id']}&fields=name") == [{"name": "new"}]

@@ -113,9 +113,19 @@ def shown(call: Call, view: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def listed(call: Call, plural: str, page: Page, view: Callable[[Any], Mapping[str, Any]]) -> dict[str, Any]:
     """A list with its views and, when a limit was asked for, the links to the pages beside it."""
-    rows: Iterable[Any] = page.rows
-    views = map(view, rows)
-    body: dict[str, Any] = {plural: [shown(call, one) for one in views] if call.query.all("fields") else list(views)}
+    views = map(view, page.rows)
+    return _linked(call, plural, page, [shown(call, one) for one in views] if call.query.all("fields") else list(views))
+
+
+def listed_encoded(call: Call, plural: str, page: Page, views: Sequence[msgspec.Raw]) -> dict[str, Any]:
+    """The same of views that are encoded already."""
+    if not call.query.all("fields"):
+        return _linked(call, plural, page, views)
+    return _linked(call, plural, page, [shown(call, msgspec.json.decode(one)) for one in views])
+
+
+def _linked(call: Call, plural: str, page: Page, views: Sequence[object]) -> dict[str, Any]:
+    body: dict[str, Any] = {plural: views}
     if call.query.get("limit") and page.rows:
         body[f"{plural}_links"] = links = []
         backwards = call.query.boolean("page_reverse")

@@ -18,7 +18,7 @@ from stackyard.core.paging import Filter, Listing, Scope
 from stackyard.services.network import floating, marks, owners, resources, seen
 from stackyard.services.network.addresses import new_mac, read_mac
 from stackyard.services.network.faults import conflict
-from stackyard.services.network.ports import attributes, creation, rows
+from stackyard.services.network.ports import attributes, creation, kept, rows
 from stackyard.services.network.ports.bindings import vif_type
 from stackyard.services.network.ports.bodies import (
     NewPortBody,
@@ -75,7 +75,7 @@ LISTING = Listing(
     sort_keys=("name", "network_id", "project_id", "admin_state_up", "status", "mac_address", "device_id",
                "device_owner", "created_at", "updated_at"),
     max_limit=resources.LARGEST_PAGE,
-    select=_VIEWED,
+    select=kept.SELECT,
 )  # fmt: skip
 
 
@@ -97,7 +97,7 @@ def list_(tx: Transaction, call: Call) -> dict[str, Any]:
     query, scope = _with_parts(call.query, seen.scope(call.caller, "port"))
     page = resources.page_of(tx, query, LISTING, scope)
     known = facts(tx, call, page.rows)
-    return resources.listed(call, "ports", page, lambda row: view(row, known))
+    return resources.listed_encoded(call, "ports", page, kept.encoded(page.rows, known))
 
 
 _PART = "ip_address_substr="

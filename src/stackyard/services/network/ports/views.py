@@ -175,7 +175,9 @@ def vif_details(vif_type: str) -> dict[str, Any]:
 
 def _request(row: Any, policies: dict[str, Any]) -> dict[str, Any] | None:
     """What the effective policy asks of placement: a group for bandwidth, one for packets."""
-    rules = policies.get(qos.effective_policy(row, _Network(row)) or "", ())
+    rules = policies.get(qos.effective_policy(row, _Network(row)) or "", ()) if policies else ()
+    if not rules:
+        return None
     groups = []
     for kind, classes in _REQUESTED.items():
         wanted = {
