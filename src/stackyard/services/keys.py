@@ -32,6 +32,9 @@ VOLUMES: Key[Volumes] = Key("volume drivers")
 VOLUME_EVENTS: Key[Callable[[Transaction, str, str, str], None]] = Key("events of volumes")
 """Tells a server, by its id, what happened to a volume that it has: (tx, server_id, "volume-extended", volume_id)."""
 
+VOLUME_HOLDERS: Key[Callable[[Transaction, str, str], bool]] = Key("holders of volumes")
+"""Whether a server has a volume by this attachment: (tx, server_id, attachment_id); only the server lets it go then."""
+
 CAPACITY: Key[Callable[[], HostCapacity]] = Key("host capacity")
 """Asks what this host has, and what of it is free now."""
 

@@ -155,11 +155,13 @@ def reserve_image(
     disk_format: str = "raw",
     properties: Mapping[str, str] | None = None,
     visibility: str = "private",
+    protected: bool = False,
 ) -> str:
     """Make a queued image of the caller's, for `store_image` to fill; its id. Raises TooLarge (quota), BadRequest."""
-    given = bodies.attributes(
-        {"name": name, "container_format": container_format, "disk_format": disk_format, "visibility": visibility}
-    )
+    given = bodies.attributes({
+        "name": name, "container_format": container_format, "disk_format": disk_format, "visibility": visibility,
+        "protected": protected,
+    })  # fmt: skip
     kept = {key: bodies.check_property(key, value) for key, value in (properties or {}).items()}
     require_count(runtime, kept)
     image_id = ids.new_uuid()

@@ -9,12 +9,18 @@ from __future__ import annotations
 from stackyard.core.microversion import MicroversionRange
 from stackyard.core.routes import Route, Service
 from stackyard.services.volume import group_types, qos, versions
+from stackyard.services.volume.attachments import operations as attachments
 from stackyard.services.volume.faults import fault
 from stackyard.services.volume.policies import POLICIES
+from stackyard.services.volume.snapshots import operations as snapshots
 from stackyard.services.volume.types import routes as type_routes
+from stackyard.services.volume.volumes import routes as volume_routes
 
 ROUTES: tuple[Route, ...] = (
     *versions.ROUTES,
+    *volume_routes.ROUTES,
+    *snapshots.ROUTES,
+    *attachments.ROUTES,
     *type_routes.ROUTES,
     *qos.ROUTES,
     *group_types.ROUTES,

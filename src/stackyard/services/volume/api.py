@@ -12,12 +12,13 @@ from stackyard.core.runtime import Runtime
 from stackyard.host.disks import VolumeDriver
 from stackyard.host.errors import HostError
 from stackyard.services import keys
-from stackyard.services.volume import statuses
+from stackyard.services.volume import statuses, tasks
 from stackyard.services.volume.attachments import state
 from stackyard.services.volume.snapshots import creation as snapshot_creation
+from stackyard.services.volume.snapshots.finding import by_ids as snapshot_rows
 from stackyard.services.volume.snapshots.finding import find as find_snapshot
 from stackyard.services.volume.statuses import has_failed, is_ready
-from stackyard.services.volume.volumes import deletion, finding
+from stackyard.services.volume.volumes import deletion, finding, sources
 from stackyard.services.volume.volumes.creation import Request, create
 from stackyard.services.volume.volumes.finding import by_ids as rows
 from stackyard.services.volume.volumes.finding import find
@@ -39,10 +40,12 @@ __all__ = [
     "is_ready",
     "location",
     "mount",
+    "reimage",
     "require_attachable",
     "roll_detaching",
     "rows",
     "snapshot",
+    "snapshot_rows",
     "unmount",
 ]
 
@@ -151,6 +154,25 @@ def snapshot(
     """Have a snapshot made of a volume (with `force` of one that is in use, too), and return its row."""
     volume = find(tx, caller, volume_id)
     return snapshot_creation.create(tx, runtime, caller, volume, name=name, description=description, in_use=force)
+
+
+def reimage(tx: Transaction, runtime: Runtime, caller: Caller, volume_id: str, image_id: str) -> None:
+    """Have the volume of a server that does not run begin again as an image is; its status comes back after that.
+
+    Raises NotFound, BadRequest for the volume's state, or when the image does not fit.
+    """
+    volume = find(tx, caller, volume_id)
+    statuses.require(volume, (statuses.IN_USE, statuses.RESERVED, statuses.AVAILABLE), "be reimaged")
+    source = sources.of_image(tx, caller, image_id)
+    if source.least > volume.size:
+        raise BadRequest(
+            f"Invalid input received: Size of specified image {source.least}GB is larger than volume size "
+            f"{volume.size}GB.",
+            kind="InvalidInput",
+        )
+    columns = {"status": statuses.DOWNLOADING, "previous_status": volume.status, "bootable": True}
+    columns |= {"image_metadata": source.image_metadata, "image_id": source.id}
+    tasks.begin(tx, runtime, volume, "reimage", columns=columns, image_id=source.id, status=volume.status)
 
 
 def location(runtime: Runtime, row: Any) -> Path:

@@ -7,11 +7,17 @@ from __future__ import annotations
 
 from stackyard.core.policy import Rule
 from stackyard.services.volume import group_types, qos
+from stackyard.services.volume.attachments import operations as attachments
 from stackyard.services.volume.rules import ANY
+from stackyard.services.volume.snapshots import operations as snapshots
 from stackyard.services.volume.types import routes as type_routes
+from stackyard.services.volume.volumes import routes as volume_routes
 
 POLICIES: tuple[Rule, ...] = (
     Rule("volume:any", ANY, "Ask for an action on a volume, snapshot, ...; the action's own rule is checked then."),
+    *volume_routes.POLICIES,
+    *snapshots.POLICIES,
+    *attachments.POLICIES,
     *type_routes.POLICIES,
     *qos.POLICIES,
     *group_types.POLICIES,

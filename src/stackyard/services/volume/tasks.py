@@ -12,8 +12,8 @@ reserved, error).
 | create | source: blank, image, snapshot, volume, backup; source_id (not with blank) | creating; a backup is \
 restoring | available, launched_at; the backup available | error; the backup available |
 | delete | cascade: bool (wait until it has no snapshots) | deleting | `volumes.removal.forget` | error_deleting |
-| extend | size: new GiB; status | extending | size; status; servers told (`volumes.events.tell`, in use only) | \
-error_extending; `quotas.release` of the difference |
+| extend | size: new GiB; status | extending | size; status; servers told (keys.VOLUME_EVENTS, in use only) | \
+error_extending; the quota of the difference given back |
 | upload | image_id (reserved), disk_format, container_format; status | uploading | image active; status | image \
 discarded; status |
 | retype | volume_type_id; host, backend (where it shall be: maybe where it is); status | retyping | volume_type_id, \
@@ -91,9 +91,9 @@ def begin(
     mark(tx, runtime, row.id, row.host, kind=kind)
 
 
-def begin_for(tx: Transaction, call: Call, row: Any, name: str, status: str, **arguments: Any) -> None:
-    """`begin` of what a call asks of a volume: it has `status` from now on."""
-    begin(tx, call.runtime, row, name, columns={"status": status, "previous_status": row.status}, **arguments)
+def begin_for(tx: Transaction, call: Call, row: Any, name: str, meanwhile: str, **arguments: Any) -> None:
+    """`begin` of what a call asks of a volume: its status is `meanwhile` until it is done."""
+    begin(tx, call.runtime, row, name, columns={"status": meanwhile, "previous_status": row.status}, **arguments)
 
 
 def mark(tx: Transaction, runtime: Runtime, row_id: str, host: str | None, *, kind: str = VOLUME) -> None:

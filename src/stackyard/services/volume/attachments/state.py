@@ -45,11 +45,16 @@ def get(tx: Transaction, attachment_id: str) -> Any:
     """An attachment's row; raises VolumeAttachmentNotFound."""
     row = by_id(tx, attachment_id)
     if row is None:
-        raise NotFound(
-            f"Volume attachment could not be found with filter: attachment_id = {attachment_id[:80]}.",
-            kind="VolumeAttachmentNotFound",
-        )
+        raise not_found(attachment_id)
     return row
+
+
+def not_found(attachment_id: str) -> NotFound:
+    """No such attachment, or the caller may not know of it."""
+    return NotFound(
+        f"Volume attachment could not be found with filter: attachment_id = {attachment_id[:80]}.",
+        kind="VolumeAttachmentNotFound",
+    )
 
 
 def of_volume(tx: Transaction, volume_id: str) -> list[Any]:

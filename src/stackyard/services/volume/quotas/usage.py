@@ -39,6 +39,15 @@ def reserve(
         _take(tx, runtime, project_id, {f"{name}:{volume_type_id}": amount for name, amount in amounts.items()})
 
 
+def reserve_of_type(
+    tx: Transaction, runtime: Runtime, project_id: str, volume_type_id: str | None, *, volumes: int, gigabytes: int
+) -> None:
+    """Take so many for a type alone, of what the project has already: a volume that gets another type."""
+    if volume_type_id is not None:
+        amounts = {"volumes": volumes, "gigabytes": gigabytes}
+        _take(tx, runtime, project_id, {f"{name}:{volume_type_id}": amount for name, amount in amounts.items()})
+
+
 def reserve_backups(tx: Transaction, runtime: Runtime, project_id: str, *, backups: int, gigabytes: int) -> None:
     """Take so many backups, of so many GiB together; raises BackupLimitExceeded and the like (413)."""
     _take(tx, runtime, project_id, {"backups": backups, "backup_gigabytes": gigabytes})

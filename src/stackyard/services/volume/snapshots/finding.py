@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,6 +17,7 @@ from stackyard.services.volume.tables import snapshots
 
 _BY_ID = sa.select(snapshots).where(snapshots.c.id == bindparam("key"))
 _OF_PROJECT = _BY_ID.where(snapshots.c.project_id == bindparam("project"))
+_BY_IDS = sa.select(snapshots).where(snapshots.c.id.in_(bindparam("keys", expanding=True)))
 _OF_VOLUME = (
     sa.select(snapshots)
     .where(snapshots.c.volume_id == bindparam("volume"))
@@ -26,6 +28,12 @@ _OF_VOLUME = (
 def by_id(tx: Transaction, snapshot_id: str) -> Any:
     """A snapshot's row, whoever's it is; None when there is none."""
     return tx.first(_BY_ID, {"key": snapshot_id})
+
+
+def by_ids(tx: Transaction, snapshot_ids: Iterable[str]) -> dict[str, Any]:
+    """The rows of those that are there, by id."""
+    keys = sorted(set(snapshot_ids))
+    return {row.id: row for row in tx.all(_BY_IDS, {"keys": keys})} if keys else {}
 
 
 def of_volume(tx: Transaction, volume_id: str) -> list[Any]:

@@ -145,18 +145,18 @@ def require_usable(tx: Transaction, kind: Any) -> None:
 
 def require_size_of_type(kind: Any, size: int) -> None:
     """Raise BadRequest (InvalidInput) when a type's volumes may not have this size."""
-    specs = kind.extra_specs
-    for key, wrong, word in (
-        ("provisioning:min_vol_size", lambda limit: size < limit, "minimum"),
-        ("provisioning:max_vol_size", lambda limit: size > limit, "maximum"),
-    ):
-        text = str(specs.get(key, ""))
-        if text.isascii() and text.isdigit() and wrong(int(text)):
-            raise BadRequest(
-                f"Invalid input received: Specified volume size of '{size}GB' does not fit the {word} of volume type "
-                f"{kind.name}, {text}GB.",
-                kind="InvalidInput",
-            )
+    least, most = (_limit_of(kind, f"provisioning:{word}_vol_size") for word in ("min", "max"))
+    if (least is not None and size < least) or (most is not None and size > most):
+        raise BadRequest(
+            f"Invalid input received: Specified volume size of '{size}GB' is not one that volume type {kind.name} may "
+            f"have: from {least or 1} to {most or 'any'} GB.",
+            kind="InvalidInput",
+        )
+
+
+def _limit_of(kind: Any, key: str) -> int | None:
+    text = str(kind.extra_specs.get(key, ""))
+    return int(text) if text.isascii() and text.isdigit() else None
 
 
 def _zone(tx: Transaction, runtime: Runtime, request: Request, source: Source) -> str:
@@ -186,12 +186,13 @@ def _place(
     if only is None and group is not None and group.host:
         only = Place(group.host, group.backend)
     size, zone = row["size"], row["availability_zone"]
-    if only is not None or not request.hint_host or runtime.settings.volume.shared:
+    host = source.host or request.hint_host
+    if only is not None or not host or runtime.settings.volume.shared:
         return scheduler.place(tx, runtime, size, zone, kind, request.hints, only=only)
-    refusal = NoValidBackend(f"Host {request.hint_host}, which is to use the volume, keeps no volumes.")
-    for found in tx.all(_BACKENDS, {"host": request.hint_host}):
+    refusal = NoValidBackend(f"Host {host}, where the volume has to be, keeps no volumes.")
+    for found in tx.all(_BACKENDS, {"host": host}):
         try:
-            return scheduler.place(tx, runtime, size, None, kind, only=Place(request.hint_host, found.backend))
+            return scheduler.place(tx, runtime, size, None, kind, only=Place(host, found.backend))
         except NoValidBackend as error:
             refusal = error
     raise refusal

@@ -12,7 +12,7 @@ from stackyard.services.volume import statuses, tasks
 from stackyard.services.volume.attachments import state
 from stackyard.services.volume.snapshots import creation as snapshot_creation
 from stackyard.services.volume.snapshots import finding as snapshot_finding
-from stackyard.services.volume.volumes import removal
+from stackyard.services.volume.volumes import abandoning, removal
 
 _SNAPSHOT_STATUSES = (statuses.AVAILABLE, statuses.ERROR, statuses.DELETING, statuses.ERROR_DELETING)
 
@@ -46,6 +46,7 @@ def delete(
             f"{row.status}, it has {len(taken)} snapshots.",
             kind="InvalidVolume",
         )
+    abandoning.abandon(tx, runtime, row)
     _delete_snapshots(tx, runtime, row, taken, caller=caller, force=force)
     tasks.begin(tx, runtime, row, "delete", columns={"status": statuses.DELETING}, cascade=cascade)
 

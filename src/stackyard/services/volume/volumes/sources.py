@@ -32,7 +32,7 @@ _RESTORING = sa.update(backups).where(backups.c.id == bindparam("key")).values(s
 
 class Source(msgspec.Struct, kw_only=True):
     """`kind` is blank, image, snapshot, volume or backup. `size` is what a volume of it has when none is asked for,
-    `least` what it must have (GiB); `place` where it must be. `word` is what messages call it.
+    `least` what it must have (GiB); `place`, or only the `host`, where it must be. `word` is what messages call it.
     """
 
     kind: str = "blank"
@@ -43,6 +43,7 @@ class Source(msgspec.Struct, kw_only=True):
     zone: str | None = None
     volume_type_id: str | None = None
     place: Place | None = None
+    host: str | None = None
     bootable: bool = False
     image_metadata: dict[str, Any] | None = None
 
@@ -61,7 +62,7 @@ def find(tx: Transaction, caller: Caller, request: Request) -> Source:
     if request.source_volid:
         return _volume(tx, caller, request.source_volid)
     if request.image_id:
-        return _image(tx, caller, request.image_id)
+        return of_image(tx, caller, request.image_id)
     if request.backup_id:
         return _backup(tx, caller, request.backup_id)
     return Source()
@@ -111,12 +112,13 @@ def _backup(tx: Transaction, caller: Caller, backup_id: str) -> Source:
     tx.execute(_RESTORING, {"key": row.id, "to": statuses.RESTORING})
     kept = row.volume or {}
     return Source(
-        kind="backup", id=row.id, word="backup", size=row.size, least=row.size,
+        kind="backup", id=row.id, word="backup", size=row.size, least=row.size, host=row.host,
         bootable=bool(kept.get("bootable")), image_metadata=kept.get("image_metadata"),
     )  # fmt: skip
 
 
-def _image(tx: Transaction, caller: Caller, image_id: str) -> Source:
+def of_image(tx: Transaction, caller: Caller, image_id: str) -> Source:
+    """What a volume of an image is made of; raises BadRequest for one that cannot be used."""
     try:
         image = image_api.find_image(tx, caller, image_id)
     except NotFound:
