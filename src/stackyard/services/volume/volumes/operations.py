@@ -1,4 +1,4 @@
-"""Volumes: create, show, change, delete, and what encrypts them."""
+"""Volumes: create, show, change, delete."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from stackyard.services.volume import statuses, tasks
 from stackyard.services.volume.faults import not_found
 from stackyard.services.volume.fields import stripped, truth, whole
 from stackyard.services.volume.tables import groups
-from stackyard.services.volume.types import finding as types
 from stackyard.services.volume.volumes import bodies, creation, deletion, finding, sources, views
 
 _GROUP = sa.select(groups).where(groups.c.id == bindparam("key"))
@@ -130,17 +129,3 @@ def delete(tx: Transaction, call: Call) -> Reply:
     cascade = call.query.boolean("cascade")
     deletion.delete(tx, call.runtime, call.target, caller=call.caller, force=force, cascade=cascade)
     return Reply(status=202)
-
-
-def show_encryption(tx: Transaction, call: Call) -> dict[str, Any]:
-    """GET /volumes/{volume_id}/encryption."""
-    return dict(views.encryption(call.target, types.row(tx, call.target.volume_type_id)))
-
-
-def show_encryption_item(tx: Transaction, call: Call) -> Any:
-    """GET /volumes/{volume_id}/encryption/{key}: its value alone."""
-    found = views.encryption(call.target, types.row(tx, call.target.volume_type_id))
-    key = call.path["key"]
-    if key not in found:
-        raise NotFound(f"There is nothing of the name {key[:80]} about the encryption of a volume.")
-    return Reply(found[key])

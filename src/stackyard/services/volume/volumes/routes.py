@@ -45,14 +45,6 @@ ROUTES = (
     Route("PUT", _ONE, operations.update, "volume:update", target=load, envelope="volume", body=bodies.Update),
     Route("DELETE", _ONE, operations.delete, "volume:delete", target=load, query=("cascade", "force")),
     Route("POST", f"{_ONE}/action", actions.endpoint(ACTIONS, load, "volumes"), "volume:any", edge=True),
-    Route(
-        "GET", f"{_ONE}/encryption", operations.show_encryption, "volume_extension:volume_encryption_metadata",
-        target=load,
-    ),
-    Route(
-        "GET", f"{_ONE}/encryption/{{key}}", operations.show_encryption_item,
-        "volume_extension:volume_encryption_metadata", target=load,
-    ),
     *metadata.routes(
         metadata.Metadata("Volume", tasks.VOLUME),
         f"{_ONE}/metadata",
@@ -64,7 +56,7 @@ ROUTES = (
         },
         load,
     ),
-)  # fmt: skip
+)
 
 _ACT = "volume_extension:volume_actions:"
 _ADMIN = "volume_extension:volume_admin_actions:"
@@ -82,7 +74,6 @@ POLICIES = (
     Rule("volume_extension:volume_host_attribute", ADMIN, "See where volumes are kept."),
     Rule("volume_extension:volume_tenant_attribute", READER, "See whose volumes are."),
     Rule("volume_extension:volume_mig_status_attribute", ADMIN, "See how volumes' migrations are."),
-    Rule("volume_extension:volume_encryption_metadata", READER, "See how a volume is encrypted."),
     Rule("volume:get_volume_metadata", READER, "See a volume's metadata."),
     Rule("volume:create_volume_metadata", MEMBER, "Add metadata to a volume."),
     Rule("volume:update_volume_metadata", MEMBER, "Change a volume's metadata."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -148,14 +148,3 @@ class _Facts:
         if row.image_metadata and call.allows("volume_extension:volume_image_metadata:show", row):
             view["volume_image_metadata"] = dict(row.image_metadata)
         return view
-
-
-def encryption(row: Any, kind: Any) -> Mapping[str, Any]:
-    """GET .../encryption."""
-    found = (None if kind is None else kind.encryption) or {}
-    if not row.encrypted:
-        found = {}
-    return {
-        "encryption_key_id": row.encryption_key_id,
-        **{key: found.get(key) for key in ("control_location", "cipher", "key_size", "provider")},
-    }
