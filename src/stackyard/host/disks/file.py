@@ -7,6 +7,7 @@ it is a copy of what was ever written, and one of a volume that a machine writes
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import threading
 from collections import defaultdict
@@ -19,6 +20,8 @@ from stackyard.host.disks import converting, copying, mounts
 from stackyard.host.disks.shelf import Fresh, Shelf, told
 from stackyard.host.errors import ConflictError, HostError, SpecError
 from stackyard.host.specs import VolumeCapacity, VolumeObservation
+
+log = logging.getLogger("stackyard.volume")
 
 GIB = 1 << 30
 VOLUMES, SNAPSHOTS, FORMATTING = "volumes", "snapshots", "formatting"
@@ -113,7 +116,7 @@ class FileVolumes:
     # ---------------------------------------------------------------------------------------------------- volumes
 
     def extend(self, volume_id: str, size: int) -> None:
-        """A longer file; a file system that is mounted grows with it, another one when it is mounted."""
+        """A longer file. A mounted file system grows with it where the kernel lets us, else when it is mounted again."""
         with self._lock(volume_id), self._told():
             path = self._shelf.find(VOLUMES, volume_id)
             descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
@@ -126,7 +129,11 @@ class FileVolumes:
             mounted = mounts.mounted(self._mounts).get(volume_id)
             kind = mounts.kind_of(path) if mounted is not None else None
             if mounted is not None and kind is not None:
-                mounts.grow(*mounted, kind)
+                try:
+                    mounts.grow(*mounted, kind)
+                except HostError as error:
+                    told_of = {"id": volume_id, "reason": str(error)}
+                    log.warning("a mounted file system grows when it is mounted again", extra=told_of)
 
     def remove(self, volume_id: str) -> None:
         """Delete the file."""
@@ -237,16 +244,9 @@ class FileVolumes:
                 return found[0]
             kind = self._formatted(volume_id, path, file_system)
             place = self._mounts / volume_id
-            if read_only and not mounts.is_smaller(path, kind):
-                mounts.mount(path, place, kind, read_only=True)
-                return place
-            mounts.mount(path, place, kind, read_only=False)
-            try:
-                if mounts.is_smaller(path, kind):
-                    mounts.grow(*mounts.mounted(self._mounts)[volume_id], kind)
-            except HostError:
-                mounts.unmount(place)
-                raise
+            if mounts.is_smaller(path, kind):
+                mounts.grow_unmounted(path)
+            mounts.mount(path, place, kind, read_only=read_only)
             return place
 
     def _formatted(self, volume_id: str, path: Path, file_system: str) -> str:
