@@ -23,6 +23,12 @@ class Compute:
     )
     reserved_host_memory: int = setting(512, "MiB of a host's memory that servers do not get.", at_least(0))
     reserved_host_disk: int = setting(0, "GiB of a host's disk that servers do not get.", at_least(0))
+    migration_port: int = setting(
+        0, "Port where other hosts fetch servers that move, on tunnel_address; 0: any free one.", between(0, 65535)
+    )
+    allow_resize_to_same_host: bool = setting(
+        default=True, help_text="Whether a resize may leave a server on the host where it is."
+    )
     guest_domain: str = setting("novalocal", "The domain that metadata adds to a server's host name; empty: none.")
     vendordata_file: str = setting("", "A JSON file whose object every guest finds as its vendor data; empty: none.")
     console_token_lifetime: int = setting(

@@ -13,7 +13,7 @@ import msgspec
 
 from stackyard.host.errors import ConflictError, HostError, NotFoundError, SpecError
 from stackyard.host.machines.moving import MachinePart, MoveAbortedError, Order, Parcel, Progress
-from stackyard.host.specs import MachineSpec
+from stackyard.host.specs import MachineImage, MachineSpec
 
 if TYPE_CHECKING:
     from stackyard.host.machines.memory import Machine
@@ -28,6 +28,7 @@ class MemoryMoves:
     """The part of the twin that packs, sends and receives. `hold` makes what is sent wait until it is set again."""
 
     _machines: dict[str, Machine]
+    _images: set[str]
     _lock: threading.RLock
     _get: Callable[[str], Machine]
     _running: Callable[..., Machine]
@@ -76,6 +77,20 @@ class MemoryMoves:
         with self._lock:
             self._machines[spec.id] = Machine(spec, state="stopped", output=path.read_text())
         path.unlink()
+
+    def pack_image(self, machine_id: str, image_id: str) -> Parcel:
+        """Its name is all there is of it."""
+        image = self._get(machine_id).spec.image
+        if image is None or image_id not in (image.id, image.kernel, image.ramdisk):
+            raise NotFoundError(f"server {machine_id} does not use image {image_id}")
+        return Parcel(about=image_id)
+
+    def unpack_image(self, machine_id: str, image: MachineImage, parcel: Parcel) -> None:
+        """It is known here."""
+        del machine_id
+        if parcel.about != image.id:
+            raise HostError(f"what has arrived is not image {image.id}")
+        self._images.add(image.id)
 
     # -- while it runs
 

@@ -14,7 +14,7 @@ from typing import BinaryIO, Literal, Protocol, TypeAlias, cast
 
 from stackyard.host.errors import HostError, SpecError
 from stackyard.host.machines import MachineDriver
-from stackyard.host.specs import MachineSpec
+from stackyard.host.specs import MachineImage, MachineSpec
 from stackyard.host.specs.base import Spec
 
 
@@ -68,6 +68,17 @@ class Moving(Protocol):
 
     def unpack(self, spec: MachineSpec, parcel: Parcel) -> None:
         """Make the server of what has arrived, stopped; `define` does what the spec says beyond that."""
+        ...
+
+    def pack_image(self, machine_id: str, image_id: str) -> Parcel:
+        """An image that the server uses, as this host has it: for a host that cannot get it otherwise.
+
+        NotFoundError for one that the server does not use, or this host does not have.
+        """
+        ...
+
+    def unpack_image(self, machine_id: str, image: MachineImage, parcel: Parcel) -> None:
+        """Put an image that has arrived into this host's store."""
         ...
 
 

@@ -55,8 +55,8 @@ __all__ = [
     "differences", "dns_domain", "dns_servers", "drop_binding", "ensure_default_group", "entrance", "find_network",
     "find_port", "find_security_group", "find_security_groups", "guest_ports", "has_subnet", "interface_address",
     "is_wired", "local_host", "look_again", "network_mtu", "oldest_network", "physical_networks", "port_view",
-    "ports_of_device", "ports_of_devices", "prepare_binding", "rename_port", "rewire_now", "set_security_groups", "shown_ports",
-    "unbind_port", "unwire_now", "usable_networks", "use_name", "wire_now",
+    "ports_of_device", "ports_of_devices", "prepare_binding", "rename_port", "rewire_now", "set_security_groups",
+    "shown_ports", "unbind_port", "unwire_now", "usable_networks", "use_name", "wire_now",
 ]  # fmt: skip
 
 

@@ -15,10 +15,13 @@ from stackyard.host.errors import ConflictError, HostError, NotFoundError
 from stackyard.host.machines.engine import making
 from stackyard.host.machines.engine.records import Record, Records
 from stackyard.host.machines.moving import MachinePart, Parcel
-from stackyard.host.specs import ContainerObservation, MachineSpec, Snapshot
+from stackyard.host.specs import ContainerObservation, MachineImage, MachineSpec, Snapshot
 
 FILES = "files"
 """The one part of a parcel: an archive as `snapshot` writes it."""
+
+IMAGE = "image"
+"""The part that is the image it was first made of."""
 
 
 class MobileContainers:
@@ -47,23 +50,23 @@ class MobileContainers:
 
     def open_part(self, machine_id: str, name: str) -> BinaryIO:
         """The archive."""
-        if name != FILES:
+        if name not in (FILES, IMAGE):
             raise NotFoundError(f"server {machine_id} has no part {name[:80]!r}")
         try:
-            return self._records.beside(machine_id, "parcel").open("rb")
+            return self._records.beside(machine_id, "parcel" if name == FILES else IMAGE).open("rb")
         except FileNotFoundError:
             raise NotFoundError(f"server {machine_id} is not packed") from None
 
     def arriving(self, machine_id: str, name: str) -> Path:
         """Beside the records."""
-        if name != FILES:
+        if name not in (FILES, IMAGE):
             raise HostError(f"{name[:80]!r} is no part of a container")
-        return self._records.beside(machine_id, "arriving")
+        return self._records.beside(machine_id, f"arriving-{name}")
 
     def unpack(self, spec: MachineSpec, parcel: Parcel) -> None:
         """Make an image of what has arrived, which the container is made of by `define`."""
         with self._locks[spec.id]:
-            path = self._records.beside(spec.id, "arriving")
+            path = self._records.beside(spec.id, f"arriving-{FILES}")
             if parcel.parts and path.exists():
                 if path.stat().st_size != parcel.parts[0].size:
                     raise HostError(f"the files of server {spec.id} have not arrived whole")
@@ -73,6 +76,29 @@ class MobileContainers:
                 raise HostError(f"the files of server {spec.id} have not arrived")
             self._records.keep(Record(spec=spec, base=base))
             path.unlink(missing_ok=True)
+
+    def pack_image(self, machine_id: str, image_id: str) -> Parcel:
+        """As the engine has it."""
+        image = self._records.get(machine_id).spec.image
+        name = making.image_name(image) if image is not None and image.id == image_id else ""
+        if not name or self._engine.find_image(name) is None:
+            raise NotFoundError(f"image {image_id[:80]} of server {machine_id} is not here")
+        path = self._records.beside(machine_id, IMAGE)
+        if not path.exists():
+            fresh = self._records.beside(machine_id, "packing")
+            with fresh.open("wb") as file:
+                file.writelines(self._engine.save_image(name))
+            fresh.replace(path)
+        return Parcel(about=image_id, parts=(MachinePart(IMAGE, path.stat().st_size),))
+
+    def unpack_image(self, machine_id: str, image: MachineImage, parcel: Parcel) -> None:
+        """Have the engine load it."""
+        path = self._records.beside(machine_id, f"arriving-{IMAGE}")
+        if parcel.about != image.id or not path.exists() or path.stat().st_size != parcel.parts[0].size:
+            raise HostError(f"image {image.id} has not arrived whole")
+        with path.open("rb") as data:
+            self._engine.load_image(data, making.image_name(image))
+        path.unlink()
 
     def _load(self, spec: MachineSpec, path: Path) -> None:
         name = making.moved_name(spec.id)
@@ -87,7 +113,7 @@ class MobileContainers:
 
     def _forget_moved(self, machine_id: str) -> None:
         """Delete what a move has made beside the container."""
-        for what in ("parcel", "packing", "arriving"):
+        for what in ("parcel", "packing", IMAGE, f"arriving-{FILES}", f"arriving-{IMAGE}"):
             self._records.beside(machine_id, what).unlink(missing_ok=True)
         record = self._records.find(machine_id)
         if record is not None and record.base:

@@ -50,8 +50,6 @@ class ImageStore:
 
     def load(self, image: MachineImage, data: BinaryIO) -> None:
         """Take an image in. SpecError when the data is no such image, or leads to other files."""
-        import msgspec
-
         path, about = self._paths(image.id)
         if about.exists():
             return
@@ -68,11 +66,28 @@ class ImageStore:
             os.chown(arriving, 0, 0)
             arriving.chmod(0o444)
             arriving.replace(path)
-            about_new = arriving.with_suffix(".json")
-            about_new.write_bytes(msgspec.json.encode(base))
-            about_new.replace(about)
+            self._describe(about, base)
         finally:
             arriving.unlink(missing_ok=True)
+
+    def adopt(self, image_id: str, base: Base, arrived: Path) -> None:
+        """Take over a file that another host's store had, which has looked at it already."""
+        path, about = self._paths(image_id)
+        if about.exists():
+            arrived.unlink()
+            return
+        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.chown(arrived, 0, 0)
+        arrived.chmod(0o444)
+        arrived.replace(path)
+        self._describe(about, base)
+
+    def _describe(self, about: Path, base: Base) -> None:
+        import msgspec
+
+        fresh = about.with_name(f".{os.getpid()}-{os.urandom(6).hex()}.json")
+        fresh.write_bytes(msgspec.json.encode(base))
+        fresh.replace(about)
 
     def remove(self) -> None:
         """Delete all images."""

@@ -20,7 +20,7 @@ from stackyard.host.machines.qemu.home import Home, Record
 from stackyard.host.machines.qemu.images import ImageStore
 from stackyard.host.machines.qemu.life import Life
 from stackyard.host.machines.qemu.watch import Watcher
-from stackyard.host.specs import MachineSpec
+from stackyard.host.specs import MachineImage, MachineSpec
 
 
 class MobileMachines:
@@ -50,7 +50,7 @@ class MobileMachines:
 
     def open_part(self, machine_id: str, name: str) -> BinaryIO:
         """One of them."""
-        return packing.open_part(self._home(machine_id), name)
+        return packing.open_part(self._store, self._home(machine_id), name)
 
     def arriving(self, machine_id: str, name: str) -> Path:
         """Where one is put while it comes."""
@@ -61,6 +61,14 @@ class MobileMachines:
         home = Home(self._directory, spec.id)
         with self._locks[spec.id]:
             home.keep(packing.unpack(home, self._record_of(home), parcel))
+
+    def pack_image(self, machine_id: str, image_id: str) -> Parcel:
+        """From the store."""
+        return packing.pack_image(self._store, self._home(machine_id), image_id)
+
+    def unpack_image(self, machine_id: str, image: MachineImage, parcel: Parcel) -> None:
+        """Into the store."""
+        packing.unpack_image(self._store, Home(self._directory, machine_id), image.id, parcel)
 
     # -------------------------------------------------------------------------------------------- moving, while it runs
 

@@ -13,9 +13,11 @@ from stackyard.host.errors import ConflictError, HostError, NotFoundError
 from stackyard.host.machines.moving import MachinePart, Parcel
 from stackyard.host.machines.qemu import life, process
 from stackyard.host.machines.qemu.home import Home, Record
+from stackyard.host.machines.qemu.images import Base, ImageStore
 from stackyard.host.specs.base import Spec
 
 _PART = re.compile(r"root\.qcow2|ephemeral[0-9]{1,3}\.raw")
+_IMAGE = re.compile(r"image-([A-Za-z0-9-]{1,64})")
 
 
 class _About(Spec, frozen=True):
@@ -36,8 +38,34 @@ def pack(home: Home) -> Parcel:
     return Parcel(about=msgspec.json.encode(about).decode(), parts=parts)
 
 
-def open_part(home: Home, name: str) -> BinaryIO:
+def pack_image(store: ImageStore, home: Home, image_id: str) -> Parcel:
+    """An image that its disks lie on, or its kernel or ramdisk."""
+    if image_id not in _images(home):
+        raise NotFoundError(f"server {home.id} does not use image {image_id[:80]}")
+    path, base = store.find(image_id)
+    parts = (MachinePart(f"image-{image_id}", path.stat().st_size),)
+    return Parcel(about=msgspec.json.encode(base).decode(), parts=parts)
+
+
+def unpack_image(store: ImageStore, home: Home, image_id: str, parcel: Parcel) -> None:
+    """It is this host's too."""
+    fresh = _arriving(home, f"image-{image_id}")
+    if not fresh.exists() or [part.size for part in parcel.parts] != [fresh.stat().st_size]:
+        raise HostError(f"image {image_id} has not arrived whole")
+    store.adopt(image_id, msgspec.json.decode(parcel.about, type=Base), fresh)
+
+
+def _images(home: Home) -> set[str]:
+    image = home.spec().image
+    own = () if image is None else (image.id, image.kernel, image.ramdisk)
+    return {one for one in (*own, home.record().root_image) if one}
+
+
+def open_part(store: ImageStore, home: Home, name: str) -> BinaryIO:
     """One of them."""
+    image = _IMAGE.fullmatch(name)
+    if image is not None and image[1] in _images(home):
+        return store.find(image[1])[0].open("rb")
     if not _PART.fullmatch(name):
         raise NotFoundError(f"server {home.id} has no part {name[:80]!r}")
     try:
@@ -48,7 +76,7 @@ def open_part(home: Home, name: str) -> BinaryIO:
 
 def arriving(home: Home, name: str) -> Path:
     """Beside where it will be. What was written before a crash of the whole host may not have reached the disk."""
-    if not _PART.fullmatch(name):
+    if not _PART.fullmatch(name) and not _IMAGE.fullmatch(name):
         raise HostError(f"{name[:80]!r} is no part of a machine")
     home.make()
     chosen = _arriving(home, name)

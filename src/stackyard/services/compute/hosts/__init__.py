@@ -62,7 +62,10 @@ _BEAT = (
 _REPORT = (
     sa.update(compute_nodes)
     .where(_n.host == bindparam("key"))
-    .values(capacity=bindparam("has"), address=bindparam("reached_at"), updated_at=bindparam("at"))
+    .values(
+        capacity=bindparam("has"), address=bindparam("reached_at"), updated_at=bindparam("at"),
+        peer_port=bindparam("peers_at"), peer_certificate=bindparam("peers_by"),
+    )
 )
 
 
@@ -90,26 +93,37 @@ def capacity(row: Any) -> HostCapacity:
     return msgspec.convert(row.capacity, HostCapacity)
 
 
-def report(runtime: Runtime) -> None:
+class Reach(msgspec.Struct, frozen=True):
+    """Where other hosts reach this one when servers move, and the digest of the certificate that it shows there."""
+
+    port: int | None = None
+    certificate: str | None = None
+
+
+NOWHERE = Reach()
+
+
+def report(runtime: Runtime, reach: Reach = NOWHERE) -> None:
     """Say that this host is there, and what it has: at the start, and again every HEARTBEAT_SECONDS."""
     try:
         found = runtime[keys.CAPACITY]()
     except (HostError, OSError) as error:
         log.warning("this host's capacity cannot be read", extra={"error": str(error)})
         return
-    runtime.database.write("compute.report", register, runtime, found)
+    runtime.database.write("compute.report", register, runtime, found, reach)
 
 
-def register(tx: Transaction, runtime: Runtime, found: HostCapacity) -> None:
+def register(tx: Transaction, runtime: Runtime, found: HostCapacity, reach: Reach = NOWHERE) -> None:
     """Write this host's rows; one that was deleted meanwhile is there again."""
     host = runtime[keys.HOST_NAME]
     has = msgspec.to_builtins(found)
     there = tx.execute(_BEAT, {"key": host, "at": tx.now}).rowcount
     if there < len(BINARIES):
         _add_services(tx, host)
-    values = {"key": host, "has": has, "reached_at": _address(runtime), "at": tx.now}
+    values = {"key": host, "has": has, "reached_at": address(runtime), "at": tx.now}
+    values |= {"peers_at": reach.port, "peers_by": reach.certificate}
     if tx.execute(_REPORT, values).rowcount == 0:
-        _add_node(tx, host, has, values["reached_at"])
+        _add_node(tx, host, values)
     providers.provide(tx, runtime, find(tx, host), found)
 
 
@@ -123,12 +137,13 @@ def _add_services(tx: Transaction, host: str) -> None:
             tx.insert_once(_ADD_SERVICE, identity | state | moments)
 
 
-def _add_node(tx: Transaction, host: str, has: Any, address: str) -> None:
-    row = {"id": ids.new_uuid(), "number": (tx.scalar(_LAST) or 0) + 1, "host": host, "address": address}
-    tx.insert_once(_ADD_NODE, row | {"capacity": has, "created_at": tx.now, "updated_at": tx.now})
+def _add_node(tx: Transaction, host: str, values: dict[str, Any]) -> None:
+    row = {"id": ids.new_uuid(), "number": (tx.scalar(_LAST) or 0) + 1, "host": host, "address": values["reached_at"]}
+    row |= {"peer_port": values["peers_at"], "peer_certificate": values["peers_by"]}
+    tx.insert_once(_ADD_NODE, row | {"capacity": values["has"], "created_at": tx.now, "updated_at": tx.now})
 
 
-def _address(runtime: Runtime) -> str:
+def address(runtime: Runtime) -> str:
     """Where this host is reached: by other hosts, or else by clients."""
     for text in (runtime.settings.network.tunnel_address, runtime.settings.server.host):
         try:

@@ -14,7 +14,19 @@ from stackyard.core.runtime import Runtime
 from stackyard.host.errors import HostError
 from stackyard.services import keys
 from stackyard.services.compute.aggregates.caching import ImageCache
-from stackyard.services.compute.reconcile import build, power, rebuild, rescue, resize, shelve, snapshots
+from stackyard.services.compute.peers import PEERS, Peers
+from stackyard.services.compute.reconcile import (
+    build,
+    carrying,
+    live_migrating,
+    power,
+    rebuild,
+    remains,
+    rescue,
+    resize,
+    shelve,
+    snapshots,
+)
 from stackyard.services.compute.reconcile.server import RECONCILER, Failure, ServerReconciler, Task, mark_all
 from stackyard.services.compute.reconcile.watch import WATCHER, Watcher
 
@@ -24,6 +36,7 @@ SYNC_SECONDS = 60.0
 
 TASKS: dict[str, Task] = {
     **build.TASKS,
+    **live_migrating.TASKS,
     **power.TASKS,
     **rebuild.TASKS,
     **rescue.TASKS,
@@ -35,6 +48,7 @@ TASKS: dict[str, Task] = {
 
 FAILURES: dict[str, Failure] = {
     **build.FAILURES,
+    **live_migrating.FAILURES,
     **power.FAILURES,
     **rebuild.FAILURES,
     **rescue.FAILURES,
@@ -52,6 +66,7 @@ def reconcilers(runtime: Runtime) -> list[Reconciler]:
     reconciler = ServerReconciler(runtime, TASKS, FAILURES)
     runtime.provide(RECONCILER, reconciler)
     runtime.provide(WATCHER, Watcher(runtime, reconciler))
+    runtime.provide(PEERS, Peers(runtime, carrying.HANDLERS | live_migrating.HANDLERS))
     return [reconciler, ImageCache(runtime)]
 
 
@@ -62,6 +77,7 @@ def adopt(runtime: Runtime) -> None:
             driver.start_up()
         except HostError as error:
             log.warning("servers of a kind cannot be run now", extra={"of_kind": kind, "reason": str(error)})
+    remains.clear_evacuated(runtime)
     snapshots.sweep(runtime)
     mark_all(runtime)
 
@@ -77,5 +93,6 @@ def start_watchers(runtime: Runtime) -> None:
 
 
 def stop_watchers(runtime: Runtime) -> None:
-    """Listen no more."""
+    """Listen no more, to other hosts neither."""
     runtime[WATCHER].stop()
+    runtime[PEERS].close()

@@ -19,7 +19,7 @@ from stackyard.core.reconcile import DONE, Again, GiveUp, Outcome
 from stackyard.core.runtime import Key, Runtime
 from stackyard.host.errors import HostError, SpecError
 from stackyard.services import keys
-from stackyard.services.compute.reconcile import outcome
+from stackyard.services.compute.reconcile import outcome, remains
 from stackyard.services.compute.reconcile.job import Job, Superseded
 from stackyard.services.compute.reconcile.keep import keep
 from stackyard.services.compute.servers.tasks import KIND
@@ -109,7 +109,10 @@ class ServerReconciler:
 
     def _work(self, server_id: str) -> Outcome:
         row = self._database.read("server.load", outcome.read, server_id)
-        if row is None or row.deleted_at is not None or row.host not in (None, self._runtime[keys.HOST_NAME]):
+        if row is not None and row.host not in (None, self._runtime[keys.HOST_NAME]):
+            remains.clear(self._runtime, row)
+            return DONE
+        if row is None or row.deleted_at is not None:
             return DONE
         request_id_var.set(row.task_request_id or new_request_id())
         job = self._seen[server_id] = Job(self._runtime, row)
@@ -151,7 +154,7 @@ class ServerReconciler:
         """Trying is over: the task fails as its kind does."""
         tried = self._seen.pop(resource_id, None)
         row = self._database.read("server.load", outcome.read, resource_id)
-        if row is None or row.deleted_at is not None:
+        if row is None or row.deleted_at is not None or row.host not in (None, self._runtime[keys.HOST_NAME]):
             return
         job = Job(self._runtime, row)
         if tried is not None and not job.goes_on_from(tried):

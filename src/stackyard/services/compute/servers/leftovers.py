@@ -9,7 +9,8 @@ from typing import Any
 
 from stackyard.core.db import Transaction
 from stackyard.core.runtime import Runtime
-from stackyard.services.compute.servers import resize
+from stackyard.services.compute import migrations, scheduler
+from stackyard.services.compute.servers import resize, tasks
 from stackyard.services.compute.servers.system_metadata import SHELVED_IMAGE
 from stackyard.services.image import api as image_api
 
@@ -24,6 +25,12 @@ def clear(tx: Transaction, runtime: Runtime, server: Any) -> None:
     for image in image_api.snapshots_of(tx, server.id, {}):
         if image.status in UNFILLED or image.id == (server.system_metadata or {}).get(SHELVED_IMAGE):
             image_api.discard_image(tx, runtime, image.id)
+    live = resize.open_live_move(tx, server.id)
+    if live is not None:
+        scheduler.release(tx, live.uuid)
+        migrations.update(tx, live.uuid, status="cancelled")
+        for host in {live.source_compute, live.dest_compute} - {server.host}:
+            tasks.mark(tx, server.id, host)
     move = resize.open_move(tx, server.id)
     if move is None:
         return

@@ -1,4 +1,4 @@
-"""servers/{id}/migrations: the live migrations that a server is in. None begins here, so none is found under way."""
+"""servers/{id}/migrations: the live migrations that a server is in, and orders to them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from stackyard.core.errors import BadRequest, NotFound
 from stackyard.core.microversion import Microversion
 from stackyard.core.policy import Rule
 from stackyard.core.routes import Route
+from stackyard.services.compute import migrations as moves
 from stackyard.services.compute.rules import ADMIN, MANAGER
 from stackyard.services.compute.servers import finding, tasks
 from stackyard.services.compute.servers.states import VmState, require
@@ -57,33 +58,40 @@ def show(tx: Transaction, call: Call) -> dict[str, Any]:
 
 
 def force_complete(tx: Transaction, call: Call) -> None:
-    """Refused with what is known of the migration: none runs here."""
+    """Have the server stand still, so that what is left of it goes over."""
     server, number = call.target, call.path["migration_id"]
     tasks.require_unlocked(call, server, "force_complete")
     require(server, "force_complete", (VmState.ACTIVE,), tasks=("migrating",))
     row = _find(tx, server.id, number)
     if row is None:
         raise BadRequest(f"Migration {number[:80]} not found for instance {server.id}")
-    raise _wrong_state(server, row, "force complete")
+    _order(tx, call, row, "force", "force complete", ("running",))
+    tasks.record(tx, call, server, "live_migration_force_complete", finished=True)
 
 
 def abort(tx: Transaction, call: Call) -> None:
-    """The same."""
+    """Have the server stay where it is; since 2.65 also before anything of it has gone over."""
     server, number = call.target, call.path["migration_id"]
     tasks.require_unlocked(call, server, "abort live migration")
     require(server, "abort live migration", tuple(VmState), tasks=("migrating",))
     row = _find(tx, server.id, number)
     if row is None:
         raise NotFound(f"Migration {number[:80]} not found for instance {server.id}")
-    raise _wrong_state(server, row, "abort live migration")
+    early = ("queued", "preparing") if call.since(2, 65) else ()
+    _order(tx, call, row, "abort", "abort live migration", ("running", *early))
+    tasks.record(tx, call, server, "live_migration_cancel", finished=True)
 
 
-def _wrong_state(server: Any, row: Any, what: str) -> BadRequest:
-    return BadRequest(
-        f"Migration {row.id} state of instance {server.id} is {row.status}. Cannot {what} while the migration is in "
-        "this state.",
-        kind="InvalidMigrationState",
-    )
+def _order(tx: Transaction, call: Call, row: Any, order: str, what: str, states: tuple[str, ...]) -> None:
+    """Write down what is wanted of a live migration; the host that sends the server looks at it now and then."""
+    server = call.target
+    if row.status not in states or not _is_live(row):
+        raise BadRequest(
+            f"Migration {row.id} state of instance {server.id} is {row.status}. Cannot {what} while the migration is "
+            "in this state.",
+            kind="InvalidMigrationState",
+        )
+    moves.update(tx, row.uuid, details={**(row.details or {}), "order": order})
 
 
 def _require_no_query(call: Call) -> None:

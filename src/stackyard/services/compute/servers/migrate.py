@@ -1,6 +1,6 @@
-"""migrate and os-migrateLive: a server to another host. Disks are on the storage of their host and stay there.
+"""migrate and os-migrateLive: a server to another host. Disks are on the storage of their host, and go with it.
 
-So both are refused once all is checked that Nova checks: a client learns what is wrong with its request first.
+A cold migration is a resize to the flavor that the server has: it is confirmed or reverted in the same way.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest
 from stackyard.core.microversion import Microversion
 from stackyard.core.policy import Rule
-from stackyard.services.compute import hosts
+from stackyard.services.compute import hosts, migrations, scheduler
 from stackyard.services.compute.fields import Flag, truth
 from stackyard.services.compute.rules import ADMIN, MANAGER
-from stackyard.services.compute.servers import tasks
+from stackyard.services.compute.servers import abilities, moving, placing, resize, tasks
 from stackyard.services.compute.servers.action_routes import Action
 from stackyard.services.compute.servers.states import VmState, require
 
@@ -63,7 +63,7 @@ def _live_body(version: Microversion | None) -> type[Body]:
 
 
 def migrate(tx: Transaction, call: Call, given: Any) -> None:
-    """Refuse to move a stopped server's disk, saying why."""
+    """Begin to move a server, which is stopped meanwhile."""
     server = call.target
     body = convert(given or {}, Migrate, "migrate") if call.since(2, 56) else Migrate()
     host = or_none(body.host)
@@ -74,15 +74,29 @@ def migrate(tx: Transaction, call: Call, given: Any) -> None:
     if host == server.host:
         raise BadRequest("Cannot migrate to the host where the server exists.", kind="CannotMigrateToSameHost")
     _require_host(tx, host)
-    raise _refusal(tx, server, host, "No valid host found for cold migrate")
+    moving.require_up(tx, server.host)
+    _require_others(tx, server, host, "No valid host found for cold migrate")
+    abilities.require(call, server, "move")
+    if (why := moving.reason_to_stay(tx, server)) is not None:
+        raise moving.pre_check(why)
+    move_id = resize.record(tx, call, server, "migration", server.flavor, {})
+    scheduler.hold(tx, server.id, move_id)
+    placed = placing.place(
+        tx, call, server, zone=None if host else server.asked_zone, host=host, exclude=frozenset({server.host})
+    )
+    resize.goes_to(tx, move_id, placed)
+    tasks.begin(
+        tx, call, server, "migrate", name="resize", task_state="resize_prep", move=move_id, flavor=server.flavor
+    )
 
 
 def migrate_live(tx: Transaction, call: Call, body: MigrateLive | MigrateLive225) -> None:
-    """Refuse to move a running server, saying why."""
+    """Begin to move a running server."""
     server = call.target
     if body.host:
         call.require(f"{_LIVE}:host", server)
-    if isinstance(body, MigrateLive230) and body.force is not UNSET and truth(body.force) and not body.host:
+    forced = isinstance(body, MigrateLive230) and body.force is not UNSET and truth(body.force)
+    if forced and not body.host:
         raise BadRequest("Can't force to a non-provided destination")
     tasks.require_unlocked(call, server, "os-migrateLive")
     require(server, "os-migrateLive", (VmState.ACTIVE, VmState.PAUSED))
@@ -91,7 +105,38 @@ def migrate_live(tx: Transaction, call: Call, body: MigrateLive | MigrateLive225
         raise BadRequest(
             f"Unable to migrate instance ({server.id}) to current host ({server.host}).", kind="UnableToMigrateToSelf"
         )
-    raise _refusal(tx, server, body.host, "There is no other host to migrate to")
+    _require_up(tx, server.host)
+    _require_up(tx, body.host)
+    _require_others(tx, server, body.host, "There is no other host to migrate to")
+    _require_movable(tx, call, server, body)
+    move_id = migrations.record(tx, call, server, "live-migration", status="accepted")
+    scheduler.hold(tx, server.id, move_id)
+    resize.goes_to(tx, move_id, _place_live(tx, call, server, body.host, forced=forced))
+    tasks.begin(tx, call, server, "live-migration", name="live_migrate", task_state="migrating", move=move_id)
+
+
+def _require_movable(tx: Transaction, call: Call, server: Any, body: MigrateLive | MigrateLive225) -> None:
+    if not moving.can_live(call, server):
+        raise moving.pre_check(f"live migration of instance {server.id} is not supported: it is a container")
+    if body.block_migration != "auto" and not truth(body.block_migration) and server.image_id:
+        raise BadRequest(
+            f"{server.host} is not on shared storage: Live migration can not be used without shared storage except a "
+            "booted from volume VM which does not have a local disk.",
+            kind="InvalidSharedStorage",
+        )
+    if (why := moving.reason_to_stay(tx, server)) is not None:
+        raise moving.pre_check(why)
+
+
+def _place_live(tx: Transaction, call: Call, server: Any, host: str | None, *, forced: bool) -> str:
+    unfit = moving.unfit_for_live(tx, server)
+    if host in unfit:
+        raise moving.pre_check(unfit[host])
+    if forced and host:
+        placing.claim_on(tx, call, server, flavor=server.flavor, host=host)
+        return host
+    exclude = frozenset({server.host, *unfit})
+    return placing.place(tx, call, server, zone=None if host else server.asked_zone, host=host, exclude=exclude)
 
 
 def _require_host(tx: Transaction, host: str | None) -> None:
@@ -99,19 +144,18 @@ def _require_host(tx: Transaction, host: str | None) -> None:
         raise BadRequest(f"Compute host {host} could not be found.", kind="ComputeHostNotFound")
 
 
-def _refusal(tx: Transaction, server: Any, host: str | None, nowhere: str) -> BadRequest:
-    others = [
-        row.host
-        for row in hosts.rows(tx)
-        if row.host != server.host and row.host == (host or row.host) and not row.disabled and hosts.is_up(row, tx.now)
-    ]
-    if not others:
-        return BadRequest(f"No valid host was found. {nowhere}", kind="NoValidHost")
-    return BadRequest(
-        f"Migration pre-check error: the disks of instance {server.id} are on the local storage of host {server.host}, "
-        "and hosts do not copy disks to each other. Make an image of the server and start a new one from it.",
-        kind="MigrationPreCheckError",
-    )
+def _require_up(tx: Transaction, host: str | None) -> None:
+    row = hosts.find(tx, host) if host else None
+    if row is not None and not hosts.is_up(row, tx.now):
+        raise BadRequest(f"Compute service of {host} is unavailable at this time.", kind="ComputeServiceUnavailable")
+
+
+def _require_others(tx: Transaction, server: Any, host: str | None, nowhere: str) -> None:
+    for row in hosts.rows(tx):
+        asked = row.host == (host or row.host) and row.host != server.host
+        if asked and not row.disabled and hosts.is_up(row, tx.now):
+            return
+    raise BadRequest(f"No valid host was found. {nowhere}", kind="NoValidHost")
 
 
 ACTIONS = (

@@ -11,6 +11,7 @@ from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest
 from stackyard.services.compute import scheduler
 from stackyard.services.compute.scheduler import NoValidHost, Request
+from stackyard.services.compute.volumes import ending
 
 
 def place(
@@ -21,12 +22,28 @@ def place(
     zone: str | None = None,
     host: str | None = None,
     exclude: frozenset[str] = frozenset(),
+    flavor: Mapping[str, Any] | None = None,
 ) -> str:
-    """The host that the scheduler finds for the server, claimed under its id. Raises BadRequest (NoValidHost)."""
+    """The host that the scheduler finds for the server, claimed under its id; with `flavor` instead of its own.
+
+    Raises BadRequest (NoValidHost).
+    """
+    asked = _request(server, flavor or server.flavor, zone, _host(tx, call, server, host), exclude)
     try:
-        return scheduler.place(tx, call.runtime, _request(server, server.flavor, zone, host, exclude), [server.id])[0]
+        return scheduler.place(tx, call.runtime, asked, [server.id])[0]
     except NoValidHost as error:
         raise BadRequest(str(error), kind="NoValidHost") from error
+
+
+def _host(tx: Transaction, call: Call, server: Any, asked: str | None) -> str | None:
+    """The one that was asked for, or that keeps the server's volumes where hosts do not share them."""
+    bound = ending.require_host(tx, call.runtime, server)
+    if None not in (bound, asked) and bound != asked:
+        raise BadRequest(
+            f"No valid host was found. The volumes of the server are kept on {bound}, not on {asked}.",
+            kind="NoValidHost",
+        )
+    return asked or bound
 
 
 def claim_on(tx: Transaction, call: Call, server: Any, *, flavor: Mapping[str, Any], host: str) -> None:

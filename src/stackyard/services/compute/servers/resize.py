@@ -1,7 +1,7 @@
-"""resize, confirmResize and revertResize: another flavor, tried out before it is kept.
+"""resize, confirmResize and revertResize: another flavor, or another host, tried out before it is kept.
 
-The server stays on its host. Until it is confirmed or reverted, Placement has both sizes allocated (the former one
-under the move's own id) and the quota the larger of each.
+Until it is confirmed or reverted, Placement has both allocated (what the server held before, under the move's own id)
+and the quota the larger of each.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from stackyard.core.errors import BadRequest, Forbidden, NotFound
 from stackyard.core.policy import Rule
 from stackyard.core.quota import UNLIMITED
 from stackyard.core.runtime import Runtime
-from stackyard.services.compute import flavors, migrations, scheduler
+from stackyard.services.compute import flavors, hosts, migrations, scheduler
 from stackyard.services.compute.quotas.limits import own_of_user
 from stackyard.services.compute.rules import MEMBER
-from stackyard.services.compute.servers import abilities, placing, snapshots, tasks
+from stackyard.services.compute.servers import abilities, moving, snapshots, tasks
 from stackyard.services.compute.servers.action_routes import Action
 from stackyard.services.compute.servers.states import Power, VmState, require
 from stackyard.services.compute.tables import migrations as moves
@@ -40,6 +40,13 @@ _OPEN_MOVE = (
         moves.c.status.in_(OPEN),
     )
     .order_by(moves.c.id.desc())
+)
+
+
+_OPEN_LIVE_MOVE = sa.select(moves).where(
+    moves.c.server_id == bindparam("server"),
+    moves.c.migration_type == "live-migration",
+    moves.c.status.in_(("accepted", "queued", "preparing", "running", "post-migrating")),
 )
 
 
@@ -59,15 +66,29 @@ def resize(tx: Transaction, call: Call, body: Resize) -> None:
     wanted = _flavor(tx, call, server, str(body.flavorRef))
     surplus = _difference(server.flavor, wanted)
     _reserve(tx, call, server, surplus)
-    move_id = migrations.record(
-        tx, call, server, "resize", dest_compute=server.host, dest_node=server.host,
-        old_instance_type_id=_number(server.flavor), new_instance_type_id=_number(wanted),
-        details={"flavor": wanted, "old_flavor": server.flavor, "surplus": surplus},
-    )  # fmt: skip
-    _hold_both(tx, call, server, wanted, move_id)
+    move_id = record(tx, call, server, "resize", wanted, surplus)
+    # What the server holds goes over to the move, and it holds what the new flavor takes where it will be.
+    scheduler.hold(tx, server.id, move_id)
+    goes_to(tx, move_id, moving.choose(tx, call, server, wanted))
     if body.disk_config is not UNSET:
         tasks.update(tx, server.id, disk_config=body.disk_config)
     tasks.begin(tx, call, server, "resize", name="resize", task_state="resize_prep", move=move_id, flavor=wanted)
+
+
+def record(
+    tx: Transaction, call: Call, server: Any, kind: str, wanted: Mapping[str, Any], surplus: Mapping[str, int]
+) -> str:
+    """Write the move down; its uuid."""
+    return migrations.record(
+        tx, call, server, kind, old_instance_type_id=_number(server.flavor), new_instance_type_id=_number(wanted),
+        details={"flavor": dict(wanted), "old_flavor": server.flavor, "surplus": dict(surplus)},
+    )  # fmt: skip
+
+
+def goes_to(tx: Transaction, move_id: str, host: str) -> None:
+    """The host of a move is chosen."""
+    row = hosts.find(tx, host)
+    migrations.update(tx, move_id, dest_compute=host, dest_node=host, dest_host=None if row is None else row.address)
 
 
 def _reserve(tx: Transaction, call: Call, server: Any, surplus: Mapping[str, int]) -> None:
@@ -119,19 +140,18 @@ def _difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, int
     return {name: amount for name, amount in grown.items() if amount > 0}
 
 
-def _hold_both(tx: Transaction, call: Call, server: Any, wanted: Mapping[str, Any], move_id: str) -> None:
-    """What the server holds goes over to the move, and the server holds what the new flavor takes of the same host."""
-    scheduler.hold(tx, server.id, move_id)
-    placing.claim_on(tx, call, server, flavor=wanted, host=server.host)
-
-
 def open_move(tx: Transaction, server_id: str) -> Any:
     """The row of the resize or cold migration that a server is in, or that waits to be confirmed; or None."""
     return tx.first(_OPEN_MOVE, {"server": server_id})
 
 
+def open_live_move(tx: Transaction, server_id: str) -> Any:
+    """The row of the live migration that a server is in; or None."""
+    return tx.first(_OPEN_LIVE_MOVE, {"server": server_id})
+
+
 def confirm(tx: Transaction, call: Call, body: Any) -> None:
-    """The new flavor is kept: at once, since there is nothing left on another host."""
+    """It is kept: at once; what is left on another host is removed there, as soon as that host can."""
     del body
     server = call.target
     tasks.require_unlocked(call, server, "confirmResize")
@@ -156,6 +176,7 @@ def keep(tx: Transaction, runtime: Runtime, server: Any, move: Any, status: str 
     scheduler.release(tx, move.uuid)
     runtime.quotas.release(tx, server.project_id, _difference(move.details["flavor"], move.details["old_flavor"]))
     migrations.update(tx, move.uuid, status=status)
+    _look_at_both(tx, server, move)
 
 
 def undo(tx: Transaction, runtime: Runtime, server: Any, move: Any, status: str = "reverted") -> None:
@@ -163,6 +184,14 @@ def undo(tx: Transaction, runtime: Runtime, server: Any, move: Any, status: str 
     scheduler.revert(tx, move.uuid, server.id)
     runtime.quotas.release(tx, server.project_id, move.details["surplus"])
     migrations.update(tx, move.uuid, status=status)
+    _look_at_both(tx, server, move)
+
+
+def _look_at_both(tx: Transaction, server: Any, move: Any) -> None:
+    """Of a move between hosts, either one has something that it needs no more."""
+    if move.dest_compute not in (None, move.source_compute):
+        tasks.mark(tx, server.id, move.source_compute)
+        tasks.mark(tx, server.id, move.dest_compute)
 
 
 def revert(tx: Transaction, call: Call, body: Any) -> None:
@@ -172,6 +201,7 @@ def revert(tx: Transaction, call: Call, body: Any) -> None:
     tasks.require_unlocked(call, server, "revertResize")
     require(server, "revertResize", (VmState.RESIZED,))
     move = _finished(tx, server)
+    moving.require_up(tx, move.source_compute)
     migrations.update(tx, move.uuid, status="reverting")
     tasks.begin(
         tx, call, server, "revertResize", name="revert_resize", task_state="resize_reverting", move=move.uuid,

@@ -11,6 +11,7 @@ from stackyard.services.compute.tables.keypairs import keypairs
 from stackyard.services.compute.tables.migrations import migrations
 from stackyard.services.compute.tables.quotas import user_quotas
 from stackyard.services.compute.tables.servers import block_devices, server_tags, servers
+from stackyard.services.compute.tables.transfers import transfer_tickets
 
 __all__ = [
     "aggregate_hosts",
@@ -29,5 +30,6 @@ __all__ = [
     "server_groups",
     "server_tags",
     "servers",
+    "transfer_tickets",
     "user_quotas",
 ]

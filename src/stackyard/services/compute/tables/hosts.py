@@ -35,6 +35,9 @@ compute_nodes = sa.Table(
     sa.Column("number", sa.Integer, nullable=False, unique=True),  # what microversions before 2.53 call it by
     sa.Column("host", sa.String(255), nullable=False, unique=True),
     sa.Column("address", sa.String(64), nullable=False),
+    # where other hosts reach it when servers move, and whose certificate (its SHA-256) it shows there; None: nowhere
+    sa.Column("peer_port", sa.Integer, nullable=True),
+    sa.Column("peer_certificate", sa.String(64), nullable=True),
     sa.Column("capacity", sa.JSON, nullable=False),  # host.specs.HostCapacity
     sa.Column("created_at", Moment, nullable=False),
     sa.Column("updated_at", Moment, nullable=False),
