@@ -67,9 +67,9 @@ class RealCloud:
             err.seek(0)
             return Done(done.returncode, out.read(), err.read())
 
-    def succeed(self, command: str, *arguments: str) -> str:
+    def succeed(self, command: str, *arguments: str, timeout: float = 120) -> str:
         """The output of a command that must succeed."""
-        done = self.stackyard(command, *arguments)
+        done = self.stackyard(command, *arguments, timeout=timeout)
         assert done.status == 0, f"stackyard {command} exits {done.status}: {done.out}{done.err}"
         return done.out
 

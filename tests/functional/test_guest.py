@@ -47,10 +47,10 @@ def key(guests: RealCloud, tmp_path: Path) -> Iterator[Path]:
     guests.openstack("keypair", "delete", "guest-key")
 
 
-def ssh(key: Path, address: str, command: str) -> str:
+def ssh(key: Path, address: str, command: str, user: str = "cirros") -> str:
     """What a command says in a guest; nothing while it cannot be reached."""
     options = ("StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "ConnectTimeout=5", "BatchMode=yes")
-    words = ["ssh", "-q", "-i", str(key), *(f"-o{option}" for option in options), f"cirros@{address}", command]
+    words = ["ssh", "-q", "-i", str(key), *(f"-o{option}" for option in options), f"{user}@{address}", command]
     return subprocess.run(words, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL).stdout
 
 
@@ -67,6 +67,7 @@ def test_a_guest_learns_who_it_is_and_is_reached(
     network = guests.look("network", "show", "private")["id"]
     address = json.loads(guests.openstack("floating", "ip", "create", "public", "-f", "json"))["floating_ip_address"]
     create = ("--image", image, "--flavor", "m1.tiny", "--key-name", "guest-key", "--nic", f"net-id={network}")
+    create += ("--password", "of the start")
     guests.openstack("server", "create", "--wait", *create, "--user-data", str(user_data), *options, "web-1")
     try:
         guests.openstack("server", "add", "floating", "ip", "web-1", address)
@@ -81,8 +82,45 @@ def test_a_guest_learns_who_it_is_and_is_reached(
         if image == "stackyard-guest":
             assert int(ssh(key, address, "df -m / | awk 'END { print $2 }'")) > 900  # all of the flavor's GiB
             consoles(guests)
+        if options:
+            passwords(guests, key, address)
     finally:
         guests.openstack("server", "delete", "--wait", "web-1")
+        guests.openstack("floating", "ip", "delete", address)
+
+
+def passwords(cloud: RealCloud, key: Path, address: str) -> None:
+    """The config drive tells the first one, who listens inside sets another, and a rescued system has its own."""
+
+    def has(password: str) -> bool:
+        stored = ssh(key, address, "sudo sed -n 's/^cirros:\\([^:]*\\):.*/\\1/p' /etc/shadow").strip()
+        salt = stored.split("$")[2] if stored.count("$") > 2 else ""
+        return bool(salt) and ssh(key, address, f"mkpasswd -m sha512 -S {salt} '{password}'").strip() == stored
+
+    assert has("of the start")
+    cloud.openstack("server", "set", "--password", "of later", "web-1")
+    assert has("of later")
+    cloud.openstack("server", "rescue", "--password", "of the rescue", "web-1")
+    until(lambda: "rescued" if cloud.look("server", "show", "web-1")["status"] == "RESCUE" else "")
+    until(lambda: "told" if has("of the rescue") else "")
+    cloud.openstack("server", "unrescue", "web-1")
+    until(lambda: "back" if cloud.look("server", "show", "web-1")["status"] == "ACTIVE" else "")
+    until(lambda: "as before" if has("of later") else "")
+
+
+def test_a_system_for_system_containers_boots(guests: RealCloud, key: Path) -> None:
+    """Debian with an init of its own, which cloud-init tells who it is; it is baked once for all tests."""
+    guests.succeed("bake", "--cache-dir", str(BAKED), "system", timeout=850)
+    address = json.loads(guests.openstack("floating", "ip", "create", "public", "-f", "json"))["floating_ip_address"]
+    network = guests.look("network", "show", "private")["id"]
+    create = ("--image", "debian-system", "--flavor", "m1.small", "--key-name", "guest-key", "--nic")
+    guests.openstack("server", "create", "--wait", *create, f"net-id={network}", "system-1")
+    try:
+        guests.openstack("server", "add", "floating", "ip", "system-1", address)
+        said = until(lambda: ssh(key, address, "hostname; sudo id -u; cat /proc/1/comm", user="debian"))
+        assert said.split() == ["system-1", "0", "init"]
+    finally:
+        guests.openstack("server", "delete", "--wait", "system-1")
         guests.openstack("floating", "ip", "delete", address)
 
 

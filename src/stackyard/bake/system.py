@@ -57,6 +57,7 @@ def build(cache_dir: Path, progress: Callable[[str], None]) -> Path:
         raise HostError("baking a system needs the package mmdebstrap")
     if os.geteuid() != 0:
         raise HostError("baking a system needs the rights of root: its files belong to several users")
+    cache_dir = cache_dir.absolute()  # mmdebstrap works elsewhere
     cache_dir.mkdir(parents=True, exist_ok=True)
     path = cache_dir / f"{NAME}-{suite}-{_digest()}.tar.gz"
     with (cache_dir / "lock").open("w") as lock:

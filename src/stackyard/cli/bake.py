@@ -146,13 +146,15 @@ def register_guest_images(runtime: Runtime, files: GuestFiles) -> dict[str, str]
         "kernel": (f"{NAME}-kernel", "aki", "aki"),
         "ramdisk": (f"{NAME}-ramdisk", "ari", "ari"),
     }
+    # Inside listens what sets passwords.
+    heard = {"hw_qemu_guest_agent": "yes", "os_admin_user": "cirros"}
     found: dict[str, str] = {}
     for form, (name, container_format, disk_format) in forms.items():
-        path = getattr(files, form)
         found[form] = register_file(
-            runtime, path, name=name, container_format=container_format, disk_format=disk_format
-        )
-    parts = {"kernel_id": found["kernel"], "ramdisk_id": found["ramdisk"]}
+            runtime, getattr(files, form), name=name, container_format=container_format, disk_format=disk_format,
+            properties=heard if form == "disk" else None,
+        )  # fmt: skip
+    parts = {"kernel_id": found["kernel"], "ramdisk_id": found["ramdisk"], **heard}
     found["filesystem"] = register_file(
         runtime, files.filesystem, name=f"{NAME}-uec", container_format="ami", disk_format="ami", properties=parts
     )

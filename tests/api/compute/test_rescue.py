@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -36,6 +37,26 @@ def test_there_and_back(cloud: TestCloud, demo: Nova) -> None:
     assert cloud.machines["machine"].spec(server).rescue is None
     told = {event.event for event in rows.events(cloud, server)}
     assert told >= {"compute_rescue_instance", "compute_unrescue_instance"}
+
+
+def told(cloud: TestCloud, server: str) -> str | None:
+    """The password that the server's config drive has; None without a drive, or without a password on it."""
+    drive = cloud.machines["machine"].spec(server).config_drive
+    return None if drive is None else json.loads(drive["openstack/latest/meta_data.json"]).get("admin_pass")
+
+
+@pytest.mark.parametrize("with_drive", [False, True])
+def test_the_password_is_on_a_drive_that_only_the_rescued_system_sees(
+    cloud: TestCloud, demo: Nova, with_drive: bool
+) -> None:
+    server = booted.server(cloud, demo, adminPass="first", config_drive=with_drive)
+    assert told(cloud, server) == ("first" if with_drive else None)
+    booted.act(demo, server, "rescue", {"adminPass": 'a"b'}, status=200)
+    cloud.settle()
+    assert told(cloud, server) == 'a"b'
+    booted.act(demo, server, "unrescue")
+    cloud.settle()
+    assert told(cloud, server) is None
 
 
 def test_from_another_image(cloud: TestCloud, demo: Nova) -> None:

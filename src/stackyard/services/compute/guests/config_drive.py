@@ -16,8 +16,16 @@ _EC2_VERSIONS = (ec2.VERSIONS[-1], "latest")
 
 
 def files(tx: Transaction, runtime: Runtime, server: Any) -> dict[str, bytes]:
-    """The content of each file by its path on the drive, for the server of this row."""
-    return layout(with_files(gather(tx, runtime, server)))
+    """The content of each file by its path on the drive, for the server of this row.
+
+    While a task runs that has a new password for its administrator, the drive tells it, and no drive does later.
+    """
+    return layout(with_files(gather(tx, runtime, server), password(server)))
+
+
+def password(server: Any) -> str | None:
+    """The administrator's password that the task at work on a server has for it."""
+    return (server.task or {}).get("admin_password")
 
 
 def layout(guest: Guest) -> dict[str, bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,10 @@ _DEVICES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guest:
-    """A server as its documents tell of it. `content` holds files by their path in the guest (on a config drive)."""
+    """A server as its documents tell of it. `content` holds files by their path in the guest (on a config drive).
+
+    `password` is its administrator's, which only a config drive tells.
+    """
 
     server: Any
     ports: Sequence[network_api.GuestPort]
@@ -37,6 +40,7 @@ class Guest:
     domain: str
     zone: str
     content: Sequence[tuple[str, bytes]] = ()
+    password: str | None = None
 
     @property
     def hostname(self) -> str:
@@ -82,18 +86,10 @@ def gather(tx: Transaction, runtime: Runtime, server: Any) -> Guest:
     )
 
 
-def with_files(guest: Guest) -> Guest:
-    """The same, with the files that the user gave when the server was made."""
+def with_files(guest: Guest, password: str | None = None) -> Guest:
+    """The same with what only a config drive has: files that the user gave when the server was made, a password."""
     files = [(str(item["path"]), decode(item["contents"])) for item in guest.server.personality or ()]
-    return Guest(
-        server=guest.server,
-        ports=guest.ports,
-        block_devices=guest.block_devices,
-        vendor_data=guest.vendor_data,
-        domain=guest.domain,
-        zone=guest.zone,
-        content=files,
-    )
+    return replace(guest, content=files, password=password)
 
 
 def decode(text: str) -> bytes:

@@ -83,6 +83,8 @@ def meta_data(guest: Guest, version: str) -> dict[str, Any]:
         shown["meta"] = server.metadata
     if guest.content:
         shown["files"] = files(guest)
+    if guest.password:
+        shown["admin_pass"] = guest.password
     if server.key_name and server.key_data:
         shown["public_keys"] = {server.key_name: server.key_data}
         shown["keys"] = [{"name": server.key_name, "type": server.key_type or "ssh", "data": server.key_data}]

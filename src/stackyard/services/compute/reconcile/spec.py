@@ -57,7 +57,8 @@ def read(tx: Transaction, runtime: Runtime, server: Any) -> MachineSpec:
         found.dns_servers = tuple(network_api.dns_servers(tx, networks))
         domains = (network_api.dns_domain(tx, runtime, network) for network in networks)
         found.dns_search = tuple(dict.fromkeys(domains))
-    if server.config_drive:
+    # A rescued machine has one in any case: no other way leads a password to it.
+    if server.config_drive or (server.rescue and server.kind == "machine"):
         from stackyard.services.compute.guests import config_drive
 
         found.config_drive = config_drive.files(tx, runtime, server)
