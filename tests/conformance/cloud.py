@@ -161,6 +161,10 @@ class Cloud:
         finally:
             shutil.rmtree(self.state_dir, ignore_errors=True)
 
+    def logs(self) -> tuple[Path, ...]:
+        """What its processes have written."""
+        return (self.state_dir / "log" / "stackyard.log",)
+
     def engine_socket(self) -> Path:
         """Where the cloud's container engine listens: its own one, or the system's."""
         own = self.state_dir / "docker" / "docker.sock"

@@ -25,7 +25,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.conformance import image_files, judges, reached, selection, stand_in  # noqa: E402 - found by the line above
+from tests.conformance import image_files, judges, reached, selection, stand_in, volumes  # noqa: E402 - found above
 from tests.conformance.cloud import IMAGES, Access, Cloud, CloudError, facts  # noqa: E402
 from tests.conformance.engine_proxy import EngineProxy  # noqa: E402
 from tests.conformance.outcomes import FAILED, PASSED, Outcome, Result, failures_table, outcomes, summary  # noqa: E402
@@ -84,6 +84,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--deadline", type=int, help="seconds for the whole run (default: 9000; --passing: 1500)")
     parser.add_argument("--no-bake", action="store_true", help="do not build the container images first")
     parser.add_argument("--list-selected", action="store_true", help="print the ids that would run, and end")
+    parser.add_argument("--logs", type=Path, help="keep Tempest's log and the cloud's in this directory")
     parser.add_argument("--save", type=Path, help="write every outcome to this file, as JSON lines")
     options = parser.parse_args(arguments)
     options.deadline = options.deadline or (1500 if options.passing else 9000)
@@ -116,6 +117,7 @@ def _judge(
 ) -> list[Outcome]:
     access = Access.read(cloud.state_dir)
     known = facts(access)
+    volumes.register_types(access)
     _say(f"the cloud serves: {', '.join(sorted(known.service_types))}")
     with contextlib.ExitStack() as stack:
         if "container" in known.service_types and not plan.runs[0].guests:
@@ -149,7 +151,17 @@ def _judge(
             )
             _say(f"{len(todo)} tests, {limits.concurrency} at a time")
             found |= {outcome.id: outcome for outcome in outcomes(todo, _suite(environment, directory, limits))}
+            if options.logs:
+                _keep((directory / "logs" / "tempest.log", *cloud.logs()), options.logs)
         return [found[name] for name in listed]
+
+
+def _keep(logs: Sequence[Path], target: Path) -> None:
+    """Add logs to those that are kept."""
+    target.mkdir(parents=True, exist_ok=True)
+    for number, log in enumerate(logs):
+        with (target / f"{number}-{log.name}").open("ab") as kept:
+            kept.write(log.read_bytes())
 
 
 def _due(chosen: Chosen, listed: Sequence[str], found: Mapping[str, Outcome]) -> list[str]:

@@ -90,6 +90,11 @@ class SeveralHosts(Cloud):
                 if self._plugged:
                     self._ip("netns", "delete", self._run)  # the veth pair goes with it
 
+    def logs(self) -> tuple[Path, ...]:
+        """Of both hosts."""
+        there = (self._own / "state" / "log" / "stackyard.log",) if self._own is not None else ()
+        return (*super().logs(), *there)
+
     def _on_second(self, command: str, *arguments: str) -> None:
         assert self._own is not None
         enter = ("nsenter", f"--net=/run/netns/{self._run}")

@@ -8,7 +8,7 @@ import io
 from collections.abc import Iterable
 from pathlib import Path
 
-from tests.conformance import stand_in
+from tests.conformance import stand_in, volumes
 from tests.conformance.cloud import REMOTE, Access, Facts
 from tests.conformance.image_files import Served
 from tests.conformance.outcomes import NOT_RUN
@@ -123,7 +123,7 @@ def tempest_conf(
             "suspend": "true",
             "pause": "true",
             "change_password": "false",
-            # one host, and no volumes yet
+            "volume_multiattach": "true",
             # refused, for there is one host: what is tried are the refusals
             "live_migration": "true",
             "personality": "true",
@@ -131,7 +131,7 @@ def tempest_conf(
             "attach_encrypted_volume": "false",
         },
         "placement": {"max_microversion": "latest"},
-        "volume": {"max_microversion": "latest", "build_timeout": "120"},
+        **volumes.sections(),
         "object-storage": {"operator_role": "member", "reseller_admin_role": "ResellerAdmin"},
         "container_service": {
             "min_microversion": chosen.container_microversion,
