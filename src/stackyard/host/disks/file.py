@@ -116,7 +116,7 @@ class FileVolumes:
     # ---------------------------------------------------------------------------------------------------- volumes
 
     def extend(self, volume_id: str, size: int) -> None:
-        """A longer file. A mounted file system grows with it where the kernel lets us, else when it is mounted again."""
+        """A longer file. A mounted file system grows now where the kernel lets us, else when it is mounted again."""
         with self._lock(volume_id), self._told():
             path = self._shelf.find(VOLUMES, volume_id)
             descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)

@@ -12,16 +12,15 @@ from stackyard.core.reconcile import DONE, GiveUp, Outcome
 from stackyard.host.errors import SpecError
 from stackyard.services import keys
 from stackyard.services.volume.reconcile.job import Job, Superseded, Told, driver_of
+from stackyard.services.volume.volumes import retype as retyping
 
 
 def retype(job: Job) -> Outcome:
     """Move it to where its new type wants it, then give it the type."""
-    from stackyard.services.volume.volumes import retype as asked
-
     _move(job)
 
     def done(tx: Transaction, now: Any) -> dict[str, Any]:
-        asked.settle(tx, job.runtime, now, done=True)
+        retyping.settle(tx, job.runtime, now, done=True)
         return {"volume_type_id": job.arguments["volume_type_id"], "status": job.arguments["status"], "fault": None}
 
     job.finish(done)
@@ -30,10 +29,9 @@ def retype(job: Job) -> Outcome:
 
 def retype_failed(job: Job, reason: str) -> None:
     """It has its old type."""
-    from stackyard.services.volume.volumes import retype as asked
 
     def write(tx: Transaction, now: Any) -> dict[str, Any]:
-        asked.settle(tx, job.runtime, now, done=False)
+        retyping.settle(tx, job.runtime, now, done=False)
         return {"status": job.arguments["status"], "fault": reason}
 
     job.fail(reason, write, Told("008", "001"))
