@@ -20,10 +20,10 @@ import pytest
 import sqlalchemy as sa
 from starlette.testclient import TestClient
 from tests import seeded
+from tests.pooled import SharedDatabase
 
 from stackyard.app import Cloud, Host
 from stackyard.core.config import Settings
-from stackyard.core.db import Database
 from stackyard.core.reconcile import depth, work
 from stackyard.host.containers.memory import MemoryEngine
 from stackyard.host.disks.memory import MemoryVolumes
@@ -48,13 +48,15 @@ class TestCloud:
     def __init__(self, url: str, state_dir: Path, settings: Settings | None = None, *, blank: bool = False) -> None:
         """On an empty database: a copy of a seeded one, or made here for other settings or when it must be `blank`."""
         state_dir.mkdir(parents=True, exist_ok=True)
-        if settings is None and not blank:
+        if settings is not None:
+            seeded.tables(url)
+        elif not blank:
             seeded.copy(url, state_dir, _seed)
         self.engine = MemoryEngine()
         self.network = MemoryNetworkDriver()
-        self.database = Database(url)
+        self.database = SharedDatabase(url)
         _share_compiled(self.database.engine)
-        if settings is not None or blank:
+        if blank:
             self.database.create_all()
         twins = in_memory_host()
         self.machines: dict[str, MemoryMachines] = twins["machines"]
@@ -142,6 +144,7 @@ def _share_compiled(engine: sa.Engine) -> None:
 
 def _seed(url: str, state_dir: Path) -> None:
     cloud = TestCloud(url, state_dir, blank=True)
+    cloud.cloud.prepare()
     cloud.keep_tokens()
     cloud.close()
 

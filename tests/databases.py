@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.postgres import PostgresServer
+from tests.pooled import Pool
 
 
 @pytest.fixture
@@ -22,9 +22,6 @@ def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
         yield request.getfixturevalue("sqlite_url")
         return
     # Asked for here and not as an argument, so that runs with SQLite alone start no server.
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    url = server.create()
-    try:
+    pool: Pool = request.getfixturevalue("postgres_pool")
+    with pool.lend() as url:
         yield url
-    finally:
-        server.drop(url)

@@ -19,6 +19,7 @@ from time import monotonic
 
 import psycopg
 import pytest
+from tests.pooled import Pool
 
 START_SECONDS = 30
 # Durability is what a database of seconds does not need; the rest keeps many small servers out of each other's way.
@@ -173,11 +174,18 @@ def postgres_server() -> Iterator[PostgresServer]:
         server.stop()
 
 
-@pytest.fixture
-def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
-    """The SQLAlchemy URL of a fresh, empty PostgreSQL database."""
-    url = postgres_server.create()
+@pytest.fixture(scope="session")
+def postgres_pool(postgres_server: PostgresServer) -> Iterator[Pool]:
+    """Databases of that server which are used again."""
+    pool = Pool(postgres_server.create)
     try:
-        yield url
+        yield pool
     finally:
-        postgres_server.drop(url)
+        pool.close()
+
+
+@pytest.fixture
+def postgres_url(postgres_pool: Pool) -> Iterator[str]:
+    """The SQLAlchemy URL of an empty PostgreSQL database."""
+    with postgres_pool.lend() as url:
+        yield url

@@ -1,4 +1,4 @@
-"""Seeded databases to copy: making and seeding a cloud's tables takes longer than most tests of them.
+"""Databases to begin with: making and seeding a cloud's tables takes longer than most tests of them.
 
 Each test process makes one for each kind of database when it is first asked for, and every test gets a copy of its own.
 """
@@ -11,60 +11,70 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import psycopg
 import sqlalchemy as sa
+from tests import pooled
+
+import stackyard.app  # noqa: F401  with it all services' tables are known
+from stackyard.core.db import Database
 
 Make = Callable[[str, Path], None]
 """Makes and seeds a cloud at a database's URL, with its state directory, and closes it."""
 
-_TEMPLATE = "seeded_cloud"
 _made: dict[str, Path] = {}
-"""By SQLite, or a PostgreSQL server's directory: the template's state directory."""
-
-
-def _scratch() -> Path:
-    directory = Path(tempfile.mkdtemp(prefix="stackyard-seeded-"))
-    atexit.register(shutil.rmtree, directory, ignore_errors=True)
-    return directory
+"""By a database's kind and what it begins with: where the state directory and, for SQLite, the file are."""
 
 
 def copy(url: str, state_dir: Path, make: Make) -> None:
     """Have an empty database, and a state directory that has nothing in it, be those of a cloud just seeded."""
-    found = sa.make_url(url)
-    if found.get_backend_name() == "sqlite":
-        _copy_file(Path(found.database or ""), state_dir, make)
+    template = _copy_file(url, "seeded", make) if _is_file(url) else _shape(url, "seeded", make)
+    if template is not None:
+        shutil.copytree(template / "state", state_dir, dirs_exist_ok=True)
+
+
+def tables(url: str) -> None:
+    """Have an empty database hold a cloud's tables, which are empty."""
+    if _is_file(url):
+        _copy_file(url, "tables", _create)
     else:
-        _copy_database(found, state_dir, make)
+        _shape(url, "tables", _create)
 
 
-def _copy_file(path: Path, state_dir: Path, make: Make) -> None:
+def _create(url: str, state_dir: Path) -> None:
+    del state_dir
+    database = Database(url)
+    database.create_all()
+    database.close()
+
+
+def _shape(url: str, begin: str, make: Make) -> Path | None:
+    """The template's directory when a pooled database was empty and has been given its tables and rows."""
+    database = pooled.find(url)
+    if not database.is_untouched():
+        return None
+    directory = _scratch(f"{database.url.database} {begin}")
+    database.take(begin, lambda: make(url, directory / "state"))
+    return directory
+
+
+def _is_file(url: str) -> bool:
+    return sa.make_url(url).get_backend_name() == "sqlite"
+
+
+def _scratch(key: str) -> Path:
+    if key not in _made:
+        _made[key] = Path(tempfile.mkdtemp(prefix="stackyard-seeded-"))
+        atexit.register(shutil.rmtree, _made[key], ignore_errors=True)
+    return _made[key]
+
+
+def _copy_file(url: str, begin: str, make: Make) -> Path | None:
+    """The template's directory when the file was empty and has become a copy."""
+    path = Path(sa.make_url(url).database or "")
     if path.exists() and path.stat().st_size:
-        return
-    if "sqlite" not in _made:
-        directory = _scratch()
+        return None
+    key = f"sqlite {begin}"
+    if key not in _made:
+        directory = _scratch(key)
         make(f"sqlite:///{directory / 'cloud.sqlite'}", directory / "state")
-        _made["sqlite"] = directory / "state"
-    template = _made["sqlite"]
-    shutil.copyfile(template.parent / "cloud.sqlite", path)
-    shutil.copytree(template, state_dir, dirs_exist_ok=True)
-
-
-def _copy_database(url: sa.URL, state_dir: Path, make: Make) -> None:
-    server, name = str(url.query["host"]), str(url.database)
-    if not _is_empty(server, name):
-        return
-    with psycopg.connect(host=server, user="postgres", dbname="postgres", autocommit=True) as admin:
-        if server not in _made:
-            directory = _scratch()
-            admin.execute(f"CREATE DATABASE {_TEMPLATE} TEMPLATE template0")
-            make(url.set(database=_TEMPLATE).render_as_string(), directory / "state")
-            _made[server] = directory / "state"
-        admin.execute(f"DROP DATABASE {name}")  # type: ignore[call-overload]
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")  # type: ignore[call-overload]
-    shutil.copytree(_made[server], state_dir, dirs_exist_ok=True)
-
-
-def _is_empty(server: str, name: str) -> bool:
-    with psycopg.connect(host=server, user="postgres", dbname=name, autocommit=True) as connection:
-        row = connection.execute("SELECT count(*) FROM pg_class WHERE relname = 'work'").fetchone()
-    return row is not None and row[0] == 0
+    shutil.copyfile(_made[key] / "cloud.sqlite", path)
+    return _made[key]

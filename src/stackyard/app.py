@@ -209,10 +209,14 @@ class Cloud:
         """Whether `seed` has ever been done."""
         return self.runtime.database.read("is seeded", facts.get, "seeded") is not None
 
-    def start(self) -> None:
-        """Begin reconciling; all that should exist here is looked at once, which adopts what an earlier run left."""
+    def prepare(self) -> None:
+        """Write what a cloud of any age must have before it serves: keys of tokens, definitions of metadata."""
         self.runtime.database.write("create token keys", identity_api.create_keys)
         self.runtime.database.write("load metadefs", image_api.load_metadefs)
+
+    def start(self) -> None:
+        """Begin reconciling; all that should exist here is looked at once, which adopts what an earlier run left."""
+        self.prepare()
         identity_api.mark_directories(self.runtime)
         image_reconcile.sweep(self.runtime)
         network_reconcile.mark_all(self.runtime)

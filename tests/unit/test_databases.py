@@ -1,11 +1,10 @@
-"""The tests' own databases: fresh for each test, of both kinds, gone afterwards."""
+"""The tests' own databases, of both kinds: each test finds none but its own writing in them."""
 
 from __future__ import annotations
 
+import pytest
 import sqlalchemy as sa
 from tests.postgres import PostgresServer
-
-SEEN: set[str] = set()
 
 
 def _fill(url: str) -> None:
@@ -24,15 +23,11 @@ def _ids(url: str) -> list[int]:
     return found
 
 
-def test_each_test_gets_an_empty_database(database_url: str) -> None:
-    assert database_url not in SEEN
-    SEEN.add(database_url)
+@pytest.mark.parametrize("turn", ["first", "second"])
+def test_each_test_gets_an_empty_database(database_url: str, turn: str) -> None:
+    del turn
     _fill(database_url)
     assert _ids(database_url) == [7]
-
-
-def test_the_next_test_gets_another(database_url: str) -> None:
-    test_each_test_gets_an_empty_database(database_url)
 
 
 def test_a_prepared_template_is_filled_once_and_copied(postgres_server: PostgresServer) -> None:

@@ -49,8 +49,7 @@ class Dispatcher:
         self._mounts: dict[str, tuple[Service, Trie]] = {}
         self._roots: dict[str, str] = {}
         for service in services:
-            service.check()
-            trie = Trie(service.routes, hides_methods=service.hides_methods)
+            trie = service.trie()
             for mount in (service.mount, *service.aliases):
                 self._mounts[mount] = (service, trie)
             self._roots |= dict.fromkeys(service.root_prefixes, service.mount)

@@ -127,15 +127,15 @@ class Service:
     request_id_header: str | None = None
     also_known_as: tuple[tuple[str, str], ...] = ()
 
-    def check(self) -> None:
-        """Raise ValueError when a route names a rule that is not declared, or two routes are the same."""
+    def trie(self) -> Trie:
+        """What finds its routes. Raises ValueError when one names a rule that is not declared, or two are the same."""
         declared = {rule.name for rule in self.policies} | {PUBLIC}
         for route in self.routes:
             if route.rule not in declared:
                 raise ValueError(
                     f"{self.type}: route {route.label} names the rule {route.rule!r}, which is not declared"
                 )
-        Trie(self.routes)
+        return Trie(self.routes, hides_methods=self.hides_methods)
 
 
 @dataclass(slots=True)

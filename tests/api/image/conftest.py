@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
+from tests import seeded
+from tests.pooled import SharedDatabase
 
 from stackyard.core.caller import Caller
 from stackyard.core.config import Settings
 from stackyard.core.config_image import Image
-from stackyard.core.db import Database, Transaction
+from stackyard.core.db import Transaction
 from stackyard.core.dispatch import Dispatcher
 from stackyard.core.errors import Unauthorized
 from stackyard.core.policy import PolicySet
@@ -52,8 +54,8 @@ class ImageCloud:
 
     def __init__(self, url: str, state: Path, settings: Settings | None = None) -> None:
         settings = settings or Settings()
-        self.database = Database(url)
-        self.database.create_all()
+        seeded.tables(url)
+        self.database = SharedDatabase(url)
         self.runtime = Runtime(
             settings=settings,
             database=self.database,

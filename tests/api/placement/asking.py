@@ -8,10 +8,12 @@ from typing import Any
 
 import httpx2 as httpx
 from starlette.testclient import TestClient
+from tests import seeded
+from tests.pooled import SharedDatabase
 
 from stackyard.core.caller import Caller
 from stackyard.core.config import Settings
-from stackyard.core.db import Database, Transaction, metadata
+from stackyard.core.db import Transaction
 from stackyard.core.dispatch import Dispatcher
 from stackyard.core.errors import Unauthorized
 from stackyard.core.policy import PolicySet
@@ -34,9 +36,8 @@ class Placement:
     """The service under test."""
 
     def __init__(self, url: str) -> None:
-        self.database = Database(url)
-        own = [table for table in metadata.sorted_tables if table.name.startswith("placement_")]
-        metadata.create_all(self.database.engine, tables=own)
+        seeded.tables(url)
+        self.database = SharedDatabase(url)
         self.runtime = Runtime(
             settings=Settings(),
             database=self.database,
