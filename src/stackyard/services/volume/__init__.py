@@ -8,8 +8,21 @@ from __future__ import annotations
 
 from stackyard.core.microversion import MicroversionRange
 from stackyard.core.routes import Route, Service
-from stackyard.services.volume import group_types, qos, versions
+from stackyard.services.volume import (
+    clusters,
+    extensions,
+    group_types,
+    host_uses,
+    pools,
+    qos,
+    quotas,
+    resource_filters,
+    services,
+    versions,
+    zones,
+)
 from stackyard.services.volume.attachments import operations as attachments
+from stackyard.services.volume.backups import routes as backup_routes
 from stackyard.services.volume.faults import fault
 from stackyard.services.volume.policies import POLICIES
 from stackyard.services.volume.snapshots import operations as snapshots
@@ -24,6 +37,15 @@ ROUTES: tuple[Route, ...] = (
     *type_routes.ROUTES,
     *qos.ROUTES,
     *group_types.ROUTES,
+    *backup_routes.ROUTES,
+    *quotas.ROUTES,
+    *services.ROUTES,
+    *host_uses.ROUTES,
+    *pools.ROUTES,
+    *clusters.ROUTES,
+    *zones.ROUTES,
+    *extensions.ROUTES,
+    *resource_filters.ROUTES,
 )
 
 SERVICE = Service(

@@ -15,18 +15,18 @@ _deletes: dict[str, sa.Delete] = {}
 
 def update(tx: Transaction, table: sa.Table, row_id: str | int, **values: Any) -> None:
     """Write columns, and that the row was changed now."""
+    write(tx, table, row_id, **(values | ({"updated_at": tx.now} if "updated_at" in table.c else {})))
+
+
+def write(tx: Transaction, table: sa.Table, row_id: str | int, **values: Any) -> None:
+    """Write columns, and nothing else."""
     shape = tuple(sorted(values))
     statement = _updates.get((table.name, shape))
     if statement is None:
         named: dict[str, sa.ColumnElement[Any]] = {name: bindparam(f"new_{name}") for name in shape}
-        if "updated_at" in table.c:
-            named["updated_at"] = bindparam("at")
         statement = sa.update(table).where(table.c.id == bindparam("key")).values(named)
         _updates[table.name, shape] = statement
-    parameters = {"key": row_id, "at": tx.now, **{f"new_{name}": value for name, value in values.items()}}
-    if "updated_at" not in table.c:
-        del parameters["at"]
-    tx.execute(statement, parameters)
+    tx.execute(statement, {"key": row_id, **{f"new_{name}": value for name, value in values.items()}})
 
 
 def delete(tx: Transaction, table: sa.Table, row_id: str | int) -> None:

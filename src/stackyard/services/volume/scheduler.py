@@ -81,8 +81,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     only: Place | None = None
 
 
-def _capable(backend: Backend, request: Request) -> bool:
-    for key, requirement in request.extra_specs.items():
+def capable(backend: Backend, extra_specs: Mapping[str, str]) -> bool:
+    """Whether a back end has what a type's extra specs require."""
+    for key, requirement in extra_specs.items():
         scope, _, name = key.rpartition(":")
         if scope not in ("", "capabilities"):
             continue
@@ -109,7 +110,7 @@ FILTERS: tuple[Filter, ...] = (
             and (not _zones(request) or backend.zone in _zones(request))
         ),
     ),
-    ("capabilities", _capable),
+    ("capabilities", lambda backend, request: capable(backend, request.extra_specs)),
     ("hint same_host", lambda backend, request: not request.same or backend.place in request.same),
     ("hint different_host", lambda backend, request: backend.place not in request.other),
     ("capacity", lambda backend, request: backend.room >= request.size),

@@ -1,4 +1,4 @@
-"""The tasks of backups: `create` and `delete`. What is restored is a task of the volume that it is restored to."""
+"""The tasks of backups: `create`, `delete`, `import`. Restoring one is a task of the volume that it is restored to."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from stackyard.host.disks import VolumeDriver
 from stackyard.host.errors import NotFoundError
 from stackyard.services.volume import statuses
 from stackyard.services.volume.attachments import state
+from stackyard.services.volume.backups import finding
 from stackyard.services.volume.quotas import usage
 from stackyard.services.volume.reconcile.contents import archive
 from stackyard.services.volume.reconcile.job import BACKUP, SNAPSHOT, VOLUME, Job, Told, driver_of
@@ -22,14 +23,15 @@ WAIT_SECONDS = 0.5
 
 def create(job: Job) -> Outcome:
     """Keep the content of the volume, or of its snapshot; an incremental one waits for its parent."""
-    row = job.row
+    row, parent = job.row, None
     if row.parent_id is not None:
         parent = job.runtime.database.read("backup.parent", BACKUP.read, row.parent_id)
         if parent is not None and parent.status == statuses.CREATING:
             return Again(WAIT_SECONDS)
     try:
         with _content(job) as data:
-            listed = archive(job.runtime).add(job.id, data, row.parent_id, job.is_wanted)
+            parent_id = None if parent is None else finding.kept_as(parent)
+            listed = archive(job.runtime).add(job.id, data, parent_id, job.is_wanted)
     except NotFoundError as error:
         raise GiveUp(str(error)) from None
 
@@ -81,8 +83,9 @@ def create_failed(job: Job, reason: str) -> None:
 
 
 def delete(job: Job) -> Outcome:
-    """Remove it; its quota is free."""
-    archive(job.runtime).remove(job.id)
+    """Remove it; its quota is free. What another record of it has, too, stays until that one goes."""
+    if not job.runtime.database.read("backup.shared", finding.shares_content, job.row):
+        archive(job.runtime).remove(finding.kept_as(job.row))
 
     def forget(tx: Transaction, now: Any) -> None:
         BACKUP.delete(tx, now.id)
@@ -98,5 +101,16 @@ def delete_failed(job: Job, reason: str) -> None:
     job.fail(reason, lambda _tx, _now: columns, Told("014", "025"))
 
 
-TASKS: dict[str, Task] = {"create": create, "delete": delete}
-FAILURES: dict[str, Failure] = {"create": create_failed, "delete": delete_failed}
+def import_(job: Job) -> Outcome:
+    """See whether what an imported record tells of is here."""
+    try:
+        listed = archive(job.runtime).find(finding.kept_as(job.row))
+    except NotFoundError as error:
+        raise GiveUp(str(error)) from None
+    columns = {"status": statuses.AVAILABLE, "object_count": listed.count, "fail_reason": None}
+    job.finish(lambda _tx, _now: columns)
+    return DONE
+
+
+TASKS: dict[str, Task] = {"create": create, "delete": delete, "import": import_}
+FAILURES: dict[str, Failure] = {"create": create_failed, "delete": delete_failed, "import": create_failed}

@@ -13,6 +13,7 @@ from stackyard.host.disks.archive import Archive
 from stackyard.host.errors import HostError, NotFoundError
 from stackyard.services import keys
 from stackyard.services.image import api as image_api
+from stackyard.services.volume.backups import finding
 from stackyard.services.volume.reconcile.job import Job
 
 BACKUPS = "volumes-backups"
@@ -88,8 +89,9 @@ def replace_by_image(job: Job, image_id: str) -> None:
 
 def from_backup(job: Job, backup_id: str) -> None:
     """Make or overwrite the volume with a backup. Raises GiveUp when the backup is not on this host."""
+    row = job.runtime.database.read("volume.backup", finding.by_id, backup_id)
     try:
-        with archive(job.runtime).open(backup_id) as data:
+        with archive(job.runtime).open(backup_id if row is None else finding.kept_as(row)) as data:
             job.driver.restore(job.id, job.row.size, data)
     except NotFoundError:
         host = job.runtime[keys.HOST_NAME]
