@@ -46,8 +46,9 @@ class Listed(msgspec.Struct, frozen=True):
 class Archive:
     """Backups in `directory`: a folder for each chain, named as its first backup."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, piece: int = PIECE) -> None:
         self._directory = directory
+        self._piece = piece
 
     def add(self, backup_id: str, data: BinaryIO, parent_id: str | None, go_on: Callable[[], bool]) -> Listed:
         """Keep what is read from `data`; one that is kept already stays. Raises NotFoundError when the parent is gone.
@@ -68,12 +69,12 @@ class Archive:
     def _keep_all(self, chain: Path, backup_id: str, data: BinaryIO, go_on: Callable[[], bool]) -> Listed:
         pieces: list[str | None] = []
         size = 0
-        for index, piece in _pieces(data):
+        for index, piece in _pieces(data, self._piece):
             if not go_on():
                 raise HostError(f"Backup {backup_id} is not wanted any more.")
             pieces += [None] * (index - len(pieces))
             pieces.append(self._keep(chain, piece) if any_but_zeros(piece) else None)
-            size = index * PIECE + len(piece)
+            size = index * self._piece + len(piece)
         return Listed(max(size, _size_of(data)), pieces)
 
     def find(self, backup_id: str) -> Listed:
@@ -85,7 +86,8 @@ class Archive:
     def open(self, backup_id: str) -> Iterator[BinaryIO]:
         """A backup's content, to be read from start to end. Raises NotFoundError; HostError for damaged pieces."""
         listed, chain = self.find(backup_id), self._chain_of(backup_id)
-        with io.BufferedReader(_Reader(listed, lambda name: _read(chain / "pieces" / name)), PIECE) as file:
+        reader = _Reader(listed, self._piece, lambda name: _read(chain / "pieces" / name))
+        with io.BufferedReader(reader, self._piece) as file:
             yield file
 
     def remove(self, backup_id: str) -> None:
@@ -151,8 +153,9 @@ def _held(chain: Path, how: int) -> Iterator[None]:
 
 
 class _Reader(io.RawIOBase):
-    def __init__(self, listed: Listed, read: Callable[[str], bytes]) -> None:
+    def __init__(self, listed: Listed, piece: int, read: Callable[[str], bytes]) -> None:
         super().__init__()
+        self._piece = piece
         self._listed = listed
         self._read = read
         self._position = 0
@@ -162,8 +165,8 @@ class _Reader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        index, offset = divmod(self._position, PIECE)
-        left = min(len(buffer), PIECE - offset, self._listed.size - self._position)
+        index, offset = divmod(self._position, self._piece)
+        left = min(len(buffer), self._piece - offset, self._listed.size - self._position)
         if left <= 0:
             return 0
         name = self._listed.pieces[index] if index < len(self._listed.pieces) else None
@@ -171,26 +174,26 @@ class _Reader(io.RawIOBase):
             buffer[:left] = bytes(left)
         else:
             if self._at[0] != index:
-                self._at = (index, self._read(name).ljust(PIECE, b"\0"))
+                self._at = (index, self._read(name).ljust(self._piece, b"\0"))
             buffer[:left] = self._at[1][offset : offset + left]
         self._position += left
         return int(left)
 
 
-def _pieces(data: BinaryIO) -> Iterator[tuple[int, bytes]]:
+def _pieces(data: BinaryIO, length: int) -> Iterator[tuple[int, bytes]]:
     """The pieces of a file by their number; those where it has no data are left out."""
     try:
         descriptor = data.fileno()
     except (OSError, AttributeError):
         index = 0
-        while piece := data.read(PIECE):
+        while piece := data.read(length):
             yield index, piece
             index += 1
         return
     size, following = os.fstat(descriptor).st_size, 0
     for start, end in extents(descriptor, size):
-        for index in range(max(following, start // PIECE), -(-end // PIECE)):
-            yield index, os.pread(descriptor, min(PIECE, size - index * PIECE), index * PIECE)
+        for index in range(max(following, start // length), -(-end // length)):
+            yield index, os.pread(descriptor, min(length, size - index * length), index * length)
             following = index + 1
 
 
