@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from stackyard.core.db import Transaction
 from stackyard.core.explain import Explanation
 from stackyard.core.reconcile import work
+from stackyard.services.compute import api as compute
 from stackyard.services.containers import explain as containers
 from stackyard.services.identity import explain as identity
 from stackyard.services.image import explain as image
@@ -28,7 +29,7 @@ def find_by_name(tx: Transaction, name: str) -> list[str]:
 def expected(tx: Transaction) -> dict[str, set[str]]:
     """The ids of what should be on this host now, by kind; under busy those that are being worked on."""
     busy = {row.resource_id for row in tx.all(sa.select(work.c.resource_id))}
-    return {**network.expected(tx), **containers.expected(tx), "busy": busy}
+    return {**network.expected(tx), **containers.expected(tx), **compute.expected(tx), "busy": busy}
 
 
 def counts(tx: Transaction) -> dict[str, int]:

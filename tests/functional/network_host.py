@@ -3,14 +3,19 @@
 `python tests/functional/network_host.py STATE_DIR CONFIG PORT`. Serves every API on 127.0.0.1, and does what is asked
 line by line on its standard input, answering each with a line: `bind PORT NETNS` wires a port into a namespace as
 services do for their workloads, `unbind PORT`, `problems` says what of the kernel is not as it was applied, `purge`
-removes everything and ends the process.
+removes everything and ends the process. Where the environment has MACHINES, servers are machines under QEMU: `machine
+SERVER` says what one does, `printed SERVER` what it printed, `say SERVER LETTER` types, and answers with what it says,
+`differences` says what of the servers is not as it is written.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import socket
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -19,9 +24,13 @@ from stackyard.app import Cloud, Host
 from stackyard.core.config import load
 from stackyard.core.db import Database
 from stackyard.host.containers.memory import MemoryEngine
+from stackyard.host.machines.capacity import host_capacity
+from stackyard.host.machines.drivers import machine_drivers
 from stackyard.host.machines.memory import in_memory_host
 from stackyard.host.network.kernel import KernelNetworkDriver
 from stackyard.launch import host_name, network_driver
+from stackyard.services import keys
+from stackyard.services.compute import api as compute_api
 from stackyard.services.network import api as network_api
 from stackyard.state import StateDirectory
 
@@ -36,9 +45,11 @@ def main(state_dir: Path, config: Path, port: int) -> None:
     database.create_all()
     driver = network_driver(state, settings)
     driver.start()
-    host = Host(
-        name=host_name(settings), state_dir=state.path, engine=MemoryEngine(), network=driver, **in_memory_host()
-    )
+    engine, twins = MemoryEngine(), in_memory_host()
+    if os.environ.get("MACHINES"):
+        twins["machines"] = machine_drivers(state.path, state.read().id, settings, driver, engine)
+        twins["capacity"] = partial(host_capacity, state.path)
+    host = Host(name=host_name(settings), state_dir=state.path, engine=engine, network=driver, **twins)
     cloud = Cloud(settings, database, host)
     if not cloud.is_seeded():
         cloud.seed(PASSWORDS)
@@ -79,12 +90,32 @@ def obey(cloud: Cloud, driver: KernelNetworkDriver, words: list[str]) -> str:
             return "unbound"
         case ["problems"]:
             return json.dumps(driver.observe().problems)
+        case ["machine", server_id]:
+            seen = runtime[keys.MACHINES]["machine"].inspect(server_id)
+            return "gone" if seen is None else seen.state
+        case ["printed", server_id]:
+            return json.dumps(runtime[keys.MACHINES]["machine"].console_output(server_id))
+        case ["say", server_id, letter]:
+            return said(runtime[keys.MACHINES]["machine"].console(server_id, "serial").path, letter)
+        case ["differences"]:
+            return json.dumps(compute_api.differences(runtime))
         case ["purge"]:
             cloud.reconcile.stop()
+            for machines in set(runtime[keys.MACHINES].values()):
+                machines.purge()
             driver.purge()
             return "purged"
         case _:
             return f"not understood: {words}"
+
+
+def said(path: str, letter: str) -> str:
+    """What a machine answers on its serial line to a letter."""
+    with socket.socket(socket.AF_UNIX) as serial:
+        serial.settimeout(20)
+        serial.connect(path)
+        serial.sendall(letter.encode())
+        return serial.recv(1).decode()
 
 
 if __name__ == "__main__":

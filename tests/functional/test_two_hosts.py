@@ -47,6 +47,7 @@ class Member:
     name: str
     place: Place
     directory: Path
+    environment: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[str] | None = None
     sessions: dict[str, Session] = field(default_factory=dict)
 
@@ -65,7 +66,10 @@ class Member:
             self.process = subprocess.Popen(
                 ["nsenter", f"--net={self.place.path}", "--", *argv],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
-                env={"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "PATH": "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"},
+                env={
+                    "PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "PATH": "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin",
+                    **self.environment,
+                },
             )  # fmt: skip
         assert self._read() == "ready", (self.directory / "log").read_text()[-4000:]
 
@@ -101,12 +105,16 @@ class Member:
         self._ended()
 
     def call(self, method: str, path: str, body: object = None, user: str = "demo") -> Any:
-        """A call of this host's API, made on this host."""
+        """A call of the network API of this host, made on this host."""
+        return self.send(method, f"{V2}{path}", body, user)
+
+    def send(self, method: str, path: str, body: object = None, user: str = "demo") -> Any:
+        """A call of any API."""
 
         def send() -> Any:
             if user not in self.sessions:
                 self.sessions[user] = Session("http://127.0.0.1:5000", user, PASSWORDS[user], user)
-            return self.sessions[user].call(method, f"{V2}{path}", body)
+            return self.sessions[user].call(method, path, body)
 
         return self.place.within(send)
 

@@ -91,7 +91,7 @@ def compare(state: StateDirectory, socket_path: str | None) -> list[str]:
         use_name(database, host_name(settings_of(state)))
         wanted = database.read("doctor", expected)
     told = told_by_the_cloud(state)
-    lines = compare_network(state, wanted) if told is None else told
+    lines = compare_network(state, wanted) + compare_machines(state, wanted) if told is None else told
     return lines + compare_containers(state, socket_path, wanted)
 
 
@@ -130,6 +130,13 @@ def compare_network(state: StateDirectory, wanted: dict[str, set[str]]) -> list[
     found = {"network": seen.networks, "port": seen.ports, "router": seen.routers}
     lines = [line for kind, there in found.items() for line in by_id(kind, wanted, set(there))]
     return lines + [f"{one}: {problem}" for one, problem in sorted(seen.problems.items())]
+
+
+def compare_machines(state: StateDirectory, wanted: dict[str, set[str]]) -> list[str]:
+    """Where the machines of a cloud that does not run and the database differ."""
+    from stackyard.host.machines.drivers import machines_in
+
+    return by_id("machine", wanted, machines_in(state.path))
 
 
 def compare_containers(state: StateDirectory, socket_path: str | None, wanted: dict[str, set[str]]) -> list[str]:

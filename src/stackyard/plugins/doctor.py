@@ -10,6 +10,7 @@ import msgspec
 from stackyard.core.dispatch import Receive, Scope, Send
 from stackyard.core.runtime import Runtime
 from stackyard.host.errors import HostError
+from stackyard.services.compute import api as compute_api
 from stackyard.services.network import api as network_api
 
 log = logging.getLogger("stackyard.doctor")
@@ -35,9 +36,12 @@ class DoctorServer:
         await send({"type": "http.response.body", "body": body})
 
     def lines(self) -> list[str]:
-        """Where the kernel differs from the database."""
-        try:
-            return network_api.differences(self.runtime)
-        except HostError as error:
-            log.exception("the kernel could not be looked at")
-            return [str(error)]
+        """Where the kernel, and the servers of this host, differ from the database."""
+        found: list[str] = []
+        for compare in (network_api.differences, compute_api.differences):
+            try:
+                found += compare(self.runtime)
+            except HostError as error:
+                log.exception("the host could not be looked at")
+                found.append(str(error))
+        return found

@@ -148,6 +148,10 @@ class MachineDriver(Protocol):
         """All servers of this cloud on this host."""
         ...
 
+    def strays(self) -> Sequence[str]:
+        """The ids of those of which something is left on this host, though they are no servers of it (any more)."""
+        ...
+
     def events(self) -> Iterator[MachineEvent]:
         """Blocks and yields what happens to this cloud's servers, until `close`."""
         ...

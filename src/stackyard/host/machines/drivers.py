@@ -32,6 +32,13 @@ def machine_drivers(
     return made
 
 
+def machines_in(state_dir: Path) -> set[str]:
+    """The ids of the virtual machines whose files a state directory has."""
+    directory = state_dir / DIRECTORY
+    entries = directory.iterdir() if directory.is_dir() else ()
+    return {entry.name for entry in entries if entry.name[0] not in "._"}
+
+
 def missing_kinds(state_dir: Path) -> dict[str, str]:
     """The kinds of servers that cannot run here, and what each lacks."""
     found = emulator.find(state_dir / NOTES)

@@ -261,6 +261,10 @@ class MemoryMachines(MemoryMoves):
         with self._lock:
             return [_observed(found) for found in self._machines.values()]
 
+    def strays(self) -> Sequence[str]:
+        """None: nothing lasts here."""
+        return ()
+
     def events(self) -> Iterator[MachineEvent]:
         """What tests make happen."""
         while (event := self._events.get()) is not None:

@@ -19,6 +19,7 @@ from stackyard.services.placement.faults import HAS_CHILDREN, PROVIDER_IN_USE
 from stackyard.services.placement.tables import (
     SHAPE,
     allocations,
+    consumers,
     inventories,
     provider_aggregates,
     provider_traits,
@@ -35,6 +36,7 @@ __all__ = [
     "changed_since",
     "claim",
     "claim_many",
+    "consumers_of",
     "ensure_provider",
     "release",
     "remove_provider",
@@ -118,6 +120,15 @@ _FORGET = (
     sa.delete(providers).where(providers.c.uuid == bindparam("key")),
 )
 _OF_CONSUMER = sa.select(allocations).where(allocations.c.consumer == bindparam("key"))
+_SERVERS_ON = (
+    sa.select(allocations.c.consumer)
+    .distinct()
+    .join_from(allocations, consumers, consumers.c.uuid == allocations.c.consumer)
+    .where(
+        allocations.c.provider == bindparam("key"),
+        sa.or_(consumers.c.consumer_type.is_(None), consumers.c.consumer_type.in_(("INSTANCE", "MIGRATION"))),
+    )
+)
 _USAGES = sa.select(
     inventories.c.provider,
     inventories.c.resource_class,
@@ -273,6 +284,11 @@ def allocations_of(tx: Transaction, consumer: str) -> dict[str, dict[str, int]]:
     for row in tx.all(_OF_CONSUMER, {"key": consumer}):
         found[row.provider][row.resource_class] = row.used
     return dict(found)
+
+
+def consumers_of(tx: Transaction, provider: str) -> set[str]:
+    """Who of INSTANCE or MIGRATION type, or of none that is known, holds anything of a provider."""
+    return {str(row.consumer) for row in tx.all(_SERVERS_ON, {"key": provider})}
 
 
 def usages(tx: Transaction, provider_ids: Iterable[str] | None = None) -> dict[str, dict[str, Usage]]:

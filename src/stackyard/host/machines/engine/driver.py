@@ -318,6 +318,12 @@ class EngineMachines(MobileContainers):
         """A listing does not tell of a container that has ended how it did."""
         return self._engine.inspect(listed.id) if listed is not None and listed.state == "exited" else listed
 
+    def strays(self) -> Sequence[str]:
+        """Containers without a record, and files of moves of servers that have none."""
+        known = set(self._records.ids())
+        containers = {seen.id for seen in self._engine.list()}
+        return sorted((containers | self._records.of_moves()) - known)
+
     def events(self) -> Iterator[MachineEvent]:
         """What containers do by themselves, until `close`."""
         for event in self._engine.events():

@@ -68,6 +68,11 @@ class Records:
         """Of all servers."""
         return sorted(path.stem for path in self._directory.glob("*.json")) if self._directory.is_dir() else []
 
+    def of_moves(self) -> set[str]:
+        """Of servers that have passing files."""
+        files = self._directory.iterdir() if self._directory.is_dir() else ()
+        return {path.stem for path in files if path.suffix not in (".json", ".new")}
+
     def beside(self, machine_id: str, what: str) -> Path:
         """The path of a passing file of a server."""
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)

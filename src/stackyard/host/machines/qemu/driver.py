@@ -257,6 +257,13 @@ class QemuMachines(MobileMachines):
         seen = (self.inspect(home.id) for home in self._homes())
         return [one for one in seen if one is not None]
 
+    def strays(self) -> Sequence[str]:
+        """Directories of machines that were never defined to their end, or not removed to it."""
+        if not self._directory.is_dir():
+            return []
+        names = sorted(entry.name for entry in self._directory.iterdir() if entry.name[0] not in "._")
+        return [name for name in names if self.inspect(name) is None]
+
     def events(self) -> Iterator[MachineEvent]:
         """What machines do by themselves, until `close`."""
         return self._watcher.events()

@@ -77,7 +77,7 @@ def migrate(tx: Transaction, call: Call, given: Any) -> None:
     moving.require_up(tx, server.host)
     _require_others(tx, server, host, "No valid host found for cold migrate")
     abilities.require(call, server, "move")
-    if (why := moving.reason_to_stay(tx, server)) is not None:
+    if (why := moving.reason_to_stay(tx, call, server)) is not None:
         raise moving.pre_check(why)
     move_id = resize.record(tx, call, server, "migration", server.flavor, {})
     scheduler.hold(tx, server.id, move_id)
@@ -124,7 +124,7 @@ def _require_movable(tx: Transaction, call: Call, server: Any, body: MigrateLive
             "booted from volume VM which does not have a local disk.",
             kind="InvalidSharedStorage",
         )
-    if (why := moving.reason_to_stay(tx, server)) is not None:
+    if (why := moving.reason_to_stay(tx, call, server, live=True)) is not None:
         raise moving.pre_check(why)
 
 

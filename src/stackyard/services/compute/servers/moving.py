@@ -16,6 +16,7 @@ from stackyard.services import keys
 from stackyard.services.compute import hosts
 from stackyard.services.compute.servers import placing
 from stackyard.services.compute.tables import block_devices
+from stackyard.services.compute.volumes import ending
 
 _VOLUMES = sa.select(block_devices.c.id).where(
     block_devices.c.server_id == bindparam("server"), block_devices.c.destination_type == "volume"
@@ -25,7 +26,7 @@ _VOLUMES = sa.select(block_devices.c.id).where(
 def choose(tx: Transaction, call: Call, server: Any, flavor: Mapping[str, Any]) -> str:
     """The host for a resize, claimed: any that the scheduler finds, the server's own only where that is allowed."""
     stays = call.runtime.settings.compute.allow_resize_to_same_host
-    why = reason_to_stay(tx, server)
+    why = reason_to_stay(tx, call, server)
     if why is None:
         exclude = frozenset() if stays else frozenset({server.host})
         try:
@@ -39,13 +40,15 @@ def choose(tx: Transaction, call: Call, server: Any, flavor: Mapping[str, Any]) 
     return str(server.host)
 
 
-def reason_to_stay(tx: Transaction, server: Any) -> str | None:
-    """Why nothing of a server can be fetched by another host; None when it can."""
+def reason_to_stay(tx: Transaction, call: Call, server: Any, *, live: bool = False) -> str | None:
+    """Why a server cannot go to another host, whichever that is; None when it can."""
     row = hosts.find(tx, server.host)
     if row is None or row.peer_port is None:
         return f"host {server.host} cannot be reached by other hosts"
-    if tx.first(_VOLUMES, {"server": server.id}) is not None:
-        return f"instance {server.id} has volumes, which are on host {server.host}; detach them first"
+    if ending.require_host(tx, call.runtime, server) is not None:
+        return f"instance {server.id} has volumes, which are kept on host {server.host}; detach them first"
+    if live and tx.first(_VOLUMES, {"server": server.id}) is not None:
+        return f"instance {server.id} has volumes, with which it cannot go while it runs; detach them first"
     return None
 
 
