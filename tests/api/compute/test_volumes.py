@@ -218,8 +218,6 @@ def test_what_cannot_be_attached_is_refused(cloud: TestCloud, demo: Nova) -> Non
     cloud.settle()
     detach(demo, other, volume, status=404)
     detach(demo, server, new_uuid(), status=404)
-    booted.act(demo, server, "lock")
-    detach(demo, server, volume, status=202)  # it is the owner's own lock, and demo may not override it
 
 
 def test_a_locked_server_keeps_its_volumes(cloud: TestCloud, demo: Nova) -> None:

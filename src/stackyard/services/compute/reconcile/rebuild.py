@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from stackyard.core.reconcile import DONE, Outcome
+from stackyard.core.reconcile import DONE, Again, Outcome
 from stackyard.services.compute import migrations
+from stackyard.services.compute.reconcile import volumes
 from stackyard.services.compute.reconcile.job import Job
 from stackyard.services.compute.servers.states import Power, PowerState, VmState
 
 
 def rebuild(job: Job) -> Outcome:
-    """End the server, delete its root disk, and start it anew; one that was stopped is stopped again."""
-    with job.event("rebuild_instance"):
+    """End the server, delete its root disk, and start it anew; one that was stopped is stopped again.
+
+    The volume that a server boots from has its image written over it, where that was asked for.
+    """
+    if not job.arguments.get("reimaging"):
         _clear(job)
+    if job.arguments.get("reimage") and not volumes.reimaged(job):
+        return Again(volumes.LOOK_SECONDS)
+    with job.event("rebuild_instance"):
         job.bring_up(task_state="rebuild_spawning", rescue=None)
         _stop_again(job)
     _built(job)

@@ -1,4 +1,6 @@
-"""The tasks `create_image` and `create_backup`: a server's root disk becomes the image that was reserved for it."""
+"""The tasks that fill the image which was reserved for a server: with its root disk; of one that boots from volumes,
+with nothing, as the image only describes their snapshots.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +10,17 @@ from typing import Any
 
 from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest, Conflict, Gone, NotFound
-from stackyard.core.reconcile import DONE, GiveUp, Outcome
+from stackyard.core.reconcile import DONE, Again, GiveUp, Outcome
 from stackyard.core.runtime import Runtime
 from stackyard.host.errors import HostError
 from stackyard.services import keys
 from stackyard.services.compute.reconcile.job import Job
 from stackyard.services.compute.servers.snapshots import BACKUP
 from stackyard.services.image import api as image_api
+from stackyard.services.volume import api as volume_api
 
 BLOCK_BYTES = 1 << 20
+_LOOK_SECONDS = 0.3
 
 
 def create_image(job: Job) -> Outcome:
@@ -24,6 +28,24 @@ def create_image(job: Job) -> Outcome:
     with job.event("snapshot_instance"):
         job.set(task_state="image_snapshot")
         take(job, job.arguments["image_id"])
+    job.finish()
+    return DONE
+
+
+def create_volume_image(job: Job) -> Outcome:
+    """Make the image of a server that boots from volumes active, once there are the snapshots that it describes."""
+    database, image_id = job.runtime.database, job.arguments["image_id"]
+    if job.server.task_state != "image_snapshot":
+        job.set(task_state="image_snapshot")
+    for row in database.read("server.snapshots", volume_api.snapshot_rows, job.arguments["snapshots"]).values():
+        if volume_api.has_failed(row):
+            raise GiveUp(f"snapshot {row.id} of volume {row.volume_id} failed: {row.fault or 'it is in error'}.")
+        if not volume_api.is_ready(row):
+            return Again(_LOOK_SECONDS)
+    with job.event("snapshot_instance"):
+        formats = {"disk_format": "raw", "container_format": "bare"}
+        if database.write("server.snapshot formats", image_api.declare, image_id, **formats):
+            _store(job, image_id, iter(()))
     job.finish()
     return DONE
 
@@ -78,8 +100,12 @@ def sweep(runtime: Runtime) -> None:
 
 
 def _upload(job: Job, image_id: str, source: Path) -> bool:
+    return _store(job, image_id, _blocks(source))
+
+
+def _store(job: Job, image_id: str, blocks: Iterator[bytes]) -> bool:
     try:
-        image_api.store_image(job.runtime, image_id, _blocks(source))
+        image_api.store_image(job.runtime, image_id, blocks)
     except (NotFound, Gone):
         return False
     except (BadRequest, Conflict) as error:
@@ -118,5 +144,5 @@ def discard(tx: Transaction, job: Job) -> None:
         image_api.discard_image(tx, job.runtime, image_id)
 
 
-TASKS = {"create_image": create_image, "create_backup": create_backup}
-FAILURES = {"create_image": snapshot_failed, "create_backup": snapshot_failed}
+TASKS = {"create_image": create_image, "create_volume_image": create_volume_image, "create_backup": create_backup}
+FAILURES = dict.fromkeys(TASKS, snapshot_failed)

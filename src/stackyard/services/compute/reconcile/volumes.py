@@ -30,7 +30,8 @@ log = logging.getLogger("stackyard.compute")
 
 TRIES = 4
 """How often a guest is asked to let a volume go, 20 seconds each time, before the volume stays."""
-_LOOK_SECONDS = 0.3
+LOOK_SECONDS = 0.3
+"""After so long it is looked again whether a volume is ready."""
 _AGAIN_SECONDS = 1.0
 _ALIVE = frozenset({"running", "paused"})
 
@@ -59,7 +60,7 @@ def prepare(job: Job) -> Outcome:
         if not volume_api.is_ready(volume):
             if job.server.task_state != "block_device_mapping":
                 job.set(task_state="block_device_mapping")
-            return Again(_LOOK_SECONDS)
+            return Again(LOOK_SECONDS)
     _reserve(job, waiting)
     return DONE
 
@@ -80,6 +81,30 @@ def _reserve(job: Job, waiting: Sequence[Any]) -> None:
         job.write("reserve volumes", attach)
     except ApiError as error:
         raise GiveUp(error.message) from error
+
+
+def reimaged(job: Job) -> bool:
+    """Have the volume that a stopped server boots from begin as the task's image is; whether that is done.
+
+    Raises GiveUp when it cannot be.
+    """
+    row = rows.root_of(job.volume_rows())
+    volume = None if row is None else job.runtime.database.read("server.volume", read, row)[0]
+    if volume is None or volume_api.has_failed(volume):
+        raise GiveUp(f"the volume that it boots from could not be made anew: {getattr(volume, 'fault', 'it is gone')}")
+    if job.arguments.get("reimaging"):
+        return volume_api.is_ready(volume)
+    owner = Caller(user_id=job.server.user_id, project_id=job.server.project_id, roles=frozenset({"admin"}))
+
+    def begin(tx: Transaction) -> dict[str, Any]:
+        volume_api.reimage(tx, job.runtime, owner, volume.id, job.arguments["reimage"])
+        return {"task": job.server.task | {"reimaging": True}}
+
+    try:
+        job.write("reimage", begin)
+    except ApiError as error:
+        raise GiveUp(error.message) from error
+    return False
 
 
 def complete(tx: Transaction, job: Job) -> None:

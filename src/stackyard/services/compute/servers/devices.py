@@ -211,14 +211,15 @@ def check(devices: Sequence[Device], flavor: Mapping[str, Any], image_id: str | 
             "Boot sequence for the instance and image/block device mapping combination is not valid.",
             "InvalidBDMBootSequence",
         )
-    blanks = [device for device in devices if device.source == "blank" and device.guest_format != "swap"]
+    own = [device for device in devices if device.source == "blank" and device.destination == "local"]
+    blanks = [device for device in own if device.guest_format != "swap"]
     if sum(device.size or flavor["ephemeral"] for device in blanks) > flavor["ephemeral"]:
         raise invalid(
             "Ephemeral disks requested are larger than the instance type allows. If no size is given in one block "
             "device mapping, flavor ephemeral size will be used.",
             "InvalidBDMEphemeralSize",
         )
-    swaps = [device for device in devices if device.source == "blank" and device.guest_format == "swap"]
+    swaps = [device for device in own if device.guest_format == "swap"]
     if len(swaps) > 1:
         raise invalid("More than one swap drive requested.")
     if swaps and (swaps[0].size or 0) > flavor["swap"]:

@@ -20,8 +20,11 @@ from stackyard.services.compute.servers import bodies, fields, finding, images, 
 from stackyard.services.compute.servers.action_routes import Action
 from stackyard.services.compute.servers.states import VmState, require
 from stackyard.services.compute.servers.system_metadata import MADE_FROM, without
+from stackyard.services.compute.volumes import imaging
 
 _CERTIFICATES = "os_compute_api:servers:rebuild:trusted_certs"
+_REIMAGES = (2, 93)
+"""Since then the volume that a server boots from is made anew too; before, it stays as it is."""
 _SPANS = {
     "description": ((2, 19), bodies.NEWEST),
     "key_name": ((2, 54), bodies.NEWEST),
@@ -63,9 +66,10 @@ def rebuild(tx: Transaction, call: Call, body: Rebuild) -> Reply:
         raise Conflict(f"Instance {server.id} is not ready", kind="InstanceNotReady")
     password = or_default(body.adminPass, "") or fields.new_password()
     tasks.update(tx, server.id, **_changes(tx, call, server, body))
+    reimage = body.imageRef.lower() if snapshots.is_volume_backed(server) and call.since(*_REIMAGES) else None
     tasks.begin(
         tx, call, server, "rebuild", name="rebuild", task_state="rebuilding", admin_password=password,
-        preserve_ephemeral=body.preserve_ephemeral is not UNSET and truth(body.preserve_ephemeral),
+        preserve_ephemeral=body.preserve_ephemeral is not UNSET and truth(body.preserve_ephemeral), reimage=reimage,
     )  # fmt: skip
     return _reply(tx, call, finding.by_id(tx, server.id), password)
 
@@ -114,7 +118,8 @@ def _changes(tx: Transaction, call: Call, server: Any, body: Rebuild) -> dict[st
     described = images.snapshot(image)
     images.check_disk_config(described, or_none(body.disk_config))
     found: dict[str, Any] = {
-        "image_id": image["id"], "image": described, "system_metadata": without(server, MADE_FROM), "progress": 0,
+        "image_id": None if snapshots.is_volume_backed(server) else image["id"], "image": described,
+        "system_metadata": without(server, MADE_FROM), "progress": 0,
         "fault": None,
     }  # fmt: skip
     found |= {column: getattr(body, name) for name, column in _COLUMNS.items() if getattr(body, name) is not UNSET}
@@ -130,12 +135,15 @@ def _image(tx: Transaction, call: Call, server: Any, image_id: str) -> Mapping[s
         image = images.find(tx, call, image_id)
     except BadRequest:
         raise BadRequest("Cannot find image for rebuild", kind="ImageNotFound") from None
-    images.check(tx, call, image, server.flavor)
-    if snapshots.is_volume_backed(server):
+    on_volume = snapshots.is_volume_backed(server)
+    images.check(tx, call, image, server.flavor, on_volume=on_volume)
+    if on_volume and not call.since(*_REIMAGES) and imaging.image_of(tx, server) != image["id"]:
         raise BadRequest(
             f"Image {image_id} is unacceptable: Unable to rebuild with a different image for a volume-backed server.",
             kind="ImageUnacceptable",
         )
+    if on_volume:
+        imaging.require_room(tx, server, image)
     if images.kind_of(image) != server.kind:
         raise BadRequest(
             f"Image {image_id} is unacceptable: it makes servers of the kind {images.kind_of(image)}, and instance "

@@ -16,6 +16,7 @@ from stackyard.services.compute.rules import MEMBER
 from stackyard.services.compute.servers import abilities, fields, tasks
 from stackyard.services.compute.servers.action_routes import Action
 from stackyard.services.compute.servers.states import VmState, require
+from stackyard.services.compute.volumes import imaging
 from stackyard.services.image import api as image_api
 
 SNAPSHOT = "snapshot"
@@ -54,14 +55,18 @@ def create_image(tx: Transaction, call: Call, body: CreateImage) -> Reply:
     """Begin a snapshot; a lock does not keep from it, since it changes nothing."""
     server = call.target
     require(server, "createImage", _STATES)
+    further = _metadata(tx, call, body.metadata)
+    kept: list[str] = []
     if is_volume_backed(server):
         call.require(_VOLUME_BACKED, server)
-        raise BadRequest(f"Instance {server.id} boots from a volume, of which this cloud can make no image.")
-    abilities.require(call, server, "snapshot")
-    image_id = reserve(tx, call, server, body.name, SNAPSHOT, _metadata(tx, call, body.metadata))
-    tasks.begin(
-        tx, call, server, "createImage", name="create_image", task_state="image_snapshot_pending", image_id=image_id
-    )
+        kept, mapping = imaging.take(tx, call, server, body.name)
+        further |= mapping
+    else:
+        abilities.require(call, server, "snapshot")
+    image_id = reserve(tx, call, server, body.name, SNAPSHOT, further)
+    name = "create_volume_image" if kept else "create_image"
+    arguments = {"image_id": image_id} | ({"snapshots": kept} if kept else {})
+    tasks.begin(tx, call, server, "createImage", name=name, task_state="image_snapshot_pending", **arguments)
     if call.since(2, 45):
         return Reply({"image_id": image_id})
     return Reply(headers={"Location": f"{call.root_url}/image/v2/images/{image_id}"})
