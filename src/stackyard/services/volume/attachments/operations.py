@@ -196,7 +196,13 @@ ROUTES = (
     ),
     Route("DELETE", _ONE, delete, "volume:attachment_delete", since=SINCE, target=load),
     Route(
-        "POST", f"{_ONE}/action", actions.endpoint(ACTIONS, load, "attachments"), "volume:any", since=SINCE, edge=True
+        "POST",
+        f"{_ONE}/action",
+        actions.endpoint(ACTIONS, load, "attachments"),
+        "volume:any",
+        since=SINCE,
+        edge=True,
+        body=dict,
     ),
 )
 

@@ -168,7 +168,14 @@ ROUTES = (
     Route("GET", _ONE, show, "volume:get_snapshot", target=finding.load),
     Route("PUT", _ONE, update, "volume:update_snapshot", target=finding.load, envelope="snapshot", body=Update),
     Route("DELETE", _ONE, delete, "volume:delete_snapshot", target=finding.load),
-    Route("POST", f"{_ONE}/action", actions.endpoint(ACTIONS, finding.load, "snapshots"), "volume:any", edge=True),
+    Route(
+        "POST",
+        f"{_ONE}/action",
+        actions.endpoint(ACTIONS, finding.load, "snapshots"),
+        "volume:any",
+        edge=True,
+        body=dict,
+    ),
     *metadata.routes(
         metadata.Metadata("Snapshot", tasks.SNAPSHOT),
         f"{_ONE}/metadata",

@@ -40,13 +40,12 @@ def create(tx: Transaction, call: Call) -> dict[str, Any]:
         description=_first(given.description, given.display_description),
         volume_type=given.volume_type or None,
         availability_zone=given.availability_zone,
-        snapshot_id=given.snapshot_id,
         source_volid=given.source_volid,
         backup_id=getattr(given, "backup_id", None),
         metadata=given.metadata or {},
         hints=hints,
         group=_group(tx, call, getattr(given, "group_id", None) or given.consistencygroup_id),
-        **_image(tx, call, given.image_ref if given.image_ref is not None else given.image_id),
+        **({"snapshot_id": given.snapshot_id} | _image(tx, call, _first(given.image_ref, given.image_id))),
     )
     call.require("volume:create_from_image" if request.image_id else "volume:create")
     row = creation.create(tx, call.runtime, call.caller, request)

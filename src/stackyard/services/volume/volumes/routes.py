@@ -44,7 +44,7 @@ ROUTES = (
     Route("GET", _ONE, operations.show, "volume:get", target=load),
     Route("PUT", _ONE, operations.update, "volume:update", target=load, envelope="volume", body=bodies.Update),
     Route("DELETE", _ONE, operations.delete, "volume:delete", target=load, query=("cascade", "force")),
-    Route("POST", f"{_ONE}/action", actions.endpoint(ACTIONS, load, "volumes"), "volume:any", edge=True),
+    Route("POST", f"{_ONE}/action", actions.endpoint(ACTIONS, load, "volumes"), "volume:any", edge=True, body=dict),
     *metadata.routes(
         metadata.Metadata("Volume", tasks.VOLUME),
         f"{_ONE}/metadata",
