@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import sys
 import threading
 from functools import partial
@@ -27,6 +26,7 @@ from stackyard.host.containers.memory import MemoryEngine
 from stackyard.host.machines.capacity import host_capacity
 from stackyard.host.machines.drivers import machine_drivers
 from stackyard.host.machines.memory import in_memory_host
+from stackyard.host.machines.qemu import monitor
 from stackyard.host.network.kernel import KernelNetworkDriver
 from stackyard.launch import host_name, network_driver
 from stackyard.services import keys
@@ -111,9 +111,7 @@ def obey(cloud: Cloud, driver: KernelNetworkDriver, words: list[str]) -> str:
 
 def said(path: str, letter: str) -> str:
     """What a machine answers on its serial line to a letter."""
-    with socket.socket(socket.AF_UNIX) as serial:
-        serial.settimeout(20)
-        serial.connect(path)
+    with monitor.connect(Path(path), 20.0) as serial:
         serial.sendall(letter.encode())
         return serial.recv(1).decode()
 

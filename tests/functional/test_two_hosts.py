@@ -99,6 +99,8 @@ class Member:
         self.process = None
 
     def purge(self) -> None:
+        if self.process is not None and self.process.poll() is not None:
+            self._ended()
         if self.process is None:
             self.up()
         self.ask("purge")
