@@ -1,4 +1,4 @@
-"""What can be done to volumes: larger, another type, another place, an image, back to a snapshot; flags and statuses."""
+"""What can be done to volumes: larger, of another type, elsewhere, an image, back to a snapshot; flags and statuses."""
 
 from __future__ import annotations
 

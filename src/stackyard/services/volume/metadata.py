@@ -57,10 +57,11 @@ class Metadata:
         self._write(tx, call, call.target.metadata | call.body.meta)
         return {"meta": call.body.meta}
 
-    def delete(self, tx: Transaction, call: Call) -> None:
+    def delete(self, tx: Transaction, call: Call) -> Reply:
         """DELETE .../metadata/{key}."""
         self._item(call)
         self._write(tx, call, {key: value for key, value in call.target.metadata.items() if key != call.path["key"]})
+        return Reply(status=200)
 
     def _item(self, call: Call) -> str:
         found = call.target.metadata.get(call.path["key"])
