@@ -161,6 +161,16 @@ class QemuBench:
 PROGRAM = "trap 'exit 0' TERM USR2 PWR; echo hello; while :; do sleep 0.1; done"
 
 
+class PretendedMounts:
+    """Of containers that are none."""
+
+    def mount(self, pid: int, source: Path, target: str) -> None:
+        """Whatever."""
+
+    def unmount(self, pid: int, target: str) -> None:
+        """Whatever."""
+
+
 class EngineBench:
     """Servers that are containers of an engine; closing it leaves the engine to its owner."""
 
@@ -175,7 +185,8 @@ class EngineBench:
         self.image = loaded(self, "docker" if kind == "container" else "rootfs")
 
     def _made(self) -> EngineMachines:
-        return EngineMachines(Path(self._directory.name) / "records", self.engine)
+        inside = PretendedMounts() if isinstance(self.engine, MemoryEngine) else None
+        return EngineMachines(Path(self._directory.name) / "records", self.engine, inside)
 
     def upload(self) -> BinaryIO:
         if self._kind == "container":

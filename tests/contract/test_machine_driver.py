@@ -38,6 +38,7 @@ ALL = [
     *MACHINES, "memory-container", "memory-system", pytest.param("docker-container", marks=DOCKER),
     pytest.param("docker-system", marks=DOCKER),
 ]  # fmt: skip
+containers_only = pytest.mark.parametrize("bench", ALL[2:], indirect=True)
 machines_only = pytest.mark.parametrize("bench", MACHINES, indirect=True)
 
 
@@ -362,6 +363,57 @@ def test_a_machine_starts_from_a_volume(bench: Bench, make: Make, tmp_path: Path
     assert path.read_bytes()[:512] == boot_disk()[:512]
 
 
+@containers_only
+def test_a_container_has_volumes_where_they_were_wanted(bench: Bench, make: Make, tmp_path: Path) -> None:
+    volumes = []
+    for name in ("first", "later"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "told").write_text(name)
+        volumes.append(MachineVolume(id=new_id(), path=str(tmp_path / name), device=name, target=f"/mnt/{name}"))
+    machine_id = started(bench, make(volumes=(volumes[0],)))
+    for _ in range(2):
+        bench.driver.attach_volume(machine_id, volumes[1])
+    for _ in range(2):
+        assert observed(bench.driver, machine_id).volumes == (volumes[0].id, volumes[1].id)
+        assert inside(bench, machine_id, "/mnt/first/told") in ("first", None)
+        assert inside(bench, machine_id, "/mnt/later/told") in ("later", None)
+        bench.driver.stop(machine_id, 0)
+        defined(bench, machine_id, volumes=tuple(volumes))
+        bench.driver.start(machine_id)
+    for _ in range(2):
+        bench.driver.detach_volume(machine_id, volumes[0].id)
+        bench.driver.detach_volume(machine_id, volumes[1].id)
+    assert observed(bench.driver, machine_id).volumes == ()
+    assert not inside(bench, machine_id, "/mnt/first/told")
+    assert not inside(bench, machine_id, "/mnt/later/told")
+    bench.driver.stop(machine_id, 0)
+    defined(bench, machine_id)
+    bench.driver.start(machine_id)
+    assert not inside(bench, machine_id, "/mnt/first/told")
+    bench.driver.remove(machine_id)
+    assert (tmp_path / "first" / "told").read_text() == "first"
+
+
+@containers_only
+def test_a_volume_needs_a_directory_in_a_container(bench: Bench, make: Make, tmp_path: Path) -> None:
+    volume = MachineVolume(id=new_id(), path=str(tmp_path), device="vdb")
+    with pytest.raises(SpecError):
+        make(volumes=(volume,))
+    machine_id = started(bench, make())
+    with pytest.raises(SpecError):
+        bench.driver.attach_volume(machine_id, volume)
+
+
+def inside(bench: Bench, machine_id: str, path: str) -> str | None:
+    """A file's content as a container sees it; empty when it is not there, None for a container that is none."""
+    if isinstance(getattr(bench, "engine", None), MemoryEngine):
+        return None
+    try:
+        return Path(f"/proc/{observed(bench.driver, machine_id).pid}/root{path}").read_text()
+    except FileNotFoundError:
+        return ""
+
+
 @machines_only
 def test_what_was_plugged_in_is_there_after_a_suspension(bench: Bench, make: Make, tmp_path: Path) -> None:
     (tmp_path / "disk").write_bytes(bytes(1 << 20))
@@ -535,7 +587,6 @@ def test_a_server_that_does_not_run_refuses(bench: Bench, make: Make, tmp_path: 
 
 ABILITIES: dict[str, Callable[[Bench, str, Path], object]] = {
     "suspend": CALLS["suspend"],
-    "attach_volume": CALLS["attach_volume"],
     "vnc": CALLS["console"],
     "serial": lambda bench, one, path: bench.driver.console(one, "serial"),
     "password": CALLS["set_password"],

@@ -15,8 +15,10 @@ import msgspec
 from stackyard.host.containers import ContainerEngine
 from stackyard.host.errors import ConflictError, NotFoundError, SpecError
 from stackyard.host.machines.engine import making
+from stackyard.host.machines.engine.inside import Inside, MountNamespaces
 from stackyard.host.machines.engine.mobility import MobileContainers
 from stackyard.host.machines.engine.records import Record, Records
+from stackyard.host.machines.engine.volumes import ContainersWithVolumes
 from stackyard.host.specs import (
     ConsoleEndpoint,
     ContainerObservation,
@@ -27,7 +29,6 @@ from stackyard.host.specs import (
     MachineObservation,
     MachinePlace,
     MachineSpec,
-    MachineVolume,
     Snapshot,
 )
 
@@ -39,16 +40,21 @@ _POLL_SECONDS = 0.05
 _STATES = {"created": "defined", "running": "running", "restarting": "running", "paused": "paused"}
 
 
-class EngineMachines(MobileContainers):
+class EngineMachines(MobileContainers, ContainersWithVolumes):
     """A `MachineDriver` for the kinds `container` and `system`. `engine` is one of its own (see `apart`)."""
 
     abilities = frozenset(
-        {"pause", "resize", "snapshot", "attach_port", "console_output", "diagnostics", "soft_reboot", "move"}
-    )
+        {
+            "pause", "resize", "snapshot", "attach_port", "attach_volume", "console_output", "diagnostics",
+            "soft_reboot", "move",
+        }
+    )  # fmt: skip
 
-    def __init__(self, directory: Path, engine: ContainerEngine) -> None:
+    def __init__(self, directory: Path, engine: ContainerEngine, inside: Inside | None = None) -> None:
         self._records = Records(directory)
+        self._links = directory / "volumes"
         self._engine = engine
+        self._inside = inside or MountNamespaces()
         self._locks: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
 
     # ------------------------------------------------------------------------------------------------ images, place
@@ -81,7 +87,7 @@ class EngineMachines(MobileContainers):
 
     def define(self, spec: MachineSpec) -> None:
         """Make the container, or change its limits; everything else of one that is there stays as it was made."""
-        wanted = making.container_spec(spec)
+        wanted = making.container_spec(spec, self._link_of(spec.id))
         with self._locks[spec.id]:
             before = self._records.find(spec.id)
             seen = self._engine.inspect(spec.id)
@@ -92,12 +98,14 @@ class EngineMachines(MobileContainers):
                 self._engine.update(spec.id, memory=wanted.memory, cpus=wanted.cpus)
             runs = seen is not None and seen.state in ("running", "paused") and before is not None
             ports = before.ports if runs and before is not None else tuple(nic.port_id for nic in spec.nics)
+            volumes = before.volumes if runs and before is not None else spec.volumes
             stopped = before is not None and before.stopped and seen is not None
             base = before.base if before is not None else ""
-            self._records.keep(Record(spec=spec, ports=ports, stopped=stopped, base=base))
+            self._records.keep(Record(spec=spec, ports=ports, volumes=volumes, stopped=stopped, base=base))
 
     def _create(self, spec: MachineSpec, base: str) -> None:
-        wanted = making.container_spec(spec)
+        wanted = making.container_spec(spec, self._link_of(spec.id))
+        self._link_new(spec)
         self._engine.create(msgspec.structs.replace(wanted, image=base) if base else wanted)
         files = b"" if base else making.first_files(spec)
         if files:
@@ -114,10 +122,13 @@ class EngineMachines(MobileContainers):
             seen = self._found(machine_id)
             if seen.state in ("running", "paused"):
                 return
+            self._link_again(record.spec)
             self._engine.start(machine_id)
+            self._mount_later_ones(record, self._found(machine_id).pid)
             self._records.beside(machine_id, "parcel").unlink(missing_ok=True)
             ports = tuple(nic.port_id for nic in record.spec.nics)
-            self._records.keep(msgspec.structs.replace(record, ports=ports, stopped=False))
+            volumes = record.spec.volumes
+            self._records.keep(msgspec.structs.replace(record, ports=ports, volumes=volumes, stopped=False))
 
     def stop(self, machine_id: str, timeout: float) -> None:
         """By the signal that its first process ends on; after `timeout` seconds it is killed."""
@@ -220,22 +231,6 @@ class EngineMachines(MobileContainers):
             self._need(machine_id, "running", "paused")
             ports = self._records.get(machine_id).ports
             self._records.change(machine_id, ports=tuple(port for port in ports if port != port_id))
-
-    def attach_volume(self, machine_id: str, volume: MachineVolume) -> None:
-        """Refused."""
-        del volume
-        self._need(machine_id, "running", "paused")
-        raise SpecError("volumes cannot be attached to containers here")
-
-    def detach_volume(self, machine_id: str, volume_id: str) -> None:
-        """There is none."""
-        del volume_id
-        self._need(machine_id, "running", "paused")
-
-    def extend_volume(self, machine_id: str, volume_id: str) -> None:
-        """Nothing is to be told: the file system on it is the host's."""
-        del volume_id
-        self._need(machine_id, "running", "paused")
 
     # ------------------------------------------------------------------------------------------------ looking at it
 
@@ -376,6 +371,7 @@ def _observation(record: Record, seen: ContainerObservation | None) -> MachineOb
         pid=seen.pid if seen is not None and state in ("running", "paused") else 0,
         error=error,
         ports=record.ports,
+        volumes=tuple(volume.id for volume in record.volumes),
     )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import posixpath
 import tarfile
+from pathlib import Path
 
 from stackyard.host.errors import SpecError
-from stackyard.host.specs import ContainerSpec, MachineImage, MachineSpec
+from stackyard.host.specs import BindMount, ContainerSpec, MachineImage, MachineSpec
 
 INIT = "/sbin/init"
 
@@ -33,14 +34,12 @@ def moved_name(machine_id: str) -> str:
     return f"stackyard-server:moved-{machine_id}"
 
 
-def container_spec(spec: MachineSpec) -> ContainerSpec:
-    """What the engine is told. Raises SpecError."""
+def container_spec(spec: MachineSpec, links: Path) -> ContainerSpec:
+    """What the engine is told; `links` has a link to each of its volumes. Raises SpecError."""
     if spec.image is None:
         raise SpecError("a container starts from an image, not from a volume")
     if spec.rescue is not None:
         raise SpecError("a container cannot be rescued: nothing of it needs a boot loader")
-    if spec.volumes:
-        raise SpecError("volumes cannot be attached to containers here")
     system = spec.kind == "system"
     return ContainerSpec(
         id=spec.id,
@@ -54,6 +53,10 @@ def container_spec(spec: MachineSpec) -> ContainerSpec:
         tty=system,
         interactive=system,
         tmpfs=_SYSTEM_TMPFS if system else (),
+        mounts=tuple(
+            BindMount(source=str(links / volume.id), target=volume.target, read_only=volume.read_only)
+            for volume in spec.volumes
+        ),
         dns_servers=spec.dns_servers,
         dns_search=spec.dns_search,
         hosts=spec.hosts,

@@ -9,12 +9,12 @@ import msgspec
 
 from stackyard.host.containers.docker_create import checked_id
 from stackyard.host.errors import NotFoundError
-from stackyard.host.specs import MachineSpec
+from stackyard.host.specs import MachineSpec, MachineVolume
 from stackyard.host.specs.base import Spec
 
 
 class Record(Spec, frozen=True):
-    """`spec` as defined last; `ports` those plugged in now. `stopped`: it ended because we wanted it to.
+    """`spec` as defined last; `ports` and `volumes` those plugged in now. `stopped`: it ended because we wanted it to.
 
     `bare`: its container was removed by us, to be made anew from its image. `base`: what it is made of instead, when it
     came from another host.
@@ -22,6 +22,7 @@ class Record(Spec, frozen=True):
 
     spec: MachineSpec
     ports: tuple[str, ...] = ()
+    volumes: tuple[MachineVolume, ...] = ()
     stopped: bool = False
     bare: bool = False
     base: str = ""
