@@ -190,6 +190,21 @@ def test_forced_hosts_are_claimed_as_far_as_there_is_room(still_cloud: TestCloud
         claim("gone", 1)
 
 
+def test_a_forced_host_is_looked_at_by_no_filter(still_cloud: TestCloud) -> None:
+    add_host(still_cloud, "one")
+    set_state(still_cloud, "one", forced_down=True)
+    with pytest.raises(NoValidHost):
+        place(still_cloud, host="one")
+    assert place(still_cloud, host="one", forced=True, zone="elsewhere") == ["one"]
+    with pytest.raises(NoValidHost, match="exceed the capacity"):
+        place(still_cloud, host="one", forced=True, vcpus=100)
+    with pytest.raises(NoValidHost, match="no such host"):
+        place(still_cloud, host="gone", forced=True)
+    set_state(still_cloud, "one", disabled=True)
+    with pytest.raises(NoValidHost, match="disabled"):
+        place(still_cloud, host="one", forced=True)
+
+
 def test_many_at_once_never_go_over(still_cloud: TestCloud) -> None:
     one, two = add_host(still_cloud, "one"), add_host(still_cloud, "two")
 

@@ -9,7 +9,8 @@ from tests.api.compute import booted, rows
 from tests.api.compute.nova import LATEST, Nova
 from tests.cloud import TestCloud
 
-from stackyard.host.errors import HostError
+from stackyard.host.errors import HostError, SpecError
+from stackyard.services.compute.reconcile import interfaces
 
 GONE = "11111111-2222-4333-8444-555555555555"
 
@@ -110,9 +111,20 @@ def test_a_stopped_server_has_its_new_card_when_it_starts(cloud: TestCloud, nova
     assert shown["port_state"] == "ACTIVE"
 
 
+def test_a_card_that_could_not_be_plugged_is_tried_again(
+    cloud: TestCloud, nova: Nova, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interfaces, "AGAIN_SECONDS", 0.05)
+    server_id = booted.server(cloud, nova)
+    cloud.machines["machine"].fail_next["attach_port"] = HostError("not now")
+    made = nova.post(f"/servers/{server_id}/os-interface", {"interfaceAttachment": {}})["interfaceAttachment"]
+    booted.until(lambda: made["port_id"] in _plugged(cloud, server_id))
+    assert booted.status(nova, server_id) == "ACTIVE"
+
+
 def test_a_card_that_cannot_be_plugged_does_the_server_no_harm(cloud: TestCloud, nova: Nova) -> None:
     server_id = booted.server(cloud, nova)
-    cloud.machines["machine"].fail_next["attach_port"] = HostError("no slot is free")
+    cloud.machines["machine"].fail_next["attach_port"] = SpecError("no slot is free")
     made = nova.post(f"/servers/{server_id}/os-interface", {"interfaceAttachment": {}})["interfaceAttachment"]
     cloud.settle()
     assert booted.status(nova, server_id) == "ACTIVE"

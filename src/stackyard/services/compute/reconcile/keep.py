@@ -50,10 +50,10 @@ def _keep(job: Job) -> Outcome:
         seen = job.inspect()
         decision = plan(_wish(job), None if seen is None else seen.state)
         if not decision.steps:
-            interfaces.settle(job, seen)
-            end = volumes.settle(job, seen)
+            cards = interfaces.settle(job, seen)
+            disks = volumes.settle(job, seen)
             _write(job, decision, "" if seen is None else seen.error)
-            return end
+            return disks if disks != DONE else cards
         for step in decision.steps:
             _STEPS[step](job)
     return Again(1.0)

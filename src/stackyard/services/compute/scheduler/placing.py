@@ -49,6 +49,8 @@ def place(tx: Transaction, runtime: Runtime, request: Request, server_ids: Seque
 
     Raises NoValidHost, and nothing is claimed then: not for those either that had found one.
     """
+    if request.forced and request.host is not None:
+        return _force(tx, request, request.host, server_ids)
     circumstances = _circumstances(tx, request, server_ids)
     there = Counter(circumstances.group_hosts)
     chosen: list[str] = []
@@ -58,6 +60,21 @@ def place(tx: Transaction, runtime: Runtime, request: Request, server_ids: Seque
             chosen.append(_place_one(tx, runtime, request, now, server_id))
             there[chosen[-1]] += 1
     return chosen
+
+
+def _force(tx: Transaction, request: Request, host: str, server_ids: Sequence[str]) -> list[str]:
+    """An administrator says where: only what Placement knows of the host is asked, its room and that it is enabled."""
+    row = hosts.find(tx, host)
+    if row is None or row.disabled:
+        why = "There is no such host" if row is None else "It is disabled"
+        raise NoValidHost(f"No valid host was found. Host {host} was asked for. {why}.")
+    try:
+        with tx.savepoint() if len(server_ids) > 1 else nullcontext():
+            for server_id in server_ids:
+                _claim(tx, row.id, request, server_id)
+    except placement.DoesNotFit as error:
+        raise NoValidHost(f"No valid host was found. {error.message}") from error
+    return [host] * len(server_ids)
 
 
 def _place_one(

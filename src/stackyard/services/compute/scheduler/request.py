@@ -22,7 +22,8 @@ class NoValidHost(Exception):
 class Request(msgspec.Struct, kw_only=True):
     """A server as the scheduler sees it.
 
-    `memory` is MiB, `disk` GiB (root, ephemeral and swap together) · `host` the only host that will do (its name) ·
+    `memory` is MiB, `disk` GiB (root, ephemeral and swap together) · `host` the only host that will do (its name),
+    whatever filters say when it is `forced` ·
     `image_properties` as the image has them, `extra_specs` as the flavor has them · `exclude_hosts` the names of hosts
     that will not do: where a server is now that shall move, where building it has failed.
     """
@@ -37,6 +38,7 @@ class Request(msgspec.Struct, kw_only=True):
     host: str | None = None
     hints: Mapping[str, Any] = {}
     server_group_id: str | None = None
+    forced: bool = False
     image_properties: Mapping[str, Any] = {}
     extra_specs: Mapping[str, str] = {}
     exclude_hosts: frozenset[str] = frozenset()

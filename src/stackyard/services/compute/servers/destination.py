@@ -20,12 +20,13 @@ REQUESTED_DESTINATION = "compute:servers:create:requested_destination"
 
 
 class Destination(msgspec.Struct, kw_only=True):
-    """`zone` and `host` as asked for (None: any); `group_id` the server group."""
+    """`zone` and `host` as asked for (None: any), `forced`: as zone:host; `group_id` the server group."""
 
     zone: str | None = None
     host: str | None = None
     group_id: str | None = None
     hints: dict[str, Any] = {}
+    forced: bool = False
 
 
 def read(tx: Transaction, call: Call, body: NewServer, hints: dict[str, Any]) -> Destination:
@@ -45,7 +46,7 @@ def read(tx: Transaction, call: Call, body: NewServer, hints: dict[str, Any]) ->
             server_groups.find(tx, call, group_id)
         except NotFound as error:
             raise BadRequest(error.message, kind=error.kind) from None
-    return Destination(zone=zone or None, host=forced or asked, group_id=group_id, hints=hints)
+    return Destination(zone=zone or None, host=forced or asked, group_id=group_id, hints=hints, forced=bool(forced))
 
 
 def _parse(text: str) -> tuple[str, str, str]:
@@ -92,6 +93,7 @@ def request(
         kind=kind,
         zone=wanted.zone,
         host=wanted.host,
+        forced=wanted.forced,
         hints=wanted.hints,
         server_group_id=wanted.group_id,
         image_properties=image.get("properties") or {},
