@@ -117,11 +117,11 @@ def listed(call: Call, plural: str, page: Page, view: Callable[[Any], Mapping[st
     return _linked(call, plural, page, [shown(call, one) for one in views] if call.query.all("fields") else list(views))
 
 
-def listed_encoded(call: Call, plural: str, page: Page, views: Sequence[msgspec.Raw]) -> dict[str, Any]:
+def listed_encoded(call: Call, plural: str, page: Page, views: Sequence[msgspec.Raw]) -> Reply:
     """The same of views that are encoded already."""
-    if not call.query.all("fields"):
-        return _linked(call, plural, page, views)
-    return _linked(call, plural, page, [shown(call, msgspec.json.decode(one)) for one in views])
+    if call.query.all("fields"):
+        return Reply(_linked(call, plural, page, [shown(call, msgspec.json.decode(one)) for one in views]))
+    return Reply(msgspec.json.encode(_linked(call, plural, page, views)))
 
 
 def _linked(call: Call, plural: str, page: Page, views: Sequence[object]) -> dict[str, Any]:

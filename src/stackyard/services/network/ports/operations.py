@@ -92,7 +92,7 @@ def domain_of(call: Call, row: Any) -> str:
     return row.network_domain or call.runtime.settings.network.dns_domain
 
 
-def list_(tx: Transaction, call: Call) -> dict[str, Any]:
+def list_(tx: Transaction, call: Call) -> Reply:
     """GET /ports."""
     query, scope = _with_parts(call.query, seen.scope(call.caller, "port"))
     page = resources.page_of(tx, query, LISTING, scope)
