@@ -13,17 +13,20 @@ from stackyard.services.volume import (
     extensions,
     group_types,
     host_uses,
+    message_routes,
     pools,
     qos,
     quotas,
     resource_filters,
     services,
+    transfers,
     versions,
     zones,
 )
 from stackyard.services.volume.attachments import operations as attachments
 from stackyard.services.volume.backups import routes as backup_routes
 from stackyard.services.volume.faults import fault
+from stackyard.services.volume.groups import routes as group_routes
 from stackyard.services.volume.policies import POLICIES
 from stackyard.services.volume.snapshots import operations as snapshots
 from stackyard.services.volume.types import routes as type_routes
@@ -37,6 +40,9 @@ ROUTES: tuple[Route, ...] = (
     *type_routes.ROUTES,
     *qos.ROUTES,
     *group_types.ROUTES,
+    *group_routes.ROUTES,
+    *transfers.ROUTES,
+    *message_routes.ROUTES,
     *backup_routes.ROUTES,
     *quotas.ROUTES,
     *services.ROUTES,

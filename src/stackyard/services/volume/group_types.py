@@ -19,6 +19,7 @@ from stackyard.core.paging import EVERYTHING, Listing, Scope
 from stackyard.core.policy import Rule
 from stackyard.core.routes import Route
 from stackyard.services.volume import lists, rows
+from stackyard.services.volume.bootstrap import LEGACY_GROUP_TYPE
 from stackyard.services.volume.fields import Description, Flag, Metadata, Name, Text, flag, specs, truth
 from stackyard.services.volume.rules import ADMIN
 from stackyard.services.volume.tables import group_type_projects, group_types, groups
@@ -98,6 +99,11 @@ def find(tx: Transaction, caller: Caller, name_or_id: str, *, by_name: bool = Tr
 def row(tx: Transaction, type_id: str) -> Any:
     """A group type's row, whoever asks; None when there is none."""
     return tx.first(_BY_ID, {"key": type_id})
+
+
+def legacy(tx: Transaction) -> Any:
+    """The group type of consistency groups; None when an administrator has deleted it."""
+    return tx.first(_BY_NAME, {"key": LEGACY_GROUP_TYPE})
 
 
 def is_consistent(kind: Any) -> bool:

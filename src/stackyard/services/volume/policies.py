@@ -6,9 +6,20 @@ Each noun declares its own (`POLICIES` in its module), with the fragments of rul
 from __future__ import annotations
 
 from stackyard.core.policy import Rule
-from stackyard.services.volume import clusters, group_types, host_uses, pools, qos, quotas, services
+from stackyard.services.volume import (
+    clusters,
+    group_types,
+    host_uses,
+    message_routes,
+    pools,
+    qos,
+    quotas,
+    services,
+    transfers,
+)
 from stackyard.services.volume.attachments import operations as attachments
 from stackyard.services.volume.backups import routes as backup_routes
+from stackyard.services.volume.groups import routes as group_routes
 from stackyard.services.volume.rules import ANY
 from stackyard.services.volume.snapshots import operations as snapshots
 from stackyard.services.volume.types import routes as type_routes
@@ -22,6 +33,9 @@ POLICIES: tuple[Rule, ...] = (
     *type_routes.POLICIES,
     *qos.POLICIES,
     *group_types.POLICIES,
+    *group_routes.POLICIES,
+    *transfers.POLICIES,
+    *message_routes.POLICIES,
     *backup_routes.POLICIES,
     *quotas.POLICIES,
     *services.POLICIES,

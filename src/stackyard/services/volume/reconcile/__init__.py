@@ -14,7 +14,7 @@ from stackyard.core.runtime import Runtime
 from stackyard.host.errors import HostError
 from stackyard.services import keys
 from stackyard.services.volume import hosts
-from stackyard.services.volume.reconcile import backups, snapshots, uploading, volumes
+from stackyard.services.volume.reconcile import backups, groups, snapshots, uploading, volumes
 from stackyard.services.volume.reconcile.job import BACKUP, SNAPSHOT, VOLUME
 from stackyard.services.volume.reconcile.runner import TaskReconciler
 
@@ -26,6 +26,7 @@ def reconcilers(runtime: Runtime) -> list[Reconciler]:
     return [
         TaskReconciler(runtime, VOLUME, volumes.TASKS, volumes.FAILURES, volumes.failed),
         TaskReconciler(runtime, SNAPSHOT, snapshots.TASKS, snapshots.FAILURES, snapshots.failed),
+        *groups.reconcilers(runtime),
         TaskReconciler(runtime, BACKUP, backups.TASKS, backups.FAILURES, backups.create_failed),
     ]
 
