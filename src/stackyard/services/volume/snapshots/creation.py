@@ -16,6 +16,7 @@ from stackyard.services.volume import statuses, tasks
 from stackyard.services.volume.quotas import usage
 from stackyard.services.volume.snapshots import finding, removal
 from stackyard.services.volume.tables import snapshots
+from stackyard.services.volume.volumes import finding as volume_finding
 
 _INSERT = sa.insert(snapshots)
 
@@ -54,6 +55,7 @@ def create(
     It is the caller's project's. Raises BadRequest for the volume's state, 413 for quotas.
     """
     require_possible(volume, statuses.READY if in_use else (statuses.AVAILABLE,))
+    volume_finding.hold(tx, volume.id)  # it is not deleted meanwhile
     project_id = caller.project_id or volume.project_id
     usage.reserve(tx, runtime, project_id, volume.volume_type_id, snapshots=1, gigabytes=volume.size)
     row = {

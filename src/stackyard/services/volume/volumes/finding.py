@@ -19,6 +19,8 @@ _BY_ID = sa.select(volumes).where(volumes.c.id == bindparam("key"))
 _OF_PROJECT = _BY_ID.where(volumes.c.project_id == bindparam("project"))
 _BY_IDS = sa.select(volumes).where(volumes.c.id.in_(bindparam("keys", expanding=True)))
 
+_HOLD = sa.update(volumes).where(volumes.c.id == bindparam("key")).values(user_id=volumes.c.user_id)
+
 
 def by_id(tx: Transaction, volume_id: str) -> Any:
     """A volume's row, whoever's it is; None when there is none."""
@@ -47,3 +49,8 @@ def find(tx: Transaction, caller: Caller, volume_id: str) -> Any:
 def load(tx: Transaction, call: Call) -> Any:
     """The volume of the path's `volume_id`; raises VolumeNotFound."""
     return find(tx, call.caller, call.path["volume_id"])
+
+
+def hold(tx: Transaction, volume_id: str) -> None:
+    """Have a transaction that changes the volume at the same time run again after this one, or this one after it."""
+    tx.execute(_HOLD, {"key": volume_id})
