@@ -24,7 +24,7 @@ class Guests:
     image: str
     alternative: str
     disk: Path
-    hosts: int
+    hosts: tuple[str, ...]
 
 
 @cache
@@ -49,8 +49,8 @@ def prepare(cloud: Cloud, access: Access, directory: Path, namespace: Path | Non
         images[ALTERNATIVE] = _copy(base, token, disk)
     compute = f"{endpoints['compute'].removesuffix('/v2.1')}/v2.1"
     services = get(f"{compute}/os-services?binary=nova-compute", token)["services"]
-    hosts = sum(entry["state"] == "up" and entry["status"] == "enabled" for entry in services)
-    return Guests(images[IMAGE], images[ALTERNATIVE], disk, hosts)
+    hosts = [entry["host"] for entry in services if (entry["state"], entry["status"]) == ("up", "enabled")]
+    return Guests(images[IMAGE], images[ALTERNATIVE], disk, tuple(sorted(hosts)))
 
 
 def _copy(base: str, token: str, disk: Path) -> str:
@@ -70,7 +70,8 @@ def sections(guests: Guests) -> dict[str, dict[str, str]]:
 
     The times are those of machines under software emulation, beside each other on a small host.
     """
-    several = "true" if guests.hosts > 1 else "false"
+    several = "true" if len(guests.hosts) > 1 else "false"
+    between = dict(zip(("migration_source_host", "migration_dest_host"), guests.hosts[:2], strict=False))
     return {
         "validation": {
             "run_validation": "true",
@@ -90,7 +91,8 @@ def sections(guests: Guests) -> dict[str, dict[str, str]]:
             "image_ref_alt": guests.alternative,
             "certified_image_ref": guests.image,
             "build_timeout": "400",
-            "min_compute_nodes": str(guests.hosts),
+            "min_compute_nodes": str(len(guests.hosts)),
+            **(between if len(between) > 1 else {}),
         },
         "compute-feature-enabled": {
             "cold_migration": several,

@@ -76,6 +76,15 @@ def test_a_config_drive_is_made_with_it(cloud: TestCloud) -> None:
     assert "openstack/latest/meta_data.json" in drive
 
 
+def test_files_of_the_user_reach_a_machine_on_a_drive(cloud: TestCloud) -> None:
+    """Also when no config drive was asked for: there is no other way."""
+    server_id = rows.insert(cloud, personality=[{"path": "/etc/motd", "contents": "aGVsbG8="}])
+    cloud.settle()
+    drive = cloud.machines["machine"].spec(server_id).config_drive
+    assert drive is not None
+    assert drive["openstack/content/0000"] == b"hello"
+
+
 def test_kernel_and_ramdisk_are_loaded_too(cloud: TestCloud) -> None:
     """They are images of their own; without one of them it cannot be built."""
     kernel, disk = rows.image(cloud, b"kernel"), rows.image(cloud)

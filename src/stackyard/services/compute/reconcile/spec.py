@@ -57,8 +57,8 @@ def read(tx: Transaction, runtime: Runtime, server: Any) -> MachineSpec:
         found.dns_servers = tuple(network_api.dns_servers(tx, networks))
         domains = (network_api.dns_domain(tx, runtime, network) for network in networks)
         found.dns_search = tuple(dict.fromkeys(domains))
-    # A rescued machine has one in any case: no other way leads a password to it.
-    if server.config_drive or (server.rescue and server.kind == "machine"):
+    # A machine that is rescued, or has files from its user, has one in any case: no other way leads these to it.
+    if server.config_drive or (server.kind == "machine" and (server.rescue or server.personality)):
         from stackyard.services.compute.guests import config_drive
 
         found.config_drive = config_drive.files(tx, runtime, server)
@@ -153,10 +153,20 @@ def _rescue(wanted: Mapping[str, Any] | None) -> MachineRescue | None:
     )
 
 
+_SPREAD = ("hw_cpu_sockets", "hw_cpu_cores", "hw_cpu_threads")
+
+
 def hardware(properties: Mapping[str, Any], extra_specs: Mapping[str, Any]) -> dict[str, str]:
     """The image's properties and the flavor's extra specs that concern hardware, by the image's names of them.
 
-    What the flavor says goes before what the image says.
+    What the flavor says goes before what the image says; what it says of one of sockets, cores and threads, before all
+    three. Its quotas are `quota_...`, which no image has.
     """
-    found = {name: str(value) for name, value in properties.items() if name.startswith(("hw_", "os_"))}
-    return found | {f"hw_{name[3:]}": str(value) for name, value in extra_specs.items() if name.startswith("hw:")}
+    found = {name: str(value) for name, value in properties.items() if name.startswith(("hw_", "os_", "img_hide_"))}
+    if any(f"hw:{part[3:]}" in extra_specs for part in _SPREAD):
+        found = {name: value for name, value in found.items() if name not in _SPREAD}
+    return found | {
+        name.replace(":", "_", 1): str(value)
+        for name, value in extra_specs.items()
+        if name.startswith(("hw:", "quota:", "hw_rng:", "hw_video:"))
+    }
