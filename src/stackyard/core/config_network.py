@@ -24,6 +24,10 @@ class Network:
     public_cidr: str = setting("172.24.4.0/24", "The public network's IPv4 subnet: floating IPs.", cidr(4))
     private_cidr: str = setting("10.0.0.0/24", "The private network's IPv4 subnet.", cidr(4))
     private_cidr_v6: str = setting("fd53:7461:636b::/64", "The private network's IPv6 subnet.", cidr(6))
+    pool_cidr: str = setting(
+        "10.192.0.0/12", "What networks that projects get by themselves (`--network auto`) are cut out of.", cidr(4)
+    )
+    pool_cidr_v6: str = setting("fd53:7461:706f::/48", "The same for IPv6.", cidr(6))
     mtu: int = setting(
         1500,
         "MTU of new networks in bytes; with tunnels, of the network between the hosts, of which they take a part.",

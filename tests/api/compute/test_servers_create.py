@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from tests.api.compute import booted, rows
 from tests.api.compute.nova import LATEST, Nova
+from tests.api.network.neutron import Neutron
 from tests.cloud import TestCloud
 
 GONE = "11111111-2222-4333-8444-555555555555"
@@ -190,15 +193,34 @@ def test_which_network_when_none_is_named(cloud: TestCloud, nova: Nova) -> None:
             del body["server"]["networks"]
         told = nova.post("/servers", body, status=409, version=version)
         assert told["message"] == "Multiple possible networks found, use a Network ID to be more specific."
-    admin = Nova(cloud, "admin")
+    admin, neutron = Nova(cloud, "admin"), Neutron(cloud, "admin")
+    neutron.delete_default_pools()
     found = admin.post("/servers", _body(image, networks="auto"), status=400, version="2.37")
     assert "Unable to automatically allocate a network" in found["message"]
-    cloud.client("admin").post(
-        "/network/v2.0/subnetpools",
-        json={"subnetpool": {"name": "p", "prefixes": ["10.90.0.0/16"], "default_prefixlen": 24, "is_default": True}},
-    )
+    neutron.create("subnetpool", name="p", prefixes=["10.90.0.0/16"], default_prefixlen=24, is_default=True)
     server_id = booted.server(cloud, admin, image=image, networks="auto")
     assert list(admin.get(f"/servers/{server_id}/ips")["addresses"]) == ["auto_allocated_network"]
+
+
+def test_servers_of_several_requests_at_once_share_the_network_that_is_allocated(cloud: TestCloud) -> None:
+    image = rows.image(cloud)
+    users = [Nova(cloud, "admin") for _ in range(4)]
+    ready = threading.Barrier(len(users))
+
+    def ask(user: Nova) -> str:
+        ready.wait()
+        body = _body(image, networks="auto", min_count=2, flavorRef="42")
+        return str(user.post("/servers", body, status=202, version="2.37")["server"]["id"])
+
+    with ThreadPoolExecutor(len(users)) as pool:
+        list(pool.map(ask, users))
+    cloud.settle()
+    found = users[0].get("/servers/detail")["servers"]
+    assert [server["status"] for server in found] == ["ACTIVE"] * 2 * len(users)
+    assert {tuple(server["addresses"]) for server in found} == {("auto_allocated_network",)}
+    neutron = Neutron(cloud, "admin")
+    assert len(neutron.list("network", "?name=auto_allocated_network")) == 1
+    assert len(neutron.list("router", "?name=auto_allocated_router")) == 1
 
 
 def test_the_image_must_do(cloud: TestCloud, nova: Nova) -> None:

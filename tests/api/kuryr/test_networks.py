@@ -36,7 +36,7 @@ def test_a_network_is_rows_with_tags_and_leaves_none(docker: Docker) -> None:
     assert row["name"] == f"kuryr-net-{network.id[:8]}"
     assert row["tags"] == [f"kuryr.net.uuid.lh:{network.id[:32]}", f"kuryr.net.uuid.uh:{network.id[32:]}"]
     (subnet,) = listed(docker, "subnets", network_id=row["id"])
-    (pool,) = listed(docker, "subnetpools")
+    (pool,) = listed(docker, "subnetpools", is_default="false")
     assert (pool["name"], pool["prefixes"]) == ("kuryrPool-10.10.0.0/24", ["10.10.0.0/24"])
     assert (subnet["name"], subnet["gateway_ip"]) == ("kuryr-subnet-10.10.0.0/24", "10.10.0.254")
     assert subnet["subnetpool_id"] == pool["id"] == network.pools["IPv4Data"]

@@ -77,3 +77,8 @@ class Neutron:
         network = self.create("network", name="net")
         version = 6 if ":" in cidr else 4
         return network, self.create("subnet", network_id=network["id"], cidr=cidr, ip_version=version, **subnet)
+
+    def delete_default_pools(self) -> None:
+        """Take away the subnet pools that a new cloud has."""
+        for pool in self.list("subnetpool", "?is_default=true"):
+            self.delete("subnetpool", pool["id"])

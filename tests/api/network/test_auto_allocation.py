@@ -13,6 +13,7 @@ from tests.cloud import TestCloud
 @pytest.fixture
 def pools(admin: Neutron) -> list[dict[str, Any]]:
     """Default pools, an IPv4 and an IPv6 one."""
+    admin.delete_default_pools()
     return [
         admin.create("subnetpool", name="v4", prefixes=["10.60.0.0/16"], default_prefixlen=26, is_default=True),
         admin.create("subnetpool", name="v6", prefixes=["fd60::/48"], is_default=True),
@@ -43,6 +44,16 @@ def test_it_is_made_once(demo: Neutron, pools: list[dict[str, Any]]) -> None:
     demo.create("port", network_id=made["id"])
 
 
+def test_a_new_cloud_has_pools_for_it(demo: Neutron) -> None:
+    found = {subnet["ip_version"]: subnet for subnet in demo.list("subnet", f"?network_id={get(demo)['id']}")}
+    assert {version: subnet["cidr"] for version, subnet in found.items()} == {
+        4: "10.192.0.0/26",
+        6: "fd53:7461:706f::/64",
+    }
+    names = [demo.show("subnetpool", found[version]["subnetpool_id"])["name"] for version in (4, 6)]
+    assert names == ["shared-default-subnetpool-v4", "shared-default-subnetpool-v6"]
+
+
 def test_it_goes_with_all_that_it_was(demo: Neutron, pools: list[dict[str, Any]]) -> None:
     del pools
     made = get(demo)
@@ -69,6 +80,7 @@ def test_another_is_made_when_its_network_was_deleted(demo: Neutron, pools: list
 
 
 def test_a_dry_run_makes_nothing(demo: Neutron, admin: Neutron) -> None:
+    admin.delete_default_pools()
     assert get(demo, query="?fields=dry-run", status=409) == "AutoAllocationFailure"
     admin.create("subnetpool", name="v4", prefixes=["10.60.0.0/16"], default_prefixlen=26, is_default=True)
     before = len(demo.list("network"))
@@ -78,6 +90,7 @@ def test_a_dry_run_makes_nothing(demo: Neutron, admin: Neutron) -> None:
 
 
 def test_what_it_needs(demo: Neutron, admin: Neutron) -> None:
+    admin.delete_default_pools()
     before = len(demo.list("network"))
     assert get(demo, status=409) == "AutoAllocationFailure"
     pool = admin.create("subnetpool", name="v4", prefixes=["10.60.0.0/30"], default_prefixlen=30, is_default=True)

@@ -16,6 +16,12 @@ def pool_of(user: Neutron, *prefixes: str, **fields: Any) -> dict[str, Any]:
     return user.create("subnetpool", **({"name": "pool", "prefixes": list(prefixes) or ["10.60.0.0/16"]} | fields))
 
 
+@pytest.fixture(autouse=True)
+def no_pools(admin: Neutron) -> None:
+    """A cloud without the pools that a new one has."""
+    admin.delete_default_pools()
+
+
 def cut(user: Neutron, pool: dict[str, Any], **fields: Any) -> dict[str, Any]:
     """A network with a subnet of the pool."""
     network = user.create("network")

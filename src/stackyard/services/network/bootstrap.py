@@ -1,4 +1,7 @@
-"""The networks that a new cloud has: `public`, which leads out, `private` for the demo project, a router between."""
+"""The networks that a new cloud has: `public`, which leads out, `private` for the demo project, a router between.
+
+And the default subnet pools, out of which other projects' networks are cut.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from stackyard.core.db import Transaction
+from stackyard.core.ids import new_uuid
 from stackyard.core.runtime import Runtime
 from stackyard.services.identity import api as identity
 from stackyard.services.network import default_groups, default_rules, seen, sharing
@@ -18,6 +22,9 @@ from stackyard.services.network.routers import interfaces
 from stackyard.services.network.routers import rows as router_rows
 from stackyard.services.network.routers.bodies import GatewayInfo, NewRouter
 from stackyard.services.network.segments import ranges
+from stackyard.services.network.subnetpools import operations as subnetpools
+from stackyard.services.network.subnetpools import rows as pool_rows
+from stackyard.services.network.subnetpools.bodies import NewPool
 from stackyard.services.network.subnets import rows as subnet_rows
 from stackyard.services.network.subnets.bodies import NewSubnet
 from stackyard.services.network.tables import networks, subnets
@@ -42,6 +49,7 @@ def bootstrap(tx: Transaction, runtime: Runtime) -> None:
     if admin is not None:
         default_groups.ensure(tx, runtime, admin.id)
         public = _public(tx, runtime, admin.id)
+        _pools(tx, runtime, admin.id)
         if demo is not None:
             default_groups.ensure(tx, runtime, demo.id)
             _private(tx, runtime, demo.id, public)
@@ -67,6 +75,19 @@ def _public(tx: Transaction, runtime: Runtime, project_id: str) -> Any:
     )  # fmt: skip
     subnet_rows.insert(tx, runtime, network, project_id, subnet)
     return network
+
+
+def _pools(tx: Transaction, runtime: Runtime, project_id: str) -> None:
+    """Default subnet pools for everybody, as DevStack has them: without, no topology is allocated by itself."""
+    settings = runtime.settings.network
+    for cidr, length in ((settings.pool_cidr, 26), (settings.pool_cidr_v6, 64)):
+        version = ipaddress.ip_network(cidr).version
+        if pool_rows.default(tx, version) is None:
+            body = NewPool(
+                name=f"shared-default-subnetpool-v{version}", prefixes=[cidr], default_prefixlen=length,
+                is_default=True, shared=True,
+            )  # fmt: skip
+            subnetpools.insert(tx, runtime, project_id, body, new_uuid())
 
 
 def _private(tx: Transaction, runtime: Runtime, project_id: str, public: Any) -> None:

@@ -17,6 +17,7 @@ from stackyard.core.ids import new_uuid
 from stackyard.core.paging import Listing
 from stackyard.core.policy import Rule
 from stackyard.core.routes import Route
+from stackyard.core.runtime import Runtime
 from stackyard.services.network import marks, resources, seen, sharing
 from stackyard.services.network.address_scopes import POOL
 from stackyard.services.network.checks import ADMIN, OWN, READER, SHARED, any_of, attributes, rules
@@ -111,23 +112,27 @@ def _create(tx: Transaction, call: Call, body: NewPool) -> dict[str, Any]:
         call, "create_subnetpool", target,
         [("shared", shared), ("is_default", plain.get("is_default", False)), ("tags", bool(either(body.tags, [])))],
     )  # fmt: skip
-    whole = read_prefixes(body.prefixes)
-    version = whole[0].version
+    pool_id, whole = new_uuid(), read_prefixes(body.prefixes)
     if plain.get("is_default"):
-        rows.check_default(tx, version)
-    pool_id = new_uuid()
-    scope_id = either(body.address_scope_id, None)
-    rows.check_scope(tx, call.caller, pool_id, scope_id, whole, moved=False)
-    resources.reserve(tx, call.runtime, project_id, "subnetpool")
+        rows.check_default(tx, whole[0].version)
+    rows.check_scope(tx, call.caller, pool_id, either(body.address_scope_id, None), whole, moved=False)
+    insert(tx, call.runtime, project_id, body, pool_id)
+    return view(rows.find(tx, call.caller, pool_id))
+
+
+def insert(tx: Transaction, runtime: Runtime, project_id: str, body: NewPool, pool_id: str) -> None:
+    """Write a new pool, which has been looked at; raises OverQuota and what bodies raise."""
+    plain, whole = plain_changes(body), read_prefixes(body.prefixes)
+    version = whole[0].version
+    resources.reserve(tx, runtime, project_id, "subnetpool")
     row = resources.new_row(tx, pool_id, project_id, body) | read_lengths(body, version, {})
-    row |= {"ip_version": version, "prefixes": stored(whole), "address_scope_id": scope_id}
+    row |= {"ip_version": version, "prefixes": stored(whole), "address_scope_id": either(body.address_scope_id, None)}
     row |= {"default_quota": plain.get("default_quota"), "is_default": plain.get("is_default", False)}
     row["tags"] = resources.read_tags(either(body.tags, []))
     tx.execute(_INSERT, row)
     resources.store_tags(tx, [row])
-    sharing.share_with_all(tx, POOL, pool_id, project_id, shared)
+    sharing.share_with_all(tx, POOL, pool_id, project_id, flag("shared", body.shared, default=False))
     timeline.record(tx, POOL, pool_id, "created", ", ".join(row["prefixes"]))
-    return view(rows.find(tx, call.caller, pool_id))
 
 
 def update(tx: Transaction, call: Call) -> dict[str, Any]:
