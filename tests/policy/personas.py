@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from starlette.testclient import TestClient
 from tests.api.identity.people import PASSWORD, SYSTEM, V3, People, in_domain, in_project
+from tests.policy.volume_things import Volumes
 
 from stackyard.core.db import Transaction
 from stackyard.host.machines.memory import CAPACITY
@@ -69,6 +70,7 @@ class World:
             self._containers(place, client)
             self._compute(place, client)
             self._placement(place)
+            Volumes(people.cloud.cloud, people.admin, client, self.things[place]).make(place)
 
     def _settle(self, place: str) -> None:
         people = self._people

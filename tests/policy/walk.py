@@ -92,11 +92,27 @@ BODIES: dict[str, Any] = {
     "POST /v2.1/os-keypairs": {"keypair": {"name": "new", "type": "x509", "public_key": "no key"}},
     "POST /v2.1/os-server-groups": {"server_group": {"name": "new", "policy": "affinity"}},
     "PUT /v2.1/servers/{server_id}": {"server": {"name": "changed"}},
+    "POST /v3/volumes": {"volume": {"size": 1}},
+    "PUT /v3/volumes/{volume_id}/metadata/{key}": {"meta": {"{key}": "red"}},
+    "PUT /v3/snapshots/{snapshot_id}/metadata/{key}": {"meta": {"{key}": "red"}},
+    "PUT /v3/attachments/{attachment_id}": {"attachment": {"connector": {"host": "testhost"}}},
+    "POST /v3/qos-specs": {"qos_specs": {"name": "new"}},
+    "POST /v3/snapshots": {"snapshot": {"volume_id": "{volume_id}"}},
+    "POST /v3/attachments": {"attachment": {"volume_uuid": "{volume_id}"}},
+    "POST /v3/backups": {"backup": {"volume_id": "{volume_id}"}},
+    "POST /v3/backups/{backup_id}/restore": {"restore": {"volume_id": "{volume_id}"}},
+    "POST /v3/volume-transfers": {"transfer": {"volume_id": "{volume_id}"}},
+    "POST /v3/os-volume-transfer": {"transfer": {"volume_id": "{volume_id}"}},
+    "block-storage POST /v3/groups": {"group": {"group_type": "{group_type_id}", "volume_types": ["{volume_type_id}"]}},
+    "POST /v3/group_snapshots": {"group_snapshot": {"group_id": "{volume_group_id}"}},
     "PUT /v2.1/os-quota-sets/{project_id}": {"quota_set": {"instances": 5}},
     "POST /resource_providers": {"name": "new"},
     "POST /v1/registries": {"registry": {"name": "new", "domain": "registry.example.org"}},
 }
-"""What is sent where the least body that a route's schema allows would not get to the rule, or names no place."""
+"""What is sent where the least body that a route's schema allows would not get to the rule, or names no place.
+
+The service's type stands before what two services have.
+"""
 
 ACTIONS: dict[str, Any] = {
     "reboot": {"type": "SOFT"},
@@ -128,6 +144,8 @@ OTHER_THINGS = {
     "/traits/": {"name": "trait"},
     "/resource_classes/": {"name": "resource_class"},
     "/v2.1/os-services/": {"service_id": "compute_service_id"},
+    "/v3/types/{type_id}/encryption/{key}": {"type_id": "sealed_type_id", "key": "encryption_id"},
+    "block-storage /v3/groups/": {"group_id": "volume_group_id"},
 }
 """Beginnings of paths whose parameters are called like other kinds of things."""
 
@@ -226,8 +244,9 @@ def _least(schema: dict[str, Any], known: dict[str, Any]) -> Any:
 
 def body_of(service: Service, route: Route) -> Any:
     """What is sent to a route, with {parameters} still in it."""
-    if route.label in BODIES:
-        return BODIES[route.label]
+    for label in (f"{service.type} {route.label}", route.label):
+        if label in BODIES:
+            return BODIES[label]
     kind = route.options.body
     if kind is None:
         return {}
@@ -273,7 +292,7 @@ class Walk:
         if route.path in SUBJECT and route.method != "POST":
             named.add("subject")
         here, elsewhere = self._world.things[HERE], self._world.things[ELSEWHERE]
-        named |= {other for name, other in other_things(route.path).items() if name in named}
+        named |= {other for name, other in other_things(service, route.path).items() if name in named}
         places = [HERE, ELSEWHERE] if any(here.get(name) != elsewhere.get(name) for name in named) else [""]
         if named & {"user_id", "subject"}:
             places.append(SELF)
@@ -286,7 +305,7 @@ class Walk:
         world, route = self._world, asked.route
         things: Things = dict(world.things[ELSEWHERE if place == ELSEWHERE else HERE])
         token = world.tokens[persona]
-        for parameter, thing in other_things(route.path).items():
+        for parameter, thing in other_things(service, route.path).items():
             things[parameter] = things[thing]
         if place == SELF:
             things |= {"user_id": world.own[persona], "subject": token or "none"}
@@ -331,9 +350,12 @@ def asks(service: Service, route: Route) -> Iterator[Asked]:
     yield Asked(route, body_of(service, route), "", version)
 
 
-def other_things(path: str) -> dict[str, str]:
+def other_things(service: Service, path: str) -> dict[str, str]:
     """Parameter -> kind of thing, for a path whose parameters are called like other things."""
-    return next((things for start, things in OTHER_THINGS.items() if path.startswith(start)), {})
+    named = f"{service.type} {path}"
+    return next(
+        (things for start, things in OTHER_THINGS.items() if path.startswith(start) or named.startswith(start)), {}
+    )
 
 
 def _filled(text: str, things: Things) -> str:

@@ -80,13 +80,15 @@ def write(
     action: str,
     detail: str,
     level: str = "ERROR",
+    reason: str = "",
 ) -> None:
-    """Tell a project what went wrong: `action` and `detail` are keys of ACTIONS and DETAILS."""
+    """Tell a project what went wrong: `action` and `detail` are keys of ACTIONS and DETAILS, `reason` our own words."""
+    told = f"{ACTIONS[action]}:{DETAILS[detail]} {reason}".strip()
     row = {
         "id": ids.new_uuid(), "project_id": project_id, "request_id": request_id,
         "resource_type": resource_type, "resource_id": resource_id,
         "event_id": f"VOLUME_{resource_type}_{action}_{detail}", "action_id": action, "detail_id": detail,
-        "user_message": f"{ACTIONS[action]}:{DETAILS[detail]}", "message_level": level,
+        "user_message": told[:1000], "message_level": level,
         "created_at": tx.now, "guaranteed_until": tx.now + timedelta(days=KEPT_DAYS),
     }  # fmt: skip
     tx.execute(_ADD, row)

@@ -132,6 +132,7 @@ class Job:
                 resource_id=self.id,
                 action=told.action,
                 detail=told.detail,
+                reason=reason,
             )
             return columns
 

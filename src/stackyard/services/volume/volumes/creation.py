@@ -15,7 +15,7 @@ from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest
 from stackyard.core.log import request_id_var
 from stackyard.core.runtime import Runtime
-from stackyard.services.volume import hosts, scheduler, statuses, tasks
+from stackyard.services.volume import hosts, messages, scheduler, statuses, tasks
 from stackyard.services.volume.quotas import usage
 from stackyard.services.volume.scheduler import NoValidBackend, Place
 from stackyard.services.volume.tables import volume_services, volumes
@@ -84,7 +84,22 @@ def create(tx: Transaction, runtime: Runtime, caller: Caller, request: Request) 
         tasks.mark(tx, runtime, row["id"], row["host"])
     else:
         sources.not_used(tx, source)
+        _tell(tx, row)
     return finding.by_id(tx, row["id"])
+
+
+def _tell(tx: Transaction, row: Mapping[str, Any]) -> None:
+    """Say to the volume's project that no back end has room for it, and why."""
+    messages.write(
+        tx,
+        project_id=row["project_id"],
+        request_id=request_id_var.get(None) or ids.new_request_id(),
+        resource_type=messages.VOLUME,
+        resource_id=row["id"],
+        action="001",
+        detail="003",
+        reason=row["fault"],
+    )
 
 
 def is_multiattach(kind: Any) -> bool:
