@@ -19,6 +19,7 @@ from stackyard.host.machines.engine import making, rootfs
 from stackyard.host.specs import MachineImage, MachineRescue, MachineSpec, MachineVolume
 
 IMAGE = MachineImage(id="7", disk_format="raw", container_format="rootfs")
+LINKS = Path("/links")
 SPEC = MachineSpec(id="1", name="i", kind="system", image=IMAGE, memory=64, vcpus=2, hostname="web")
 
 
@@ -79,7 +80,7 @@ def test_a_broken_squashfs_is_refused() -> None:
 
 
 def test_a_system_runs_its_init_with_its_own_memory_file_systems() -> None:
-    made = making.container_spec(SPEC)
+    made = making.container_spec(SPEC, LINKS)
     assert made.command == ("/sbin/init",)
     assert "/run" in made.tmpfs
     assert (made.privileged, made.capabilities) == (False, ())
@@ -88,9 +89,9 @@ def test_a_system_runs_its_init_with_its_own_memory_file_systems() -> None:
 
 def test_an_application_runs_its_image_s_command_unless_another_is_given() -> None:
     spec = msgspec.structs.replace(SPEC, kind="container")
-    assert making.container_spec(spec).command is None
-    assert making.container_spec(msgspec.structs.replace(spec, command=("a", "b"))).command == ("a", "b")
-    assert making.container_spec(spec).tmpfs == ()
+    assert making.container_spec(spec, LINKS).command is None
+    assert making.container_spec(msgspec.structs.replace(spec, command=("a", "b")), LINKS).command == ("a", "b")
+    assert making.container_spec(spec, LINKS).tmpfs == ()
 
 
 @pytest.mark.parametrize(
@@ -104,7 +105,7 @@ def test_an_application_runs_its_image_s_command_unless_another_is_given() -> No
 )
 def test_what_no_container_can_be_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(SpecError):
-        making.container_spec(msgspec.structs.replace(SPEC, **change))
+        making.container_spec(msgspec.structs.replace(SPEC, **change), LINKS)
 
 
 def test_metadata_that_cannot_be_a_variable_is_left_out() -> None:

@@ -21,7 +21,7 @@ from stackyard.services.volume.statuses import has_failed, is_ready
 from stackyard.services.volume.volumes import deletion, finding, sources
 from stackyard.services.volume.volumes.creation import Request, create
 from stackyard.services.volume.volumes.finding import by_ids as rows
-from stackyard.services.volume.volumes.finding import find
+from stackyard.services.volume.volumes.finding import find, named
 
 __all__ = [
     "Request",
@@ -36,10 +36,12 @@ __all__ = [
     "find",
     "find_snapshot",
     "has_failed",
+    "is_mounted_for_others",
     "is_reachable",
     "is_ready",
     "location",
     "mount",
+    "named",
     "reimage",
     "require_attachable",
     "roll_detaching",
@@ -139,6 +141,14 @@ def detached(tx: Transaction, attachment_id: str) -> None:
     row = state.by_id(tx, attachment_id)
     if row is not None:
         state.remove(tx, row)
+
+
+def is_mounted_for_others(tx: Transaction, volume_id: str, host: str, but: str) -> bool:
+    """Whether a container on the host, other than `but`, has the volume, so that it is to stay mounted."""
+    return any(
+        row.instance_id != but and row.attached_host == host and not (row.mountpoint or "/dev/").startswith("/dev/")
+        for row in state.of_volume(tx, volume_id)
+    )
 
 
 def snapshot(

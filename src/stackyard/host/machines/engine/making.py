@@ -8,7 +8,7 @@ import tarfile
 from pathlib import Path
 
 from stackyard.host.errors import SpecError
-from stackyard.host.specs import BindMount, ContainerSpec, MachineImage, MachineSpec
+from stackyard.host.specs import BindMount, ContainerSpec, MachineImage, MachineSpec, MachineVolume
 
 INIT = "/sbin/init"
 
@@ -40,6 +40,8 @@ def container_spec(spec: MachineSpec, links: Path) -> ContainerSpec:
         raise SpecError("a container starts from an image, not from a volume")
     if spec.rescue is not None:
         raise SpecError("a container cannot be rescued: nothing of it needs a boot loader")
+    for volume in spec.volumes:
+        require_target(volume)
     system = spec.kind == "system"
     return ContainerSpec(
         id=spec.id,
@@ -61,6 +63,12 @@ def container_spec(spec: MachineSpec, links: Path) -> ContainerSpec:
         dns_search=spec.dns_search,
         hosts=spec.hosts,
     )
+
+
+def require_target(volume: MachineVolume) -> None:
+    """Raise SpecError for a volume that has no place in a container."""
+    if not volume.target.startswith("/") or volume.target == "/":
+        raise SpecError(f"a volume needs a directory in a container, not {volume.target!r}")
 
 
 def environment(metadata: dict[str, str]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from stackyard.host.containers import ContainerEngine
-from stackyard.host.errors import SpecError
+from stackyard.host.machines.engine import making
 from stackyard.host.machines.engine.inside import Inside
 from stackyard.host.machines.engine.records import Record, Records
 from stackyard.host.specs import ContainerObservation, MachineSpec, MachineVolume
@@ -45,7 +45,7 @@ class ContainersWithVolumes:
         with self._locks[machine_id]:
             seen = self._need(machine_id, "running", "paused")
             record = self._records.get(machine_id)
-            require_target(volume)
+            making.require_target(volume)
             if any(one.id == volume.id for one in record.volumes):
                 return
             self._inside.mount(seen.pid, Path(volume.path), volume.target)
@@ -83,7 +83,7 @@ class ContainersWithVolumes:
         """Before a container is made: a link for each of its volumes, and none else."""
         self._drop_links(spec.id)
         for volume in spec.volumes:
-            require_target(volume)
+            making.require_target(volume)
             self._link(spec.id, volume.id, Path(volume.path))
 
     def _link_again(self, spec: MachineSpec) -> None:
@@ -129,9 +129,3 @@ class ContainersWithVolumes:
         for volume in record.spec.volumes:
             if volume.id not in made_with:
                 self._inside.mount(pid, Path(volume.path), volume.target)
-
-
-def require_target(volume: MachineVolume) -> None:
-    """Raise SpecError for a volume that has no place in a container."""
-    if not volume.target.startswith("/") or volume.target == "/":
-        raise SpecError(f"a volume needs a directory in a container, not {volume.target!r}")

@@ -283,9 +283,8 @@ def _unmount(job: Job, row: Any) -> None:
         return
     database = job.runtime.database
     volume = database.read("server.volume", volume_api.rows, [row.volume_id]).get(row.volume_id)
-    users = database.read("server.volume users", rows.of_volume, row.volume_id)
-    here = [one for one in users if one.server_id != job.id and one.host == job.server.host and one.kind != "machine"]
-    if volume is None or here:
+    here = (row.volume_id, job.server.host, job.id)
+    if volume is None or database.read("server.volume users", volume_api.is_mounted_for_others, *here):
         return
     try:
         volume_api.unmount(job.runtime, volume)

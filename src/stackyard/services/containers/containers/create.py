@@ -16,7 +16,7 @@ from stackyard.core.errors import BadRequest, InvalidField
 from stackyard.core.ids import new_uuid
 from stackyard.core.microversion import Microversion
 from stackyard.services.containers import action_log, files, images, quotas, registries
-from stackyard.services.containers.containers import ports, tables
+from stackyard.services.containers.containers import mounts, ports, tables
 from stackyard.services.containers.containers.draft import Draft, draft
 from stackyard.services.containers.containers.finding import project_of
 from stackyard.services.containers.containers.states import Status, Wanted
@@ -51,6 +51,7 @@ def create(tx: Transaction, call: Call) -> Reply:
         "host": host,
         "registry_id": registry.uuid if registry is not None else None,
         **_take(tx, call, uuid, asked),
+        "spec": asked.spec | {"mounts": mounts.take(tx, call, uuid, asked.spec["mounts"], host)},
         **_beginning(run),
         "created_at": tx.now,
         "updated_at": None,

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from stackyard.core.errors import BadRequest, InvalidField
+from stackyard.core.errors import InvalidField
 from stackyard.core.microversion import Microversion
 from stackyard.services.containers.containers import names
 from stackyard.services.containers.containers.bodies import (
@@ -187,19 +187,31 @@ def _mounts(mounts: list[Mount]) -> tuple[list[dict[str, Any]], list[bytes]]:
     for index, mount in enumerate(mounts):
         field = f"mounts[{index}]"
         if mount.type == "volume":
-            raise BadRequest(
-                f"Invalid input for {field}: this cloud has no volume service yet; use type bind to bring a file."
-            )
+            found.append(_volume(field, mount))
+            continue
         if mount.type != "bind":
             raise _invalid(f"{field}.type", f"'{mount.type}' is neither volume nor bind.")
-        if not mount.destination.startswith("/") or mount.destination.rstrip("/") == "" or ".." in mount.destination:
-            raise _invalid(f"{field}.destination", f"'{mount.destination}' is not an absolute path of a file.")
+        _check_destination(field, mount.destination, "file")
         try:
             files.append(base64.b64decode(mount.source or "", validate=True))
         except (binascii.Error, ValueError):
             raise _invalid(f"{field}.source", "the content of a file must be base64.") from None
         found.append({"type": "bind", "destination": mount.destination, "file": str(index)})
     return found, files
+
+
+def _check_destination(field: str, path: str, what: str) -> None:
+    if not path.startswith("/") or path.rstrip("/") == "" or ".." in path:
+        raise _invalid(f"{field}.destination", f"'{path}' is not an absolute path of a {what}.")
+
+
+def _volume(field: str, mount: Mount) -> dict[str, Any]:
+    """One that is there (`source`: its id or name), or one of `size` GiB that is made for the container."""
+    _check_destination(field, mount.destination, "directory")
+    size = whole(f"{field}.size", mount.size, 1, 2**31 - 1)
+    if not mount.source and size is None:
+        raise _invalid(field, "a volume is told by its source, or made in a size.")
+    return {"type": "volume", "destination": mount.destination, "source": mount.source or None, "size": size}
 
 
 def _exposed(port: str) -> str:

@@ -17,7 +17,7 @@ from stackyard.core.runtime import Runtime
 from stackyard.host.errors import EngineUnavailableError, NotFoundError, SpecError
 from stackyard.host.specs import ContainerObservation
 from stackyard.services.containers import action_log, files, quotas, registries, vault
-from stackyard.services.containers.containers import ports, tables
+from stackyard.services.containers.containers import mounts, ports, tables
 from stackyard.services.containers.containers.actions import DEFAULT_STOP_TIMEOUT
 from stackyard.services.containers.containers.create import KIND
 from stackyard.services.containers.containers.states import Status, Wanted
@@ -30,6 +30,7 @@ from stackyard.services.keys import ENGINE, HOST_NAME, STATE_DIR
 from stackyard.services.network import api as network_api
 
 ENGINE_AWAY_PAUSE = 2.0
+VOLUME_PAUSE = 0.2
 _LOST = (
     "The engine has no such container any more: something outside this cloud removed it. "
     "Start or rebuild it to make it anew, or delete it."
@@ -50,6 +51,7 @@ class Job(msgspec.Struct, kw_only=True):
     dns_servers: tuple[str, ...] = ()
     dns_search: tuple[str, ...] = ()
     image: str = ""
+    volumes: dict[str, Path] = {}
 
 
 class ContainerReconciler:
@@ -104,6 +106,8 @@ class ContainerReconciler:
             return DONE
         seen = self._engine.inspect(uuid)
         steps = plan(wish, seen)
+        if not self._have_volumes(steps, job):
+            return Again(VOLUME_PAUSE)
         self._take(steps, job)
         if steps and steps[-1] in (Step.FORGET, Step.LOST):
             self._versions.pop(uuid, None)
@@ -150,6 +154,20 @@ class ContainerReconciler:
             return None
         return Registry(found.domain, found.username, vault.reveal(self._runtime, found.password))
 
+    def _have_volumes(self, steps: list[Step], job: Job) -> bool:
+        """Have the container's volumes mounted before it is made or started, and given back before it is forgotten."""
+        if not mounts.of(job.row):
+            return True
+        if Step.FORGET in steps:
+            self._take(steps[:-1], job)
+            steps[:] = [Step.FORGET]
+            return self._database.write("containers.volumes", mounts.give_back, self._runtime, job.row)
+        if Step.CREATE in steps or Step.START in steps:
+            found = mounts.mount(self._runtime, job.row)
+            job.volumes = found or {}
+            return found is not None
+        return True
+
     # -- steps
 
     def _take(self, steps: list[Step], job: Job) -> None:
@@ -181,8 +199,14 @@ class ContainerReconciler:
         job.image = self._fetcher.fetch(source)
 
     def _create(self, job: Job) -> None:
-        placed = files.place(self._runtime[STATE_DIR], job.row.uuid, job.files) if job.files else []
-        spec = container_spec(job.row, job.image, files=placed, dns_servers=job.dns_servers, dns_search=job.dns_search)
+        placed = iter(files.place(self._runtime[STATE_DIR], job.row.uuid, job.files) if job.files else [])
+        sources = [
+            job.volumes[mount["volume_id"]] if mount["type"] == "volume" else next(placed)
+            for mount in job.row.spec["mounts"]
+        ]
+        spec = container_spec(
+            job.row, job.image, sources=sources, dns_servers=job.dns_servers, dns_search=job.dns_search
+        )
         try:
             self._engine.create(spec)
         except NotFoundError:
@@ -207,6 +231,7 @@ class ContainerReconciler:
         self._engine.remove_sandbox(job.row.uuid)
         if job.row.spec["mounts"]:
             files.remove(self._runtime[STATE_DIR], job.row.uuid)
+            mounts.unmount(self._runtime, job.row)
 
     def _forget(self, tx: Transaction, uuid: str) -> None:
         """Everything that the container took of the cloud goes back, with its row."""

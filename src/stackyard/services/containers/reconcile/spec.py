@@ -13,9 +13,9 @@ MIB_PER_GIB = 1024
 
 
 def container_spec(
-    row: Any, image: str, *, files: Sequence[Path], dns_servers: Sequence[str], dns_search: Sequence[str]
+    row: Any, image: str, *, sources: Sequence[Path], dns_servers: Sequence[str], dns_search: Sequence[str]
 ) -> ContainerSpec:
-    """`image` is the name in the engine's store, `files` lie on the host in the order of the row's mounts."""
+    """`image` is the name in the engine's store, `sources` are paths of the host in the order of the row's mounts."""
     spec = row.spec
     restart = spec["restart_policy"] or {"Name": "no", "MaximumRetryCount": "0"}
     return ContainerSpec(
@@ -38,7 +38,7 @@ def container_spec(
         health_check=_health_check(spec["healthcheck"]),
         mounts=tuple(
             BindMount(source=str(path), target=mount["destination"])
-            for mount, path in zip(spec["mounts"], files, strict=True)
+            for mount, path in zip(spec["mounts"], sources, strict=True)
         ),
         dns_servers=tuple(dns_servers),
         dns_search=tuple(dns_search),

@@ -17,6 +17,9 @@ from stackyard.services.volume.tables import volumes
 
 _BY_ID = sa.select(volumes).where(volumes.c.id == bindparam("key"))
 _OF_PROJECT = _BY_ID.where(volumes.c.project_id == bindparam("project"))
+_BY_NAME = sa.select(volumes).where(
+    volumes.c.name == bindparam("name"), volumes.c.project_id == bindparam("project")
+).order_by(volumes.c.created_at)  # fmt: skip
 _BY_IDS = sa.select(volumes).where(volumes.c.id.in_(bindparam("keys", expanding=True)))
 
 _HOLD = sa.update(volumes).where(volumes.c.id == bindparam("key")).values(user_id=volumes.c.user_id)
@@ -44,6 +47,11 @@ def find(tx: Transaction, caller: Caller, volume_id: str) -> Any:
     if row is None:
         raise not_found("Volume", volume_id[:80])
     return row
+
+
+def named(tx: Transaction, caller: Caller, name: str) -> list[Any]:
+    """The volumes of the caller's project that have this name."""
+    return list(tx.all(_BY_NAME, {"name": name, "project": caller.project_id}))
 
 
 def load(tx: Transaction, call: Call) -> Any:
