@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -20,8 +21,26 @@ from sqlalchemy.exc import OperationalError
 PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=30000", "cache_size=-1024")
 
 
+class _Own:
+    """A thread's connection: closed when the thread ends, or with all others."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    def close(self) -> None:
+        """Close it; again does nothing."""
+        # A thread that nobody waits for may be ending its transaction at this moment, which then is not there to be
+        # rolled back any more.
+        with suppress(OperationalError):
+            self.connection.close()
+
+    def __del__(self) -> None:
+        with suppress(Exception):  # while the interpreter ends, what this needs may be gone
+            self.close()
+
+
 class _Slot(threading.local):
-    connection: Connection | None = None
+    own: _Own | None = None
     busy: bool = False
 
 
@@ -31,7 +50,7 @@ class SqliteConnections:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._slot = _Slot()
-        self._all: list[Connection] = []
+        self._all: weakref.WeakSet[_Own] = weakref.WeakSet()
         self._lock = threading.Lock()
         sa.event.listen(engine, "connect", _prepare)
 
@@ -43,7 +62,7 @@ class SqliteConnections:
             with self._engine.connect() as connection:
                 yield from _transact(connection, begin)
             return
-        connection = slot.connection or self._connect(slot)
+        connection = self._connect(slot) if slot.own is None else slot.own.connection
         slot.busy = True
         try:
             yield from _transact(connection, begin)
@@ -67,19 +86,16 @@ class SqliteConnections:
                 raw.execute("PRAGMA foreign_keys=ON")
 
     def _connect(self, slot: _Slot) -> Connection:
-        connection = slot.connection = self._engine.connect()
+        own = slot.own = _Own(self._engine.connect())
         with self._lock:
-            self._all.append(connection)
-        return connection
+            self._all.add(own)
+        return own.connection
 
     def close(self) -> None:
         """Close those of every thread."""
         with self._lock:
-            for connection in self._all:
-                # A thread that nobody waits for may be ending its transaction at this moment, which then is not there
-                # to be rolled back any more.
-                with suppress(OperationalError):
-                    connection.close()
+            for own in list(self._all):
+                own.close()
             self._all.clear()
         self._slot = _Slot()
 
