@@ -55,7 +55,7 @@ class Archive:
 
         `go_on` is asked at each piece: False ends it with HostError, and nothing is kept but pieces.
         """
-        with told(self._directory):
+        with told():
             try:
                 return self.find(backup_id)
             except NotFoundError:
@@ -95,7 +95,7 @@ class Archive:
 
         While another one is added to the chain its pieces stay; the next deletion takes them.
         """
-        with told(self._directory):
+        with told():
             try:
                 chain = self._chain_of(backup_id)
             except NotFoundError:

@@ -52,7 +52,7 @@ def from_image(shelf: Shelf, fresh: Fresh, image: Path, disk_format: str, size: 
                 image_tool.convert(tool, source, fresh.path, reader, kept=(descriptor,), driver="raw")
         except ImageToolError as error:
             if FULL in str(error):
-                raise full(shelf.directory) from error
+                raise full() from error
             raise
 
 
@@ -75,6 +75,6 @@ def to_image(descriptor: int, target: Path, disk_format: str) -> None:
         image_tool.convert(_tool(), source, target, reader, kept=(descriptor,), driver=driver)
     except ImageToolError as error:
         if FULL in str(error):
-            raise full(target.parent) from error
+            raise full() from error
         raise
     os.chown(target, 0, 0)

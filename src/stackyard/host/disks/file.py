@@ -42,7 +42,7 @@ class FileVolumes:
 
     def start_up(self) -> None:
         """Make the directories, drop what is half written, let go on whom a killed process held."""
-        with self._told():
+        with told():
             self._shelf.make(VOLUMES, SNAPSHOTS, FORMATTING)
             if self._shelf.shares_blocks():
                 self.abilities |= {"live_snapshot"}
@@ -54,7 +54,7 @@ class FileVolumes:
 
     def capacity(self) -> VolumeCapacity:
         """What the file system has."""
-        with self._told():
+        with told():
             found = os.statvfs(self._shelf.directory)
         return VolumeCapacity(total=found.f_blocks * found.f_frsize, free=found.f_bavail * found.f_frsize)
 
@@ -102,7 +102,7 @@ class FileVolumes:
 
     def _make(self, volume_id: str, size: int, write: Write, *, replace: bool = False) -> None:
         target = self._shelf.path(VOLUMES, volume_id)
-        with self._lock(volume_id), self._told():
+        with self._lock(volume_id), told():
             if target.exists() and not replace:
                 return
             if replace and volume_id in mounts.mounted(self._mounts):
@@ -117,7 +117,7 @@ class FileVolumes:
 
     def extend(self, volume_id: str, size: int) -> None:
         """A longer file. A mounted file system grows now where the kernel lets us, else when it is mounted again."""
-        with self._lock(volume_id), self._told():
+        with self._lock(volume_id), told():
             path = self._shelf.find(VOLUMES, volume_id)
             descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
             try:
@@ -137,7 +137,7 @@ class FileVolumes:
 
     def remove(self, volume_id: str) -> None:
         """Delete the file."""
-        with self._lock(volume_id), self._told():
+        with self._lock(volume_id), told():
             self.unmount(volume_id)
             self._shelf.drop(self._shelf.path(VOLUMES, volume_id))
             self._marker(volume_id).unlink(missing_ok=True)
@@ -146,7 +146,7 @@ class FileVolumes:
 
     def save(self, volume_id: str, target: Path, disk_format: str) -> None:
         """By the confined tool, from a copy if copies cost nothing."""
-        with self._told(), self._content(volume_id) as descriptor:
+        with told(), self._content(volume_id) as descriptor:
             converting.to_image(descriptor, target, disk_format)
 
     @contextlib.contextmanager
@@ -204,7 +204,7 @@ class FileVolumes:
     def snapshot(self, snapshot_id: str, volume_id: str) -> None:
         """A copy under another name."""
         target = self._shelf.path(SNAPSHOTS, snapshot_id)
-        with self._lock(snapshot_id), self._told():
+        with self._lock(snapshot_id), told():
             if target.exists():
                 return
             source = self._shelf.find(VOLUMES, volume_id)
@@ -215,7 +215,7 @@ class FileVolumes:
 
     def remove_snapshot(self, snapshot_id: str) -> None:
         """Delete the copy."""
-        with self._told():
+        with told():
             self._shelf.drop(self._shelf.path(SNAPSHOTS, snapshot_id))
 
     def snapshots(self) -> Sequence[VolumeObservation]:
@@ -237,7 +237,7 @@ class FileVolumes:
 
     def mount(self, volume_id: str, file_system: str = "ext4", *, read_only: bool = False) -> Path:
         """By a loop device; one that is mounted already stays as it is."""
-        with self._lock(volume_id), self._told():
+        with self._lock(volume_id), told():
             path = self._shelf.find(VOLUMES, volume_id)
             found = mounts.mounted(self._mounts).get(volume_id)
             if found is not None:
@@ -272,7 +272,7 @@ class FileVolumes:
 
     def unmount(self, volume_id: str) -> None:
         """Write everything out and unmount."""
-        with self._lock(volume_id), self._told():
+        with self._lock(volume_id), told():
             found = mounts.mounted(self._mounts).get(volume_id)
             if found is not None:
                 mounts.unmount(found[0])
@@ -295,9 +295,6 @@ class FileVolumes:
     def _lock(self, key: str) -> threading.RLock:
         with self._guard:
             return self._locks[key]
-
-    def _told(self) -> contextlib.AbstractContextManager[None]:
-        return told(self._shelf.directory)
 
 
 def _copy(source: Path, fresh: Fresh) -> None:

@@ -134,21 +134,21 @@ def sync_directory(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def told(where: Path) -> Iterator[None]:
-    """Turn what the file system refuses into HostError, in words."""
+def told() -> Iterator[None]:
+    """Turn what the file system refuses into HostError, in words that users may read: without this host's paths."""
     try:
         yield
     except OSError as error:
-        raise explained(error, where) from error
+        raise explained(error) from error
 
 
-def explained(error: OSError, where: Path) -> HostError:
-    """An error of the file system in words: which is full, and what helps."""
+def explained(error: OSError) -> HostError:
+    """An error of the file system in words: that it is full, and what helps."""
     if error.errno in _FULL:
-        return full(where)
-    return HostError(f"The back end of volumes in {where} fails: {error.strerror or error}.")
+        return full()
+    return HostError(f"The back end of volumes fails: {error.strerror or type(error).__name__}.")
 
 
-def full(where: Path) -> HostError:
+def full() -> HostError:
     """There is no room."""
-    return HostError(f"The disk that keeps volumes ({where}) is full: delete volumes, or give it more room.")
+    return HostError("The disk that keeps volumes is full: delete volumes, or give it more room.")

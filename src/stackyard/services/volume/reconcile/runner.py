@@ -111,7 +111,7 @@ class TaskReconciler:
         try:
             return task(job)
         except OSError as error:
-            raise HostError(f"{error.strerror or error} ({error.filename or 'no file'})") from error
+            raise HostError(f"The host fails: {error.strerror or type(error).__name__}.") from error
 
     def expire(self, resource_id: str, reason: str) -> None:
         """Trying is over: the task fails as its kind does."""

@@ -38,12 +38,21 @@ def create(job: Job) -> Outcome:
     """Make it, with the content of what it is made from."""
     contents.SOURCES[job.arguments["source"]](job)
 
-    def made(tx: Transaction, _now: Any) -> dict[str, Any]:
+    def made(tx: Transaction, now: Any) -> dict[str, Any]:
         _settle_backup(tx, job)
-        return {"status": statuses.AVAILABLE, "launched_at": tx.now, "fault": None}
+        return {"status": statuses.AVAILABLE, "launched_at": tx.now, "fault": None, **_old_name(tx, job, now)}
 
     job.finish(made)
     return DONE
+
+
+def _old_name(tx: Transaction, job: Job, now: Any) -> dict[str, Any]:
+    """One that was restored from a backup is called as the volume that was backed up, unless it was given a name."""
+    if job.arguments["source"] != "backup" or now.name != f"restore_backup_{job.arguments['source_id']}":
+        return {}
+    backup = BACKUP.read(tx, job.arguments["source_id"])
+    kept = {} if backup is None else backup.volume
+    return {name: kept[name] for name in ("name", "description") if name in kept}
 
 
 def create_failed(job: Job, reason: str) -> None:
