@@ -24,6 +24,8 @@ def sections() -> dict[str, dict[str, str]]:
             "build_timeout": "120",
             "volume_type_multiattach": MULTIATTACH,
             "disk_format": "raw,qcow2",
+            "vendor_name": "Stackyard",
+            "storage_protocol": "file",
         },
         "volume-feature-enabled": {
             "backup": "true",

@@ -113,7 +113,7 @@ def test_what_is_not_there(still_cloud: TestCloud) -> None:
         assert fault["message"].startswith(kind)
     demo.post("/volumes", {"volume": {"size": 1, "volume_type": "none-such"}}, status=404)
     demo.post("/volumes", {"volume": {"size": 1, "group_id": volumes.UNKNOWN}}, status=404)
-    for path in (f"/volumes/{volumes.UNKNOWN}", "/volumes/nope", "/volumes/%00"):
+    for path in (f"/volumes/{volumes.UNKNOWN}", "/volumes/nope", "/volumes/%00", "/volumes/"):
         demo.get(path, status=404)
         demo.delete(path, status=404)
         demo.put(path, {"volume": {"name": "x"}}, status=404)

@@ -75,6 +75,7 @@ def test_filters_that_are_wrong(three: Cinder) -> None:
 def test_order_and_pages(three: Cinder) -> None:
     assert names(three, "?sort=size:asc") == ["b", "c", "a"]
     assert names(three, "?sort_key=name&sort_dir=asc") == ["a", "b", "c"]
+    assert names(three, "?sort=display_name:asc") == ["a", "b", "c"]
     first = three.get("/volumes?limit=2&sort=name:asc&with_count=true")
     assert [one["name"] for one in first["volumes"]] == ["a", "b"]
     assert first["count"] == 3

@@ -91,9 +91,13 @@ def _known(call: Call, listing: Listing, strict: Microversion) -> Query:
 def _sort(query: Query) -> str:
     text = query.get("sort")
     if text is None:
-        return f"{query.get('sort_key') or 'created_at'}:{query.get('sort_dir') or 'desc'}"
+        key = query.get("sort_key") or "created_at"
+        return f"{_OLD_KEYS.get(key, key)}:{query.get('sort_dir') or 'desc'}"
     keys = [part.partition(":") for part in text.split(",")]
-    return ",".join(f"{key.strip()}:{direction.strip() or 'desc'}" for key, _, direction in keys)
+    return ",".join(f"{_OLD_KEYS.get(key.strip(), key.strip())}:{way.strip() or 'desc'}" for key, _, way in keys)
+
+
+_OLD_KEYS = {"display_name": "name", "display_description": "description"}
 
 
 def _limit(query: Query) -> int:

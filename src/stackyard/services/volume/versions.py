@@ -23,8 +23,13 @@ def address(path: str) -> Address:
         return Address("/" if not version else path)
     first, _, further = rest.partition("/")
     if _PROJECT.fullmatch(first):
-        return Address(f"/v3/{further}", None, first)
-    return Address(f"/v3/{rest}".rstrip("/"))
+        return Address(f"/v3/{_named(further)}", None, first)
+    return Address(f"/v3/{_named(rest)}".rstrip("/"))
+
+
+def _named(path: str) -> str:
+    """A path that ends with a slash asks for what has no id, as Cinder sees it: not for the list."""
+    return f"{path}-" if path.endswith("/") and path.strip("/") else path
 
 
 def _v3(call: Call) -> dict[str, Any]:

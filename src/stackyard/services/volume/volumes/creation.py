@@ -225,7 +225,7 @@ def _row(tx: Transaction, caller: Caller, request: Request, source: Source) -> d
         "description": request.description,
         "encrypted": False,
         "encryption_key_id": None,
-        "metadata": dict(request.metadata),
+        "metadata": {**source.metadata, **request.metadata},
         "admin_metadata": {},
         "bootable": source.bootable,
         "image_metadata": source.image_metadata,

@@ -64,7 +64,7 @@ def upload(tx: Transaction, call: Call, body: Upload) -> dict[str, Any]:
             f"Invalid volume: Volume {volume.id} status must be {' or '.join(allowed)}; it is {volume.status}.",
             kind="InvalidVolume",
         )
-    visibility = "private"
+    visibility = "private" if call.since(3, 1) else "shared"
     protected = isinstance(body, UploadShared) and truth(body.protected)
     if isinstance(body, UploadShared) and body.visibility is not UNSET:
         visibility = body.visibility

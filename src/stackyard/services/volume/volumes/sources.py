@@ -46,6 +46,7 @@ class Source(msgspec.Struct, kw_only=True):
     host: str | None = None
     bootable: bool = False
     image_metadata: dict[str, Any] | None = None
+    metadata: dict[str, str] = {}
 
 
 def find(tx: Transaction, caller: Caller, request: Request) -> Source:
@@ -114,6 +115,7 @@ def _backup(tx: Transaction, caller: Caller, backup_id: str) -> Source:
     return Source(
         kind="backup", id=row.id, word="backup", size=row.size, least=row.size, host=row.host,
         bootable=bool(kept.get("bootable")), image_metadata=kept.get("image_metadata"),
+        metadata=kept.get("metadata") or {},
     )  # fmt: skip
 
 
