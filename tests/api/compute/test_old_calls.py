@@ -26,15 +26,43 @@ def test_gone(still_cloud: TestCloud, method: str, path: str) -> None:
     assert still_cloud.http.request(method, f"/compute/v2.1{path}", json=body).status_code == 401
 
 
-def test_volumes_need_a_block_storage_service(still_cloud: TestCloud) -> None:
-    demo = Nova(still_cloud, "demo")
-    for path in ("/os-volumes", "/os-volumes/detail", "/os-volumes/one", "/os-snapshots", "/os-snapshots/detail"):
-        assert "no block storage service" in demo.get(path, status=501)["message"]
+def test_volumes_in_the_old_words(cloud: TestCloud) -> None:
+    demo = Nova(cloud, "demo")
+    body = {"volume": {"size": "1", "display_name": "data", "metadata": {"a": "b"}}}
+    made = demo.post("/os-volumes", body)["volume"]
+    assert (made["displayName"], made["size"], made["status"], made["attachments"]) == ("data", 1, "creating", [{}])
+    cloud.settle()
+    shown = demo.get(f"/os-volumes/{made['id']}")["volume"]
+    assert (shown["status"], shown["metadata"], shown["volumeType"]) == ("available", {"a": "b"}, "__DEFAULT__")
+    for path in ("/os-volumes", "/os-volumes/detail"):
+        assert demo.get(path)["volumes"] == [shown]
+        assert demo.get(f"{path}?offset=1")["volumes"] == []
+    kept = {"snapshot": {"volume_id": made["id"], "display_name": "kept", "force": "true"}}
+    snapshot = demo.post("/os-snapshots", kept)["snapshot"]
+    cloud.settle()
+    assert demo.get(f"/os-snapshots/{snapshot['id']}")["snapshot"] == snapshot | {"status": "available"}
+    assert [one["displayName"] for one in demo.get("/os-snapshots/detail")["snapshots"]] == ["kept"]
+    demo.delete(f"/os-volumes/{made['id']}", status=400)
+    demo.delete(f"/os-snapshots/{snapshot['id']}", status=202)
+    cloud.settle()
+    demo.delete(f"/os-volumes/{made['id']}", status=202)
+    cloud.settle()
+    assert demo.get("/os-volumes")["volumes"] == demo.get("/os-snapshots")["snapshots"] == []
+
+
+def test_volumes_that_are_not_there_in_the_old_words(cloud: TestCloud) -> None:
+    demo = Nova(cloud, "demo")
+    gone = "11111111-2222-4333-8444-555555555555"
+    for path in ("/os-volumes", "/os-snapshots"):
         demo.get(path, status=404, version="2.36")
-    demo.post("/os-volumes", {"volume": {"size": 1}}, status=501)
-    demo.post("/os-snapshots", {"snapshot": {"volume_id": "one"}}, status=501)
-    demo.delete("/os-volumes/one", status=501)
-    demo.delete("/os-snapshots/one", status=501)
+        demo.get(f"{path}/{gone}", status=404)
+        demo.delete(f"{path}/{gone}", status=404)
+    assert Nova(cloud, "admin").get("/os-volumes")["volumes"] == []
+    for body in ({}, {"size": 0}, {"size": "x"}, {"size": 1, "bogus": 2}, {"size": 1, "display_name": "x" * 256}):
+        demo.post("/os-volumes", {"volume": body}, status=400)
+    demo.post("/os-volumes", {"volume": {"size": 1, "snapshot_id": gone}}, status=404)
+    demo.post("/os-volumes", {"volume": {"size": 100000}}, status=403)
+    demo.post("/os-snapshots", {"snapshot": {"volume_id": gone}}, status=400)
 
 
 def test_no_server_has_a_share(still_cloud: TestCloud) -> None:

@@ -17,11 +17,13 @@ from stackyard.services.volume.attachments import state
 from stackyard.services.volume.snapshots import creation as snapshot_creation
 from stackyard.services.volume.snapshots.finding import by_ids as snapshot_rows
 from stackyard.services.volume.snapshots.finding import find as find_snapshot
+from stackyard.services.volume.snapshots.finding import of_project as snapshots_of_project
 from stackyard.services.volume.statuses import has_failed, is_ready
+from stackyard.services.volume.types import finding as types
 from stackyard.services.volume.volumes import deletion, finding, sources
 from stackyard.services.volume.volumes.creation import Request, create
 from stackyard.services.volume.volumes.finding import by_ids as rows
-from stackyard.services.volume.volumes.finding import find, named
+from stackyard.services.volume.volumes.finding import find, named, of_project
 
 __all__ = [
     "Request",
@@ -42,12 +44,17 @@ __all__ = [
     "location",
     "mount",
     "named",
+    "of_project",
     "reimage",
+    "remove",
+    "remove_snapshot",
     "require_attachable",
     "roll_detaching",
     "rows",
     "snapshot",
     "snapshot_rows",
+    "snapshots_of_project",
+    "type_names",
     "unmount",
 ]
 
@@ -64,6 +71,21 @@ def delete(tx: Transaction, runtime: Runtime, volume_id: str) -> None:
         deletion.delete(tx, runtime, row, force=row.status == statuses.CREATING)
     except BadRequest:
         return
+
+
+def remove(tx: Transaction, runtime: Runtime, caller: Caller, volume_id: str) -> None:
+    """Have a volume of the caller's deleted; raises NotFound, BadRequest (InvalidVolume)."""
+    deletion.delete(tx, runtime, find(tx, caller, volume_id), caller=caller)
+
+
+def remove_snapshot(tx: Transaction, runtime: Runtime, caller: Caller, snapshot_id: str) -> None:
+    """The same of a snapshot; raises NotFound, BadRequest (InvalidSnapshot)."""
+    snapshot_creation.delete(tx, runtime, find_snapshot(tx, caller, snapshot_id))
+
+
+def type_names(tx: Transaction) -> dict[str, str]:
+    """The names of volume types, by id."""
+    return {row.id: row.name for row in types.rows(tx).values()}
 
 
 def require_attachable(tx: Transaction, volume: Any, *, mode: str = "rw", server_id: str | None = None) -> None:

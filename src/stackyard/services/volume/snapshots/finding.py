@@ -17,6 +17,11 @@ from stackyard.services.volume.tables import snapshots
 
 _BY_ID = sa.select(snapshots).where(snapshots.c.id == bindparam("key"))
 _OF_PROJECT = _BY_ID.where(snapshots.c.project_id == bindparam("project"))
+_ALL_OF_PROJECT = (
+    sa.select(snapshots)
+    .where(snapshots.c.project_id == bindparam("project"))
+    .order_by(snapshots.c.created_at.desc(), snapshots.c.id.desc())
+)
 _BY_IDS = sa.select(snapshots).where(snapshots.c.id.in_(bindparam("keys", expanding=True)))
 _OF_VOLUME = (
     sa.select(snapshots)
@@ -52,6 +57,11 @@ def find(tx: Transaction, caller: Caller, snapshot_id: str) -> Any:
     if row is None:
         raise not_found("Snapshot", snapshot_id[:80])
     return row
+
+
+def of_project(tx: Transaction, project_id: str | None) -> list[Any]:
+    """A project's snapshots, the newest first."""
+    return list(tx.all(_ALL_OF_PROJECT, {"project": project_id}))
 
 
 def load(tx: Transaction, call: Call) -> Any:

@@ -20,6 +20,11 @@ _OF_PROJECT = _BY_ID.where(volumes.c.project_id == bindparam("project"))
 _BY_NAME = sa.select(volumes).where(
     volumes.c.name == bindparam("name"), volumes.c.project_id == bindparam("project")
 ).order_by(volumes.c.created_at)  # fmt: skip
+_ALL_OF_PROJECT = (
+    sa.select(volumes)
+    .where(volumes.c.project_id == bindparam("project"))
+    .order_by(volumes.c.created_at.desc(), volumes.c.id.desc())
+)
 _BY_IDS = sa.select(volumes).where(volumes.c.id.in_(bindparam("keys", expanding=True)))
 
 _HOLD = sa.update(volumes).where(volumes.c.id == bindparam("key")).values(user_id=volumes.c.user_id)
@@ -52,6 +57,11 @@ def find(tx: Transaction, caller: Caller, volume_id: str) -> Any:
 def named(tx: Transaction, caller: Caller, name: str) -> list[Any]:
     """The volumes of the caller's project that have this name."""
     return list(tx.all(_BY_NAME, {"name": name, "project": caller.project_id}))
+
+
+def of_project(tx: Transaction, project_id: str | None) -> list[Any]:
+    """A project's volumes, the newest first."""
+    return list(tx.all(_ALL_OF_PROJECT, {"project": project_id}))
 
 
 def load(tx: Transaction, call: Call) -> Any:
