@@ -12,8 +12,9 @@ from stackyard.services.containers import explain as containers
 from stackyard.services.identity import explain as identity
 from stackyard.services.image import explain as image
 from stackyard.services.network import explain as network
+from stackyard.services.volume import explain as volume
 
-TELLERS = (identity, image, network, containers)
+TELLERS = (identity, image, network, containers, volume)
 
 
 def explain(tx: Transaction, resource_id: str) -> list[Explanation]:
@@ -29,7 +30,13 @@ def find_by_name(tx: Transaction, name: str) -> list[str]:
 def expected(tx: Transaction) -> dict[str, set[str]]:
     """The ids of what should be on this host now, by kind; under busy those that are being worked on."""
     busy = {row.resource_id for row in tx.all(sa.select(work.c.resource_id))}
-    return {**network.expected(tx), **containers.expected(tx), **compute.expected(tx), "busy": busy}
+    return {
+        **network.expected(tx),
+        **containers.expected(tx),
+        **compute.expected(tx),
+        **volume.expected(tx),
+        "busy": busy,
+    }
 
 
 def counts(tx: Transaction) -> dict[str, int]:

@@ -36,6 +36,7 @@ def command(state_dir: Path | None) -> None:
     from rich.console import Console
 
     from stackyard.host.containers.features import engine_features
+    from stackyard.host.disks.features import volume_features
     from stackyard.host.machines.features import machine_features
     from stackyard.host.network.features import network_features
 
@@ -45,6 +46,7 @@ def command(state_dir: Path | None) -> None:
     show(console, "Network", network_features())
     show(console, "Containers", engine_features(socket_path))
     show(console, "Machines", machine_features())
+    show(console, "Volumes", volume_features(volume_place(state)))
     if not state.exists():
         console.print(f"\nThere is no cloud in {state.path}: nothing to compare with.")
         return
@@ -56,6 +58,14 @@ def command(state_dir: Path | None) -> None:
         console.print("  A running cloud repairs this within half a minute; `stackyard why ID` tells of each.")
         sys.exit(1)
     console.print("  [green]they match[/green]")
+
+
+def volume_place(state: StateDirectory) -> Path:
+    """Where the cloud keeps volumes, or would."""
+    from stackyard.core.config import Settings
+    from stackyard.host.disks.drivers import place_of
+
+    return place_of(state.path, settings_of(state) if state.exists() else Settings())
 
 
 def show(console: Any, title: str, findings: Iterable[Finding]) -> None:
@@ -92,7 +102,7 @@ def compare(state: StateDirectory, socket_path: str | None) -> list[str]:
         wanted = database.read("doctor", expected)
     told = told_by_the_cloud(state)
     lines = compare_network(state, wanted) + compare_machines(state, wanted) if told is None else told
-    return lines + compare_containers(state, socket_path, wanted)
+    return lines + compare_containers(state, socket_path, wanted) + compare_volumes(state, wanted)
 
 
 def told_by_the_cloud(state: StateDirectory) -> list[str] | None:
@@ -150,6 +160,16 @@ def compare_containers(state: StateDirectory, socket_path: str | None, wanted: d
     there = {container.id for container in engine.list()}
     engine.close()
     return by_id("container", wanted, there)
+
+
+def compare_volumes(state: StateDirectory, wanted: dict[str, set[str]]) -> list[str]:
+    """Where the files of volumes, snapshots and backups and the database differ."""
+    from stackyard.host.disks.drivers import kept_in
+
+    lines = []
+    for kind, there in kept_in(state.path, settings_of(state)).items():
+        lines += by_id(kind, wanted, there - wanted[f"{kind}?"])
+    return lines
 
 
 def by_id(kind: str, wanted: dict[str, set[str]], there: set[str]) -> list[str]:

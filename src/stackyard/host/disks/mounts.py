@@ -39,6 +39,18 @@ def is_mount(directory: Path) -> bool:
     return any(place == directory for place, _ in _all())
 
 
+def file_system_of(directory: Path) -> str:
+    """The type of the file system that a directory is on, or would be."""
+    place = directory.resolve()
+    best, kind = -1, "nothing known"
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        fields, _, rest = line.partition(" - ")
+        root = Path(_unescaped(fields.split()[4]))
+        if place.is_relative_to(root) and len(root.parts) >= best:
+            best, kind = len(root.parts), rest.split()[0]
+    return kind
+
+
 def _all() -> Iterator[tuple[Path, str]]:
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         fields, _, rest = line.partition(" - ")

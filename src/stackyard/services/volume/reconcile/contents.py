@@ -10,22 +10,17 @@ from stackyard.core.errors import ApiError, BadRequest, NotFound
 from stackyard.core.reconcile import GiveUp
 from stackyard.core.runtime import Runtime
 from stackyard.host.disks.archive import Archive
+from stackyard.host.disks.drivers import archive_of
 from stackyard.host.errors import HostError, NotFoundError
 from stackyard.services import keys
 from stackyard.services.image import api as image_api
 from stackyard.services.volume.backups import finding
 from stackyard.services.volume.reconcile.job import Job
 
-BACKUPS = "volumes-backups"
-"""Where backups are kept, in the state directory; beside the volumes where all hosts see those."""
-
 
 def archive(runtime: Runtime) -> Archive:
-    """This host's backups."""
-    chosen = runtime.settings.volume
-    if chosen.shared and chosen.pool:
-        return Archive(Path(chosen.pool) / "backups")
-    return Archive(runtime[keys.STATE_DIR] / BACKUPS)
+    """The backups that this host can reach."""
+    return archive_of(runtime[keys.STATE_DIR], runtime.settings)
 
 
 def _blank(job: Job) -> None:
