@@ -27,6 +27,7 @@ from stackyard.services.volume.attachments import operations as attachments
 from stackyard.services.volume.backups import routes as backup_routes
 from stackyard.services.volume.faults import fault
 from stackyard.services.volume.groups import routes as group_routes
+from stackyard.services.volume.managing import routes as managing_routes
 from stackyard.services.volume.policies import POLICIES
 from stackyard.services.volume.snapshots import operations as snapshots
 from stackyard.services.volume.types import routes as type_routes
@@ -43,6 +44,7 @@ ROUTES: tuple[Route, ...] = (
     *group_routes.ROUTES,
     *transfers.ROUTES,
     *message_routes.ROUTES,
+    *managing_routes.ROUTES,
     *backup_routes.ROUTES,
     *quotas.ROUTES,
     *services.ROUTES,

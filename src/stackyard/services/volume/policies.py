@@ -20,6 +20,7 @@ from stackyard.services.volume import (
 from stackyard.services.volume.attachments import operations as attachments
 from stackyard.services.volume.backups import routes as backup_routes
 from stackyard.services.volume.groups import routes as group_routes
+from stackyard.services.volume.managing import routes as managing_routes
 from stackyard.services.volume.rules import ANY
 from stackyard.services.volume.snapshots import operations as snapshots
 from stackyard.services.volume.types import routes as type_routes
@@ -36,6 +37,7 @@ POLICIES: tuple[Rule, ...] = (
     *group_routes.POLICIES,
     *transfers.POLICIES,
     *message_routes.POLICIES,
+    *managing_routes.POLICIES,
     *backup_routes.POLICIES,
     *quotas.POLICIES,
     *services.POLICIES,

@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from stackyard.core import timeline
 from stackyard.core.body import Body
-from stackyard.core.call import Call
+from stackyard.core.call import Call, Reply
 from stackyard.core.clock import iso_naive
 from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest, NotFound, NotImplementedHere
@@ -164,11 +164,12 @@ def _set(tx: Transaction, row: Any, **values: Any) -> None:
 
 
 def _frozen(*, frozen: bool) -> Any:
-    def change(tx: Transaction, call: Call) -> None:
+    def change(tx: Transaction, call: Call) -> Reply:
         row = _backend(tx, call, clusters=call.since(3, 26))
         if row.frozen == frozen:
             raise BadRequest(f"Host {call.body.host} is {'already' if frozen else 'not'} frozen.", kind="InvalidInput")
         _set(tx, row, frozen=frozen, disabled=frozen, disabled_reason="frozen" if frozen else None)
+        return Reply(status=200)
 
     change.__doc__ = f"PUT /os-services/{'freeze' if frozen else 'thaw'}: a back end takes no new volumes, or again."
     return change

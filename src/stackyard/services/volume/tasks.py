@@ -24,13 +24,15 @@ migration_status success; status | migration_status error; status |
 available |
 | reimage | image_id; status | downloading | status | error |
 | restore | backup_id; status | restoring-backup | available; backup available | error_restoring; backup available |
+| manage | reference (an id in the back end) | creating | available, size counted | error_managing |
 
 What the API knows already it writes itself when the task begins: bootable, image_metadata, encryption, quota. A volume
 that a task of another one reads (its snapshot's, its clone's source) may be asked to be deleted meanwhile: its
 delete waits until no row `creating` names it.
 
 Tasks of snapshots: create (status creating; done: available, progress 100%; failed: error) and delete (status deleting;
-done: `snapshots.removal.forget`; failed: error_deleting). Neither has arguments.
+done: `snapshots.removal.forget`; failed: error_deleting), and manage (status creating; as create). None has
+arguments. Tasks of backups: create, delete, import.
 """
 
 from __future__ import annotations

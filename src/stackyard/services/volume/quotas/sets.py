@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from stackyard.core import timeline
-from stackyard.core.call import Call
+from stackyard.core.call import Call, Reply
 from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest, InvalidField
 from stackyard.core.policy import Rule
@@ -59,12 +59,13 @@ def update(tx: Transaction, call: Call) -> dict[str, Any]:
     return {"quota_set": limits.in_force(tx, call.runtime, project_id)}
 
 
-def delete(tx: Transaction, call: Call) -> None:
+def delete(tx: Transaction, call: Call) -> Reply:
     """DELETE /os-quota-sets/{project_id}: back to the defaults."""
     project_id = call.path["project_id"]
     for own in limits.kept(tx, project_id):
         call.runtime.quotas.clear_limit(tx, project_id, own)
     timeline.record(tx, KIND, project_id, "back to the defaults")
+    return Reply(status=200)
 
 
 _ONE = "/v3/os-quota-sets/{project_id}"

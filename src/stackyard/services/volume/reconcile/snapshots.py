@@ -11,6 +11,7 @@ from stackyard.core import timeline
 from stackyard.core.db import Transaction
 from stackyard.core.reconcile import DONE, Again, GiveUp, Outcome
 from stackyard.host.errors import NotFoundError
+from stackyard.services.volume.reconcile import managing
 from stackyard.services.volume.reconcile.job import VOLUME, Job, Told
 from stackyard.services.volume.reconcile.runner import Failure, Task
 from stackyard.services.volume.snapshots import removal
@@ -63,5 +64,5 @@ def failed(job: Job, reason: str) -> None:
     job.fail(reason, lambda _tx, _now: columns, Told("010", "016") if deleting else Told("009", "013"))
 
 
-TASKS: dict[str, Task] = {"create": create, "delete": delete}
+TASKS: dict[str, Task] = {"create": create, "delete": delete, "manage": managing.manage_snapshot}
 FAILURES: dict[str, Failure] = {}

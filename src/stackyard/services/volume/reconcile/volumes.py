@@ -13,7 +13,7 @@ from stackyard.host.errors import SpecError
 from stackyard.services import keys
 from stackyard.services.volume import statuses
 from stackyard.services.volume.quotas import usage
-from stackyard.services.volume.reconcile import contents
+from stackyard.services.volume.reconcile import contents, managing
 from stackyard.services.volume.reconcile.job import BACKUP, SNAPSHOT, Job, Told
 from stackyard.services.volume.reconcile.moving import migrate, migrate_failed, retype, retype_failed
 from stackyard.services.volume.reconcile.runner import Failure, Task
@@ -203,10 +203,10 @@ def failed(job: Job, reason: str) -> None:
 
 TASKS: dict[str, Task] = {
     "create": create, "delete": delete, "extend": extend, "upload": upload, "retype": retype, "migrate": migrate,
-    "revert": revert, "reimage": reimage, "restore": restore,
+    "revert": revert, "reimage": reimage, "restore": restore, "manage": managing.manage,
 }  # fmt: skip
 FAILURES: dict[str, Failure] = {
     "create": create_failed, "delete": delete_failed, "extend": extend_failed, "upload": upload_failed,
     "retype": retype_failed, "migrate": migrate_failed, "revert": revert_failed, "reimage": reimage_failed,
-    "restore": restore_failed,
+    "restore": restore_failed, "manage": managing.manage_failed,
 }  # fmt: skip

@@ -17,6 +17,7 @@ from stackyard.core.routes import Route
 from stackyard.services.volume import metadata, statuses, tasks
 from stackyard.services.volume.faults import not_found
 from stackyard.services.volume.fields import Description, Flag, Metadata, Text, Uuid, stripped, truth
+from stackyard.services.volume.managing import routes as managing
 from stackyard.services.volume.rules import ADMIN, MEMBER, READER
 from stackyard.services.volume.snapshots import creation, finding, listing, views
 from stackyard.services.volume.volumes import finding as volume_finding
@@ -156,6 +157,7 @@ ACTIONS = (
     Action(name="os-reset_status", operation=reset_status, rule=f"{_ADMIN}reset_status", body=ResetStatus),
     Action(name="os-force_delete", operation=force_delete, rule=f"{_ADMIN}force_delete"),
     Action(name="os-update_snapshot_status", operation=update_status, rule=_UPDATE_STATUS, body=UpdateStatus),
+    *managing.SNAPSHOT_ACTIONS,
 )
 
 _PATH = "/v3/snapshots"

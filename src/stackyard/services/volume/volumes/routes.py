@@ -7,6 +7,7 @@ from stackyard.core.microversion import Microversion
 from stackyard.core.policy import Rule
 from stackyard.core.routes import Route
 from stackyard.services.volume import metadata, tasks
+from stackyard.services.volume.managing import routes as managing
 from stackyard.services.volume.rules import ADMIN, MEMBER, READER
 from stackyard.services.volume.volumes import (
     administration,
@@ -28,6 +29,7 @@ ACTIONS = (
     *image_metadata.ACTIONS,
     *images.ACTIONS,
     *retype.ACTIONS,
+    *managing.VOLUME_ACTIONS,
 )
 
 _PATH = "/v3/volumes"
