@@ -90,13 +90,11 @@ def _body(call: Call, kind: type[B]) -> B:
 def load(tx: Transaction, call: Call) -> Any:
     """The setting in the path; raises SecurityGroupDefaultStatefulnessNotFound."""
     setting_id = call.path["setting_id"]
-    row = tx.first(_ONE, {"id": setting_id})
-    if row is None or not (call.caller.is_admin or row.project_id == call.caller.project_id):
-        raise NotFound(
-            f"Security group default statefulness {setting_id} could not be found.",
-            kind="SecurityGroupDefaultStatefulnessNotFound",
-        )
-    return row
+    missing = NotFound(
+        f"Security group default statefulness {setting_id} could not be found.",
+        kind="SecurityGroupDefaultStatefulnessNotFound",
+    )
+    return seen.owned(call.caller, tx.first(_ONE, {"id": setting_id}), missing)
 
 
 def list_(tx: Transaction, call: Call) -> dict[str, Any]:

@@ -75,9 +75,7 @@ def _missing(proxy_id: str) -> NotFound:
 def load(tx: Transaction, call: Call) -> Any:
     """The proxy in the path; raises NDPProxyNotFound."""
     row = _read(tx, call.path["ndp_proxy_id"])
-    if not (call.caller.is_admin or row.project_id == call.caller.project_id):
-        raise _missing(row.id)
-    return row
+    return seen.owned(call.caller, row, _missing(row.id))
 
 
 def view(row: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from sqlalchemy.engine import Row
 
 from stackyard.core.caller import Caller
 from stackyard.core.db import Transaction
+from stackyard.core.errors import NotFound
 from stackyard.core.paging import EVERYTHING, Scope
 from stackyard.services.network import sharing
 from stackyard.services.network.faults import not_found
@@ -128,6 +129,13 @@ def on_network(row: Any, project_id: str) -> dict[str, Any]:
         "shared": row.shared,
         "external": row.external,
     }
+
+
+def owned(caller: Caller, row: Any, missing: NotFound) -> Any:
+    """The row, when it is there and the caller's or the caller an administrator; else raises `missing`."""
+    if row is None or not (caller.is_admin or row.project_id == caller.project_id):
+        raise missing
+    return row
 
 
 class Found(dict[str, Any]):

@@ -95,8 +95,7 @@ class NewAssociation(Body, kw_only=True):
 def load(tx: Transaction, call: Call) -> seen.Found:
     """The local IP in the path; raises LocalIPNotFound."""
     row = rows.read(tx, call.path["local_ip_id"])
-    if not (call.caller.is_admin or row.project_id == call.caller.project_id):
-        raise rows.missing(row.id)
+    seen.owned(call.caller, row, rows.missing(row.id))
     return seen.Found(row._mapping, **{"ext_parent:project_id": row.project_id})
 
 

@@ -89,10 +89,8 @@ class NewRule(Body, kw_only=True):
 
 
 def _find_label(tx: Transaction, caller: Caller, label_id: str) -> Any:
-    row = tx.first(_LABEL, {"id": label_id})
-    if row is None or not (caller.is_admin or row.project_id == caller.project_id):
-        raise NotFound(f"Metering label '{label_id}' does not exist.", kind="MeteringLabelNotFound")
-    return row
+    missing = NotFound(f"Metering label '{label_id}' does not exist.", kind="MeteringLabelNotFound")
+    return seen.owned(caller, tx.first(_LABEL, {"id": label_id}), missing)
 
 
 def load_label(tx: Transaction, call: Call) -> Any:
@@ -103,10 +101,8 @@ def load_label(tx: Transaction, call: Call) -> Any:
 def load_rule(tx: Transaction, call: Call) -> Any:
     """The rule in the path, with the project of its label; raises MeteringLabelRuleNotFound."""
     rule_id = call.path["metering_label_rule_id"]
-    row = tx.first(_RULE, {"id": rule_id})
-    if row is None or not (call.caller.is_admin or row.project_id == call.caller.project_id):
-        raise NotFound(f"Metering label rule '{rule_id}' does not exist.", kind="MeteringLabelRuleNotFound")
-    return row
+    missing = NotFound(f"Metering label rule '{rule_id}' does not exist.", kind="MeteringLabelRuleNotFound")
+    return seen.owned(call.caller, tx.first(_RULE, {"id": rule_id}), missing)
 
 
 def label_view(row: Any) -> dict[str, Any]:

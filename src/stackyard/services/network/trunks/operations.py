@@ -83,10 +83,8 @@ class NewTrunk(TrunkFields, kw_only=True):
 
 def load(tx: Transaction, call: Call) -> Any:
     """The trunk in the path; raises TrunkNotFound."""
-    row = tx.first(rows.ONE, {"id": call.path["trunk_id"]})
-    if row is None or not (call.caller.is_admin or row.project_id == call.caller.project_id):
-        raise not_found("Trunk", call.path["trunk_id"])
-    return row
+    trunk_id = call.path["trunk_id"]
+    return seen.owned(call.caller, tx.first(rows.ONE, {"id": trunk_id}), not_found("Trunk", trunk_id))
 
 
 def _shown(sub: Any) -> dict[str, Any]:
