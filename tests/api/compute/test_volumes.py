@@ -257,3 +257,15 @@ def test_a_read_only_volume_is_given_read_only(cloud: TestCloud, demo: Nova) -> 
     attach(demo, server, volume)
     cloud.settle()
     assert cloud.machines["machine"]._machines[server].volumes[volume].read_only
+
+
+def test_snapshots_of_volumes_are_the_volume_service_s(cloud: TestCloud, demo: Nova) -> None:
+    server, volume = booted.server(cloud, demo), disks.volume(cloud)
+    attach(demo, server, volume)
+    admin, path = Nova(cloud, "admin"), "/os-assisted-volume-snapshots"
+    info = {"snapshot_id": new_uuid(), "type": "qcow2", "new_file": "x"}
+    told = {}
+    for one in (volume, new_uuid()):
+        told[one] = admin.post(path, {"snapshot": {"volume_id": one, "create_info": info}}, status=400)["message"]
+    assert "by itself" in told.pop(volume)
+    assert "No volume Block Device Mapping" in str(told)

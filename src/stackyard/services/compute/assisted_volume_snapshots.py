@@ -1,4 +1,7 @@
-"""os-assisted-volume-snapshots: snapshots that a volume service has compute take. No server has volumes yet."""
+"""os-assisted-volume-snapshots: snapshots that a volume service has compute take, where its own storage cannot.
+
+The back ends of this cloud all can, so that what its servers have is refused, and told where to ask.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from stackyard.core.errors import BadRequest
 from stackyard.core.policy import Rule
 from stackyard.core.routes import Route
 from stackyard.services.compute.rules import SERVICE
+from stackyard.services.compute.volumes import rows
 
 _RULE = "os_compute_api:os-assisted-volume-snapshots"
 _Text = Annotated[str, Meta(min_length=1)]
@@ -36,18 +40,16 @@ class NewSnapshot(Body):
 
 
 def create(tx: Transaction, call: Call) -> None:
-    """Refused: the volume is no server's."""
-    del tx
-    raise _unknown(call.body.volume_id)
+    """Refused: the volume is no server's, or its own service takes snapshots of it."""
+    raise _refused(tx, call.body.volume_id)
 
 
 def delete(tx: Transaction, call: Call) -> None:
     """Refused likewise; `delete_info` of the query is JSON that names the volume."""
-    del tx
     others = [key for key in call.query.keys() if key != "delete_info"]  # noqa: SIM118 (no mapping)
     if others and call.since(2, 75):
         raise BadRequest(f"Additional query parameters are not allowed: {', '.join(others)[:255]}")
-    raise _unknown(_volume(call.query.get("delete_info")))
+    raise _refused(tx, _volume(call.query.get("delete_info")))
 
 
 def _volume(given: str | None) -> str:
@@ -62,7 +64,12 @@ def _volume(given: str | None) -> str:
     return str(info["volume_id"])
 
 
-def _unknown(volume_id: str) -> BadRequest:
+def _refused(tx: Transaction, volume_id: str) -> BadRequest:
+    if rows.of_volume(tx, volume_id):
+        return BadRequest(
+            f"Invalid volume: the volume service takes snapshots of volume {volume_id[:255]} by itself: ask it.",
+            kind="InvalidVolume",
+        )
     return BadRequest(f"No volume Block Device Mapping with id {volume_id[:255]}.", kind="VolumeBDMNotFound")
 
 
