@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple
 
-from stackyard.host.machines.qemu import emulator
+from stackyard.host.machines.qemu import cgroups, emulator, firmware, vhost
 
 
 class Feature(NamedTuple):
@@ -36,6 +36,9 @@ def machine_features() -> list[Feature]:
         ),
         _tun(),
         _mkfs(),
+        _control_groups(),
+        _firmware(),
+        _vhost(),
     ]
 
 
@@ -48,3 +51,21 @@ def _mkfs() -> Feature:
     path = shutil.which("mkfs.ext4")
     remedy = "apt-get install e2fsprogs: ephemeral disks are blank without it"
     return Feature("file systems on ephemeral disks", path is not None, path or "no mkfs.ext4", remedy)
+
+
+def _control_groups() -> Feature:
+    found = cgroups.find()
+    detail = "nobody lets us make any: machines run without limits" if found is None else f"version {found.version}"
+    return Feature("control groups for machines", found is not None, detail, "mount /sys/fs/cgroup writable")
+
+
+def _firmware() -> Feature:
+    found = firmware.find()
+    detail = "none: machines boot by BIOS" if found is None else str(found.code)
+    return Feature("UEFI firmware for machines", found is not None, detail, "apt-get install ovmf")
+
+
+def _vhost() -> Feature:
+    there = vhost.DEVICE.exists()
+    detail = str(vhost.DEVICE) if there else f"no {vhost.DEVICE}: QEMU moves machines' packets itself"
+    return Feature("vhost-net", there, detail, "modprobe vhost_net")

@@ -10,16 +10,20 @@ from typing import Any
 import msgspec
 
 from stackyard.host.errors import SpecError
-from stackyard.host.machines.qemu import devices, disks, monitor
+from stackyard.host.machines.qemu import devices, disks, firmware, monitor, vhost
 from stackyard.host.machines.qemu.emulator import Emulator
 from stackyard.host.machines.qemu.handing import Handing
 from stackyard.host.machines.qemu.hardware import WATCHDOG_ACTIONS, Hardware, Slots
 from stackyard.host.machines.qemu.home import Home, Record
 from stackyard.host.machines.qemu.images import ImageStore
+from stackyard.host.machines.qemu.topology import topology
 from stackyard.host.specs import MachineNic, MachineSpec
 
 OpenCard = Callable[[MachineNic], int]
 """Opens the tap of a card; the descriptor is its receiver's to close."""
+
+Wire = tuple[int, int | None]
+"""A card's tap, and the kernel's mover of packets where there is one."""
 
 _SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 _KERNEL_LINE = "root=/dev/vda console=tty0 console=ttyS0"
@@ -48,8 +52,8 @@ class Commander:
         slots = Slots(record.slots if kept else {})
         accelerator = record.accelerator if kept else self._emulator.accelerator
         machine_type = record.machine_type if kept else hardware.machine_type
-        words = self._basics(spec, hardware, accelerator, machine_type)
-        words += self._cards(spec, hardware, slots, open_card)
+        words = basics(spec, hardware, accelerator, machine_type) + self._firmware(record, hardware)
+        words += self._cards(spec, hardware, slots, lambda nic: (open_card(nic), vhost.open_for(hardware, accelerator)))
         words += self._disks(spec, record, hardware, slots)
         words += [word for device in devices.others(hardware, slots) for word in ("-device", _json(device))]
         words += self._sockets(hardware) + self._kernel(spec)
@@ -60,29 +64,23 @@ class Commander:
             words += ["-incoming", "defer", "-S"]
         return [self._emulator.path, *self._handing.arguments(), *words], slots, hardware
 
-    def _basics(self, spec: MachineSpec, hardware: Hardware, accelerator: str, machine_type: str) -> list[str]:
-        kvm = accelerator == "kvm"
-        return [
-            "-name", f"guest={self._home.id}", *_identity(self._home.id),
-            "-no-user-config", "-nodefaults", "-display", "none", "-vnc", "none",
-            "-machine", f"{machine_type},dump-guest-core=off,vmport=off",
-            "-accel", "kvm" if kvm else "tcg,tb-size=128",
-            "-cpu", "host" if kvm else "max",
-            "-m", f"{spec.memory}M", "-smp", f"{spec.vcpus},sockets={spec.vcpus},cores=1,threads=1",
-            "-rtc", "base=utc", "-boot", "strict=on",
-            "-action", "shutdown=pause,panic=pause" + _watchdog(hardware),
-            "-sandbox", _SANDBOX,
-            "-object", _json({"qom-type": "rng-builtin", "id": "rng0"}),
-            "-device", "pvpanic",
-            *(word for port in devices.pci_ports(hardware) for word in ("-device", _json(port))),
-        ]  # fmt: skip
+    def _firmware(self, record: Record, hardware: Hardware) -> list[str]:
+        if not hardware.uefi:
+            return []
+        made = firmware.nodes(firmware.needed(), self._home, record.uid, self._handing.file)
+        return [word for node in made for word in ("-blockdev", _json(node))]
 
-    def _cards(self, spec: MachineSpec, hardware: Hardware, slots: Slots, open_card: OpenCard) -> list[str]:
+    def _cards(
+        self, spec: MachineSpec, hardware: Hardware, slots: Slots, open_card: Callable[[MachineNic], Wire]
+    ) -> list[str]:
         words: list[str] = []
         for nic in spec.nics:
             device = devices.card(nic, hardware, slots)
-            descriptor = self._handing.descriptor(open_card(nic))
-            words += ["-netdev", f"tap,id={device['netdev']},fd={descriptor}", "-device", _json(device)]
+            tap, kernel = open_card(nic)
+            netdev = f"tap,id={device['netdev']},fd={self._handing.descriptor(tap)}"
+            if kernel is not None:
+                netdev += f",vhost=on,vhostfd={self._handing.descriptor(kernel)}"
+            words += ["-netdev", netdev, "-device", _json(device)]
         return words
 
     def _disks(self, spec: MachineSpec, record: Record, hardware: Hardware, slots: Slots) -> list[str]:
@@ -124,6 +122,28 @@ class Commander:
         if "\0" in line:
             raise SpecError("the kernel's command line has a character that none can have")
         return [*words, "-append", line]
+
+
+def basics(spec: MachineSpec, hardware: Hardware, accelerator: str, machine_type: str) -> list[str]:
+    """What needs nothing of this host: machine, processors, memory, and what it may never do."""
+    kvm = accelerator == "kvm"
+    sockets, cores, threads = topology(spec.vcpus, spec.properties)
+    options = f"dump-guest-core=off,vmport=off,hpet={'on' if hardware.hpet else 'off'}"
+    flash = f",pflash0={firmware.CODE},pflash1={firmware.VARIABLES}" if hardware.uefi else ""
+    return [
+        "-name", f"guest={spec.id}", *_identity(spec.id),
+        "-no-user-config", "-nodefaults", "-display", "none", "-vnc", "none",
+        "-machine", f"{machine_type},{options}{flash}",
+        "-accel", "kvm" if kvm else "tcg,tb-size=128",
+        "-cpu", ("host,kvm=off" if hardware.hidden else "host") if kvm else "max",
+        "-m", f"{spec.memory}M", "-smp", f"{spec.vcpus},sockets={sockets},cores={cores},threads={threads}",
+        "-rtc", "base=utc", "-boot", "strict=on" + (",menu=on" if hardware.boot_menu else ""),
+        "-action", "shutdown=pause,panic=pause" + _watchdog(hardware),
+        "-sandbox", _SANDBOX,
+        "-object", _json({"qom-type": "rng-builtin", "id": "rng0"}),
+        "-device", "pvpanic",
+        *(word for port in devices.pci_ports(hardware) for word in ("-device", _json(port))),
+    ]  # fmt: skip
 
 
 def _identity(machine_id: str) -> list[str]:

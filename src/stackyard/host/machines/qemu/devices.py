@@ -12,6 +12,7 @@ from stackyard.host.machines.qemu.hardware import (
     DISK_BUSES,
     SCREENS,
     SCSI_CONTROLLERS,
+    VIDEO_RAM,
     Hardware,
     Slots,
 )
@@ -99,9 +100,9 @@ def controllers(disks: list[Disk], hardware: Hardware, slots: Slots) -> list[Dev
         made.append({"driver": SCSI_CONTROLLERS[hardware.scsi], "id": "scsi0", **on_pci(hardware, slots, "scsi0")})
     if "sata" in buses and not hardware.express:
         made.append({"driver": "ich9-ahci", "id": "sata0", **on_pci(hardware, slots, "sata0")})
-    if "usb" in buses or hardware.tablet:
+    if "usb" in buses or hardware.tablet == "usb":
         made.append({"driver": "qemu-xhci", "id": "usb0", **on_pci(hardware, slots, "usb0")})
-    if hardware.tablet:
+    if hardware.tablet == "usb":
         made.append({"driver": "usb-tablet", "bus": "usb0.0", "port": str(slots.take("usb", "tablet"))})
     return made
 
@@ -111,9 +112,16 @@ def others(hardware: Hardware, slots: Slots) -> list[Device]:
     made: list[Device] = []
     if SCREENS[hardware.screen]:
         bus = "pcie.0" if hardware.express else "pci.0"
-        made.append({"driver": SCREENS[hardware.screen], "id": "screen", "bus": bus, "addr": f"{_SCREEN_SLOT:#x}"})
+        screen: Device = {"driver": SCREENS[hardware.screen], "id": "screen", "bus": bus, "addr": f"{_SCREEN_SLOT:#x}"}
+        if hardware.video_ram:
+            screen[VIDEO_RAM[hardware.screen]] = hardware.video_ram
+        made.append(screen)
+    if hardware.tablet == "virtio":
+        made.append({"driver": "virtio-tablet-pci", **on_pci(hardware, slots, "tablet")})
     if hardware.rng:
-        made.append({"driver": "virtio-rng-pci", "rng": "rng0", **on_pci(hardware, slots, "rng")})
+        rng: Device = {"driver": "virtio-rng-pci", "rng": "rng0", **on_pci(hardware, slots, "rng")}
+        amount, milliseconds = hardware.rng_rate
+        made.append(rng | {"max-bytes": amount, "period": milliseconds} if amount else rng)
     if hardware.watchdog != "disabled":
         made.append({"driver": "i6300esb", **on_pci(hardware, slots, "watchdog")})
     if hardware.agent:

@@ -14,7 +14,6 @@ import msgspec
 from stackyard.host.errors import ConflictError, SpecError
 from stackyard.host.machines.qemu import agent, capture, disks, life, observe, plugging, process, watch
 from stackyard.host.machines.qemu.emulator import Emulator
-from stackyard.host.machines.qemu.hardware import Hardware
 from stackyard.host.machines.qemu.home import Home, Record, choose_uid
 from stackyard.host.machines.qemu.images import ImageStore
 from stackyard.host.machines.qemu.life import Life
@@ -94,7 +93,7 @@ class QemuMachines(MobileMachines):
     def define(self, spec: MachineSpec) -> None:
         """Make its directory and disks; those of one that runs, or will go on, wait until it begins anew."""
         home = Home(self._directory, spec.id)
-        Hardware.of(spec.properties)
+        self._life.check(spec)
         with self._locks[spec.id]:
             record = self._record_of(home)
             if life.running(record) is None and record.state != "suspended":
@@ -162,6 +161,7 @@ class QemuMachines(MobileMachines):
                 if running is not None:
                     process.kill(running)
                 process.end_strays(record.uid, 0)
+            self._life.release(home)
             home.remove()
         self._locks.pop(machine_id, None)
 
@@ -175,6 +175,7 @@ class QemuMachines(MobileMachines):
                 raise ConflictError(f"server {machine_id} runs")
             home.memory.unlink(missing_ok=True)
             home.root.unlink(missing_ok=True)
+            home.firmware.unlink(missing_ok=True)
             state = "stopped" if record.state == "suspended" else record.state
             home.change(root_bytes=0, root_image="", dirty=True, state=state)
 

@@ -20,10 +20,14 @@ SCREENS = {
 }  # fmt: skip
 SCSI_CONTROLLERS = {"virtio-scsi": "virtio-scsi-pci", "lsilogic": "lsi53c895a", "lsisas1068": "mptsas1068"}
 WATCHDOG_ACTIONS = {"disabled": "", "reset": "reset", "poweroff": "poweroff", "pause": "pause", "none": "none"}
+VIDEO_RAM = {"vga": "vgamem_mb", "cirrus": "vgamem_mb", "qxl": "vram_size_mb", "vmvga": "vgamem_mb"}
+"""How the screens whose memory can be chosen are told of it, in MiB."""
+
+_MOST_VIDEO_RAM = 256
+_YES, _NO = ("yes", "true", "1", "on", "y", "t"), ("no", "false", "0", "off", "n", "f")
 _MACHINE = re.compile(r"(pc|q35|pc-i440fx-\d+\.\d+|pc-q35-\d+\.\d+)")
 _NOT_HERE = {
-    "hw_firmware_type": (("uefi",), "machines here boot by BIOS, not by UEFI"),
-    "os_secure_boot": (("required",), "machines here boot by BIOS, which cannot be secured"),
+    "os_secure_boot": (("required",), "the firmware of machines here checks no signatures"),
     "hw_mem_encryption": (("true", "yes", "1", "on"), "the memory of machines cannot be encrypted here"),
     "hw_tpm_version": (("1.2", "2.0"), "machines here have no TPM"),
 }
@@ -39,9 +43,15 @@ class Hardware(NamedTuple):
     scsi: str
     screen: str
     rng: bool
-    tablet: bool
+    rng_rate: tuple[int, int]
+    tablet: str
     watchdog: str
     agent: bool
+    uefi: bool
+    hpet: bool
+    boot_menu: bool
+    hidden: bool
+    video_ram: int
 
     @property
     def express(self) -> bool:
@@ -65,14 +75,53 @@ class Hardware(NamedTuple):
             card=_one_of(properties, "hw_vif_model", CARDS, "virtio"),
             scsi=_one_of(properties, "hw_scsi_model", SCSI_CONTROLLERS, "virtio-scsi"),
             screen=_one_of(properties, "hw_video_model", SCREENS, "vga"),
-            rng=_one_of(properties, "hw_rng_model", {"virtio": "", "none": ""}, "virtio") == "virtio",
-            tablet=_one_of(properties, "hw_pointer_model", {"usbtablet": "", "none": ""}, "none") == "usbtablet",
+            rng=_one_of(properties, "hw_rng_model", {"virtio": "", "none": ""}, "virtio") == "virtio"
+            and _flag(properties, "hw_rng_allowed", default=True),
+            rng_rate=(_number(properties, "hw_rng_rate_bytes"), _number(properties, "hw_rng_rate_period") or 1000),
+            tablet=_tablet(properties),
             watchdog=_one_of(properties, "hw_watchdog_action", WATCHDOG_ACTIONS, "disabled"),
-            agent=properties.get("hw_qemu_guest_agent", "no").lower() in ("yes", "true", "1", "on"),
+            agent=_flag(properties, "hw_qemu_guest_agent"),
+            uefi=_one_of(properties, "hw_firmware_type", {"bios": "", "uefi": ""}, "bios") == "uefi",
+            hpet=_flag(properties, "hw_time_hpet"),
+            boot_menu=_flag(properties, "hw_boot_menu"),
+            hidden=_flag(properties, "img_hide_hypervisor_id") or _flag(properties, "hw_hide_hypervisor_id"),
+            video_ram=_number(properties, "hw_video_ram"),
         )
-        if chosen.express and "ide" in (chosen.disk_bus, chosen.cdrom_bus):
-            raise SpecError("a q35 machine has no IDE: use sata")
+        chosen.check(properties)
         return chosen
+
+    def check(self, properties: Mapping[str, str]) -> None:
+        """Raise SpecError for choices that do not go together."""
+        if self.express and "ide" in (self.disk_bus, self.cdrom_bus):
+            raise SpecError("a q35 machine has no IDE: use sata")
+        most = _number(properties, "hw_video_ram_max_mb")
+        if self.video_ram > most:
+            raise SpecError(f"hw_video_ram={self.video_ram} is more than the flavor's hw_video:ram_max_mb={most}")
+        if self.video_ram and self.screen not in VIDEO_RAM:
+            raise SpecError(f"the memory of a {self.screen} screen cannot be chosen")
+        if self.video_ram and (self.video_ram > _MOST_VIDEO_RAM or self.video_ram & (self.video_ram - 1)):
+            raise SpecError(f"hw_video_ram={self.video_ram} is no power of two up to {_MOST_VIDEO_RAM} MiB")
+
+
+def _tablet(properties: Mapping[str, str]) -> str:
+    """The bus of the tablet that stands for a mouse, empty without one."""
+    wanted = _one_of(properties, "hw_pointer_model", {"usbtablet": "", "none": ""}, "none") == "usbtablet"
+    bus = _one_of(properties, "hw_input_bus", {"usb": "", "virtio": ""}, "usb")
+    return bus if wanted or properties.get("hw_input_bus") else ""
+
+
+def _flag(properties: Mapping[str, str], name: str, *, default: bool = False) -> bool:
+    value = properties.get(name, "").strip().lower()
+    if value and value not in (*_YES, *_NO):
+        raise SpecError(f"{name}={value[:40]!r} is neither yes nor no")
+    return value in _YES if value else default
+
+
+def _number(properties: Mapping[str, str], name: str) -> int:
+    value = properties.get(name) or "0"
+    if not (value.isascii() and value.isdigit() and len(value) < 10):
+        raise SpecError(f"{name}={value[:40]!r} is not a whole number")
+    return int(value)
 
 
 def _one_of(properties: Mapping[str, str], name: str, choices: Mapping[str, str], default: str) -> str:

@@ -104,6 +104,11 @@ class Home:
         return self.path / "root.qcow2"
 
     @property
+    def firmware(self) -> Path:
+        """What its UEFI firmware remembers."""
+        return self.path / "firmware.fd"
+
+    @property
     def console_log(self) -> Path:
         """What it printed on its serial console."""
         return self.path / "console.log"

@@ -11,14 +11,16 @@ from typing import Any
 import msgspec
 
 from stackyard.host.errors import HostError, SpecError
+from stackyard.host.machines.qemu import cgroups, disks, firmware, monitor, process, throttle
 from stackyard.host.machines.qemu import command as command_line
-from stackyard.host.machines.qemu import disks, monitor, process
 from stackyard.host.machines.qemu.emulator import Emulator
 from stackyard.host.machines.qemu.handing import Handing
+from stackyard.host.machines.qemu.hardware import Hardware
 from stackyard.host.machines.qemu.home import Home, Record
 from stackyard.host.machines.qemu.images import ImageStore
 from stackyard.host.machines.qemu.monitor import CommandError, Monitor, MonitorGoneError
 from stackyard.host.machines.qemu.process import Process
+from stackyard.host.machines.qemu.topology import topology
 from stackyard.host.network import NetworkDriver
 from stackyard.host.network.taps import open_tap
 from stackyard.host.specs import MachineNic, MachineSpec
@@ -42,6 +44,7 @@ class Life:
         self._store = store
         self._network = network
         self._soft_reboot_seconds = soft_reboot_seconds
+        self._cgroups = cgroups.find()
 
     def open_card(self, nic: MachineNic) -> int:
         """The tap of a card's port."""
@@ -51,6 +54,7 @@ class Life:
         """Start what was defined, or resume what was suspended. Raises HostError with QEMU's own words."""
         resumed = record.state == "suspended" and home.memory.exists()
         spec = home.live() if resumed else home.spec()
+        self.check(spec)
         if record.dirty and not resumed:
             record = disks.make(self._emulator, self._store, home, spec, record)
         with Handing() as handing:
@@ -71,7 +75,8 @@ class Life:
             )
         )  # fmt: skip
         try:
-            self._greet(home, resumed=resumed)
+            self._confine(home, spec, pid)
+            self._greet(home, spec, resumed=resumed)
         except HostError as error:
             process.kill(started)
             said = last_words(home) or str(error)
@@ -98,14 +103,34 @@ class Life:
             )
         )
         try:
-            self._greet(home, resumed=False)
+            self._confine(home, spec, pid)
+            self._greet(home, spec, resumed=False)
         except HostError as error:
             process.kill(started)
             raise HostError(f"QEMU did not start: {last_words(home) or error}") from error
         return started
 
-    def _greet(self, home: Home, *, resumed: bool) -> None:
-        """Wait until it serves, and open its screen to us."""
+    def check(self, spec: MachineSpec) -> None:
+        """Refuse hardware that there is not, and limits that nobody could hold. Raises SpecError."""
+        if Hardware.of(spec.properties).uefi:
+            firmware.needed()
+        topology(spec.vcpus, spec.properties)
+        cgroups.limits(spec)
+        throttle.limits(spec)
+        if self._cgroups is None and cgroups.asks(spec):
+            raise SpecError("quota:cpu_* needs control groups, and this host lets us make none (see stackyard doctor)")
+
+    def _confine(self, home: Home, spec: MachineSpec, pid: int) -> None:
+        if self._cgroups is not None:
+            self._cgroups.confine(home, spec, pid)
+
+    def release(self, home: Home) -> None:
+        """Forget the limits of a machine that has ended."""
+        if self._cgroups is not None:
+            self._cgroups.release(home)
+
+    def _greet(self, home: Home, spec: MachineSpec, *, resumed: bool) -> None:
+        """Wait until it serves, open its screen to us, and limit its disks."""
         with Monitor(home.socket("control"), _START_SECONDS) as control:
             screen = monitor.listen(home.socket("vnc"))
             try:
@@ -114,6 +139,7 @@ class Life:
                 control.execute("display-update", {"type": "vnc", "addresses": [address]})
             finally:
                 screen.close()
+            throttle.apply(control, spec)
             if resumed:
                 _wait_resumed(control)
 
@@ -127,6 +153,7 @@ class Life:
                 control.execute("quit")
             if not process.wait_end(running_now, _QUIT_SECONDS):
                 process.kill(running_now)
+        self.release(home)
         home.memory.unlink(missing_ok=True)
         if record.state != "defined":
             home.change(state="stopped", error="", pid=0)

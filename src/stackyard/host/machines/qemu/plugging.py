@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from stackyard.host.errors import HostError, NotFoundError
-from stackyard.host.machines.qemu import devices, disks
+from stackyard.host.machines.qemu import devices, disks, vhost
 from stackyard.host.machines.qemu.hardware import Hardware, Slots
 from stackyard.host.machines.qemu.home import Home
 from stackyard.host.machines.qemu.monitor import CommandError, Monitor
@@ -24,13 +25,18 @@ def attach_card(home: Home, nic: MachineNic, open_card: Callable[[MachineNic], i
     if any(one.port_id == nic.port_id for one in live.nics):
         return
     slots = Slots(record.slots)
-    device = devices.card(nic, Hardware.of(live.properties), slots)
-    descriptor = open_card(nic)
+    hardware = Hardware.of(live.properties)
+    device = devices.card(nic, hardware, slots)
+    descriptor, kernel = open_card(nic), vhost.open_for(hardware, record.accelerator)
+    netdev: dict[str, Any] = {"type": "tap", "id": device["netdev"], "fd": device["netdev"]}
     try:
         with Monitor(home.socket("control")) as control:
             _drop_netdev(control, device["netdev"])
             control.execute("getfd", {"fdname": device["netdev"]}, (descriptor,))
-            control.execute("netdev_add", {"type": "tap", "id": device["netdev"], "fd": device["netdev"]})
+            if kernel is not None:
+                netdev |= {"vhost": True, "vhostfd": f"{device['netdev']}-vhost"}
+                control.execute("getfd", {"fdname": netdev["vhostfd"]}, (kernel,))
+            control.execute("netdev_add", netdev)
             try:
                 control.execute("device_add", device)
             except CommandError:
@@ -38,6 +44,8 @@ def attach_card(home: Home, nic: MachineNic, open_card: Callable[[MachineNic], i
                 raise
     finally:
         os.close(descriptor)
+        if kernel is not None:
+            os.close(kernel)
     home.change(slots=slots.taken)
     home.keep_live(msgspec.structs.replace(live, nics=(*live.nics, nic)))
 
