@@ -258,6 +258,7 @@ def test_a_server_on_a_volume_is_rescued_beside_it(cloud: TestCloud, demo: Nova)
         headers={"content-type": "application/openstack-images-v2.1-json-patch"},
     )
     assert answer.status_code == 200, answer.text
+    booted.act(demo, server, "rescue", {}, status=400, version="2.87")
     body = {"rescue_image_ref": image}
     booted.act(demo, server, "rescue", body, status=400, version="2.86")
     booted.act(demo, server, "rescue", body, status=200, version="2.87")

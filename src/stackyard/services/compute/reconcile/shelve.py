@@ -74,7 +74,7 @@ def unshelve(job: Job) -> Outcome:
         elif seen is None or seen.state != "running":
             job.bring_up()
     job.finish(
-        also=lambda tx: _forget_image(tx, job, image_id), vm_state=VmState.ACTIVE, power=Power.RUNNING,
+        also=lambda tx: _is_back(tx, job, image_id), vm_state=VmState.ACTIVE, power=Power.RUNNING,
         power_state=int(PowerState.RUNNING), boot_id=job.boot, launched_at=job.runtime.database.clock.now(),
         system_metadata=without(job.server, SHELVED_IMAGE),
     )  # fmt: skip
@@ -90,7 +90,8 @@ def _described(job: Job, image_id: str) -> dict[str, Any]:
     return {**job.server.image, **formats}
 
 
-def _forget_image(tx: Transaction, job: Job, image_id: str | None) -> None:
+def _is_back(tx: Transaction, job: Job, image_id: str | None) -> None:
+    volumes.complete(tx, job)
     if image_id is not None:
         image_api.discard_image(tx, job.runtime, image_id)
 

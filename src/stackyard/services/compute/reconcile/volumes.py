@@ -108,10 +108,12 @@ def reimaged(job: Job) -> bool:
 
 
 def complete(tx: Transaction, job: Job) -> None:
-    """The server has come up with all volumes of its spec."""
+    """The server has come up, on this host, with all volumes of its spec."""
     for row in rows.of_server(tx, job.id):
         if row.state == State.ATTACHING:
             _is_there(tx, job, row)
+        elif row.state in rows.PLUGGED:
+            volume_api.attached(tx, row.attachment_id, row.device_name, host=job.server.host)
 
 
 def _is_there(tx: Transaction, job: Job, row: Any) -> None:
@@ -317,7 +319,8 @@ def of_row(job: Job, row: Any, volume: Any, mode: str) -> MachineVolume:
         device=name.removeprefix("/dev/"),
         bus=row.disk_bus or job.disk_bus,
         read_only=read_only,
-        boot=row.boot_index is not None and row.boot_index >= 0,
+        # Where a server has a root disk of its own, that comes before all volumes.
+        boot=job.server.image_id is None and row.boot_index is not None and row.boot_index >= 0,
         target=name if container else "",
         shared=volume.multiattach,
     )

@@ -48,6 +48,8 @@ def rescue(tx: Transaction, call: Call, body: Rescue) -> dict[str, Any]:
     wanted = _wanted(tx, call, server, body.rescue_image_ref)
     if is_volume_backed(server) and not (call.since(2, 87) and wanted["stable"]):
         raise _not_rescuable(server, "Cannot rescue a volume-backed instance")
+    if wanted["image_id"] is None:
+        raise _not_rescuable(server, "it was made from no image: name one that it is to be rescued with")
     tasks.begin(
         tx, call, server, "rescue", name="rescue", task_state="rescuing", rescue=wanted, admin_password=password
     )
