@@ -100,6 +100,7 @@ def sections(guests: Guests) -> dict[str, dict[str, str]]:
             "block_migration_for_live_migration": several,
             "scheduler_enabled_filters": "all",
             "change_password": "true",
+            "shelve_migrate": several,
         },
         "volume": {"build_timeout": "400"},
         "scenario": {"img_file": str(guests.disk), "img_disk_format": "qcow2", "dhcp_client": "udhcpc"},

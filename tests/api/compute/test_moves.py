@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from tests.api.compute import booted, rows
@@ -20,6 +21,7 @@ from tests.machine_bench import system_files
 
 from stackyard.core.db import Transaction
 from stackyard.host.errors import HostError, SpecError
+from stackyard.host.specs import ConsoleEndpoint
 from stackyard.services.compute import migrations
 from stackyard.services.compute.peers import PEERS, tickets
 from stackyard.services.compute.peers.certificate import for_calls
@@ -366,6 +368,55 @@ def test_a_host_that_comes_back_removes_what_was_evacuated(both: Both) -> None:
     booted.until(lambda: both.has(TWO, server) is None)
     booted.until(lambda: booted.move(both.one, server).status == "completed")
     assert both.has(ONE, server) == "running"
+
+
+# ---------------------------------------------------------------------------------------- consoles on the other host
+
+
+def test_a_server_on_another_host_shows_its_console(
+    both: Both, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it printed, addresses of its consoles, and what these carry: by whichever host is asked."""
+    server = both.server()
+    booted.act(both.admin, server, "migrate")
+    both.becomes(server, "VERIFY_RESIZE", TWO)
+    printed = both.machines(TWO).console_output(server)
+    assert printed
+    assert booted.act(both.demo, server, "os-getConsoleOutput", {}, status=200)["output"] == printed
+    last = booted.act(both.demo, server, "os-getConsoleOutput", {"length": 1}, status=200)["output"]
+    assert last == printed.split("\n")[-1]
+
+    path = tmp_path / "console"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        endpoint = ConsoleEndpoint(kind="serial", path=str(path))
+        monkeypatch.setattr(both.machines(TWO), "console", lambda *_: endpoint)
+        asked = {"remote_console": {"protocol": "serial", "type": "serial"}}
+        url = both.demo.post(f"/servers/{server}/remote-consoles", asked, status=200, version="2.8")["remote_console"]
+        socket_path = "/" + parse_qs(urlsplit(url["url"]).query)["path"][0]
+        with both.one.http.websocket_connect(socket_path, subprotocols=["binary"]) as session:
+            inner = listener.accept()[0]
+            with inner:
+                session.send_bytes(b"who is there?")
+                assert inner.recv(100) == b"who is there?"
+                inner.sendall(b"the other host")
+                assert session.receive_bytes() == b"the other host"
+    monkeypatch.undo()
+    both.machines(TWO).fail_next["console_output"] = HostError("not now")
+    booted.act(both.demo, server, "os-getConsoleOutput", {}, status=503)
+
+
+def test_looking_at_a_server_opens_nothing_else(both: Both) -> None:
+    server, other = both.server(), both.server()
+    assert asking(both, ticket(both, server), "console_output")
+    for verb, arguments in (("parcel", {}), ("console", {"console": "spice"}), ("console", {}), ("landed", {})):
+        with pytest.raises(HostError):
+            asking(both, ticket(both, server), verb, **arguments)
+    booted.act(both.admin, other, "migrate")
+    both.becomes(other, "VERIFY_RESIZE", TWO)
+    with pytest.raises(HostError, match=LET_GO):
+        asking(both, ticket(both, other), "console_output")
 
 
 # ----------------------------------------------------------------------------------------------------- the channel

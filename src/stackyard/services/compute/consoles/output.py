@@ -10,6 +10,7 @@ from msgspec import Meta
 from stackyard.core.body import Body
 from stackyard.core.call import Call
 from stackyard.core.errors import NotImplementedHere
+from stackyard.services.compute.consoles import elsewhere
 from stackyard.services.compute.consoles.access import as_api_errors, driver_of
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f]")
@@ -24,12 +25,17 @@ class Asked(Body):
 async def show(call: Call, asked: Asked) -> dict[str, Any]:
     """What the server has printed on its console, without what is neither a character nor a line's end."""
     server = call.target
-    driver = driver_of(call.runtime, server)
-    if "console_output" not in driver.abilities:
-        raise NotImplementedHere("Unable to get the console's output: this kind of server keeps none.")
     length = None if asked.length is None or int(asked.length) < 0 else min(int(asked.length), 2**31)
-    with as_api_errors(call, server):
-        printed: str = await call.in_thread(driver.console_output, server.id, None if length is None else length + 1)
+    most = None if length is None else length + 1
+    if elsewhere.is_elsewhere(call.runtime, server.host):
+        with as_api_errors(call, server):
+            printed: str = await call.in_thread(elsewhere.printed, call.runtime, server, most)
+    else:
+        driver = driver_of(call.runtime, server)
+        if "console_output" not in driver.abilities:
+            raise NotImplementedHere("Unable to get the console's output: this kind of server keeps none.")
+        with as_api_errors(call, server):
+            printed = await call.in_thread(driver.console_output, server.id, most)
     shown = _CONTROL.sub("", printed.encode("utf-8", "replace").decode("ascii", "replace"))
     return {"output": tail(shown, length)}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,7 +19,7 @@ from stackyard.core.errors import ApiError
 from stackyard.core.runtime import Runtime
 from stackyard.host.errors import HostError
 from stackyard.host.specs import ConsoleEndpoint
-from stackyard.services.compute.consoles import access, tokens
+from stackyard.services.compute.consoles import access, elsewhere, tokens
 
 log = logging.getLogger("stackyard.compute.consoles")
 
@@ -39,9 +40,9 @@ async def serve(runtime: Runtime, websocket: WebSocket) -> None:
         return
     try:
         async with asyncio.timeout(_CONNECT_SECONDS):
-            reader, writer = await asyncio.open_unix_connection(endpoint.path, limit=_CHUNK)
+            reader, writer = await _reached(endpoint)
     except (OSError, TimeoutError):
-        log.warning("a console does not answer", extra={"console": endpoint.kind})
+        log.warning("a console does not answer")
         await websocket.close(_GONE)
         return
     try:
@@ -56,16 +57,24 @@ async def serve(runtime: Runtime, websocket: WebSocket) -> None:
             await websocket.close()
 
 
-async def _endpoint(runtime: Runtime, token: str) -> ConsoleEndpoint | None:
-    """Where the console of a token is; None when it opens nothing."""
+async def _reached(endpoint: ConsoleEndpoint | socket.socket) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    if isinstance(endpoint, socket.socket):
+        return await asyncio.open_connection(sock=endpoint, limit=_CHUNK)
+    return await asyncio.open_unix_connection(endpoint.path, limit=_CHUNK)
+
+
+async def _endpoint(runtime: Runtime, token: str) -> ConsoleEndpoint | socket.socket | None:
+    """Where the console of a token is, or a way to it on another host; None when it opens nothing."""
     if not token or len(token) > 255:
         return None
 
-    def find() -> ConsoleEndpoint | None:
+    def find() -> ConsoleEndpoint | socket.socket | None:
         found = runtime.database.read("consoles.token", tokens.find, token)
         if found is None:
             return None
         try:
+            if elsewhere.is_elsewhere(runtime, found.host):
+                return elsewhere.connect(runtime, found.server_id, found.host, found.console)
             return access.driver_of(runtime, _Where(found)).console(found.server_id, found.console)
         except (ApiError, HostError):
             return None

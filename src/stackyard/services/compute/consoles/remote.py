@@ -10,7 +10,7 @@ from stackyard.core.call import Call
 from stackyard.core.db import Transaction
 from stackyard.core.errors import BadRequest, Gone, NotFound
 from stackyard.core.microversion import Microversion
-from stackyard.services.compute.consoles import pages, tokens
+from stackyard.services.compute.consoles import elsewhere, pages, tokens
 from stackyard.services.compute.consoles.access import as_api_errors, driver_of, refuse_leaving
 
 _OFFERED = {"vnc": ("novnc", pages.VNC), "serial": ("serial", pages.SERIAL)}
@@ -104,11 +104,15 @@ async def _open(call: Call, protocol: str, kind: str) -> str:
     if kind != offered:
         raise BadRequest(f"Invalid console type {kind}", kind="ConsoleTypeInvalid")
     refuse_leaving(server, f"get_{protocol}_console")
-    driver = driver_of(call.runtime, server)
-    if protocol not in driver.abilities:
-        raise BadRequest(f"Unavailable console type {kind}.", kind="ConsoleTypeUnavailable")
-    with as_api_errors(call, server):
-        await call.in_thread(driver.console, server.id, protocol)  # there is one, and it answers to us
+    if elsewhere.is_elsewhere(call.runtime, server.host):
+        with as_api_errors(call, server):
+            await call.in_thread(elsewhere.check, call.runtime, server, protocol)
+    else:
+        driver = driver_of(call.runtime, server)
+        if protocol not in driver.abilities:
+            raise BadRequest(f"Unavailable console type {kind}.", kind="ConsoleTypeUnavailable")
+        with as_api_errors(call, server):
+            await call.in_thread(driver.console, server.id, protocol)  # there is one, and it answers to us
     lifetime = call.runtime.settings.compute.console_token_lifetime
     token = await call.write("consoles.issue", tokens.issue, server, protocol, lifetime)
     mount = call.request.scope.get("stackyard.mount", call.service.mount)

@@ -1,6 +1,7 @@
 """Listening for other hosts, and calling them.
 
-Who calls shows a ticket first; what it may ask of is the server of that ticket's move, and nothing else.
+Who calls shows a ticket first; what it may ask of is the server of that ticket's move, and nothing else. A ticket for
+looking at a server opens what shows it, and nothing that changes it.
 """
 
 from __future__ import annotations
@@ -34,11 +35,12 @@ _UNACKNOWLEDGED_MS = 30_000
 
 
 class Call(msgspec.Struct):
-    """What another host asks: the move's row, who asks, and what with."""
+    """What another host asks: the row of the move, or of the server that is looked at, who asks, and what with."""
 
     move: Any
     caller: str
     arguments: dict[str, Any]
+    server: Any = None
 
 
 Handler = Callable[[Runtime, Call, Stream], None]
@@ -46,11 +48,15 @@ Handler = Callable[[Runtime, Call, Stream], None]
 
 
 class Peers:
-    """`handlers` are by the verb of the call. Nothing listens in a cloud that can have no second host."""
+    """`handlers` are by the verb of the call, `lookers` those of calls that look at a server of this host.
 
-    def __init__(self, runtime: Runtime, handlers: dict[str, Handler]) -> None:
+    Nothing listens in a cloud that can have no second host.
+    """
+
+    def __init__(self, runtime: Runtime, handlers: dict[str, Handler], lookers: dict[str, Handler]) -> None:
         self._runtime = runtime
         self._handlers = handlers
+        self._lookers = lookers
         self._slots = threading.BoundedSemaphore(MOST_AT_ONCE)
         self._listener: socket.socket | None = None
         self._context: ssl.SSLContext | None = None
@@ -89,9 +95,12 @@ class Peers:
 
     # -- calling
 
-    def call(self, host: str, move_id: str, verb: str, **arguments: Any) -> tuple[Any, Stream]:
-        """Ask another host; its answer, and the connection for what follows. Raises HostError, SpecError."""
-        row, secret = self._runtime.database.write("peer.ticket", self._ticket, host, move_id)
+    def call(self, host: str, about: str, verb: str, /, **arguments: Any) -> tuple[Any, Stream]:
+        """Ask another host about a move or a server; its answer, and the connection for what follows.
+
+        Raises HostError, SpecError.
+        """
+        row, secret = self._runtime.database.write("peer.ticket", self._ticket, host, about)
         try:
             plain = socket.create_connection((row.address, row.peer_port), CONNECT_SECONDS)
         except OSError as error:
@@ -106,11 +115,11 @@ class Peers:
             stream.socket.close()
             raise
 
-    def _ticket(self, tx: Any, host: str, move_id: str) -> tuple[Any, str]:
+    def _ticket(self, tx: Any, host: str, about: str) -> tuple[Any, str]:
         row = hosts.find(tx, host)
         if row is None or row.peer_port is None or row.peer_certificate is None:
             raise HostError(f"host {host} does not say where it is reached by others")
-        return row, tickets.issue(tx, move_id, asked_by=self._runtime[keys.HOST_NAME], asked_of=host)
+        return row, tickets.issue(tx, about, asked_by=self._runtime[keys.HOST_NAME], asked_of=host)
 
     @staticmethod
     def _secured(plain: socket.socket, row: Any) -> ssl.SSLSocket:
@@ -126,17 +135,17 @@ class Peers:
         return made
 
     @contextlib.contextmanager
-    def asking(self, host: str, move_id: str, verb: str, **arguments: Any) -> Iterator[tuple[Any, Stream]]:
+    def asking(self, host: str, about: str, verb: str, /, **arguments: Any) -> Iterator[tuple[Any, Stream]]:
         """The same, closed at the end of the block."""
-        answer, stream = self.call(host, move_id, verb, **arguments)
+        answer, stream = self.call(host, about, verb, **arguments)
         try:
             yield answer, stream
         finally:
             stream.socket.close()
 
-    def ask(self, host: str, move_id: str, verb: str, **arguments: Any) -> Any:
+    def ask(self, host: str, about: str, verb: str, /, **arguments: Any) -> Any:
         """The same, for an answer alone."""
-        with self.asking(host, move_id, verb, **arguments) as (answer, _):
+        with self.asking(host, about, verb, **arguments) as (answer, _):
             return answer
 
     # -- answering
@@ -184,12 +193,14 @@ class Peers:
         if good is None:
             raise HostError("no good ticket was shown")
         asked = stream.receive()
-        handler = self._handlers.get(str(asked.get("verb"))) if isinstance(asked, dict) else None
+        known = self._handlers if good.server is None else self._lookers
+        handler = known.get(str(asked.get("verb"))) if isinstance(asked, dict) else None
         try:
             if handler is None:
                 raise HostError("this host does not know what is asked of it: it runs another version")
             stream.socket.settimeout(QUIET_SECONDS)
-            handler(self._runtime, Call(good[0], good[1], dict(asked.get("arguments") or {})), stream)
+            asking = Call(good.move, good.asked_by, dict(asked.get("arguments") or {}), good.server)
+            handler(self._runtime, asking, stream)
         except HostError as error:
             with contextlib.suppress(HostError):
                 stream.refuse(error)

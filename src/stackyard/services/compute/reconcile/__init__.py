@@ -14,6 +14,7 @@ from stackyard.core.runtime import Runtime
 from stackyard.host.errors import HostError
 from stackyard.services import keys
 from stackyard.services.compute.aggregates.caching import ImageCache
+from stackyard.services.compute.consoles import elsewhere
 from stackyard.services.compute.peers import PEERS, Peers
 from stackyard.services.compute.reconcile import (
     build,
@@ -66,7 +67,7 @@ def reconcilers(runtime: Runtime) -> list[Reconciler]:
     reconciler = ServerReconciler(runtime, TASKS, FAILURES)
     runtime.provide(RECONCILER, reconciler)
     runtime.provide(WATCHER, Watcher(runtime, reconciler))
-    runtime.provide(PEERS, Peers(runtime, carrying.HANDLERS | live_migrating.HANDLERS))
+    runtime.provide(PEERS, Peers(runtime, carrying.HANDLERS | live_migrating.HANDLERS, elsewhere.LOOKERS))
     return [reconciler, ImageCache(runtime)]
 
 
