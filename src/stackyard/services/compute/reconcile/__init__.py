@@ -85,7 +85,11 @@ def adopt(runtime: Runtime) -> None:
 
 def periodic(runtime: Runtime) -> list[tuple[str, float, Callable[[], object]]]:
     """Name, seconds and action of what is done now and then."""
-    return [("server-sync", SYNC_SECONDS, runtime[WATCHER].sync)]
+    return [
+        ("server-sync", SYNC_SECONDS, runtime[WATCHER].sync),
+        # A host that was only cut off from the others is told of evacuations by looking.
+        ("server-remains", SYNC_SECONDS, lambda: remains.clear_evacuated(runtime)),
+    ]
 
 
 def start_watchers(runtime: Runtime) -> None:

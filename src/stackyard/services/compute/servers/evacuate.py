@@ -94,8 +94,6 @@ def _move(tx: Transaction, call: Call, host: str | None, password: str | None) -
     tasks.update(
         tx, server.id, host=placed, zone=zones.zone_of(tx, call.runtime, placed), system_metadata=kept, rescue=None
     )
-    if source is not None:
-        tasks.mark(tx, server.id, source)  # if it runs still, cut off from the others, it is to end there
     # Since 2.95 it is for its owner to start it, once what it needs is there.
     stop = call.since(2, 95) or server.vm_state == VmState.STOPPED or server.power == Power.STOPPED
     tasks.begin(
