@@ -291,7 +291,7 @@ def test_states_in_which_there_is_no_console(running: Running) -> None:
     rows.change(running.cloud, running.id, mark=False, task_state=None, host=None)
     assert "is not ready" in running.open(status=409)["message"]
     rows.change(running.cloud, running.id, mark=False, host="elsewhere")
-    assert "elsewhere" in running.open(status=409)["message"]
+    assert "elsewhere" in running.open(status=503)["message"]
 
 
 def test_a_server_that_its_host_does_not_have(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
