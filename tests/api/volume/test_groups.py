@@ -145,3 +145,37 @@ def test_quota_of_groups(cloud: TestCloud) -> None:
     demo.post(f"/groups/{made['id']}/action", {"delete": {}}, status=202)
     cloud.settle()
     demo.post("/groups", body, status=202)
+
+
+def test_consistency_groups_in_their_old_words(cloud: TestCloud) -> None:
+    demo = Cinder(cloud, "demo")
+    body = {"consistencygroup": {"name": "old", "volume_types": "__DEFAULT__,"}}
+    made = demo.post("/consistencygroups", body, status=202, version="3.0")["consistencygroup"]["id"]
+    cloud.settle()
+    path = f"/consistencygroups/{made}"
+    assert demo.get(path, version="3.0")["consistencygroup"]["status"] == "available"
+    demo.get(f"/groups/{made}", status=400)
+    assert demo.get("/groups")["groups"] == []
+    one = volume(demo)
+    demo.put(f"{path}/update", {"consistencygroup": {"add_volumes": one}}, status=202)
+    demo.put(f"{path}/update", {"consistencygroup": {}}, status=400)
+    assert demo.get(f"/volumes/{one}", version="3.0")["volume"]["consistencygroup_id"] == made
+    wanted = {"cgsnapshot": {"consistencygroup_id": made, "name": "s"}}
+    taken = demo.post("/cgsnapshots", wanted, status=202, version="3.0")["cgsnapshot"]["id"]
+    cloud.settle()
+    assert demo.get("/cgsnapshots/detail")["cgsnapshots"][0]["status"] == "available"
+    source = {"consistencygroup-from-src": {"cgsnapshot_id": taken}}
+    copy = demo.post("/consistencygroups/create_from_src", source, status=202)["consistencygroup"]["id"]
+    cloud.settle()
+    assert {one["id"] for one in demo.get("/consistencygroups/detail")["consistencygroups"]} == {made, copy}
+    demo.post("/consistencygroups/create_from_src", {"consistencygroup-from-src": {}}, status=400)
+    demo.delete(f"/cgsnapshots/{taken}", status=202)
+    cloud.settle()
+    demo.get(f"/cgsnapshots/{taken}", status=404)
+    demo.post(f"{path}/delete", {}, status=400)
+    for group_id in (made, copy):
+        demo.post(f"/consistencygroups/{group_id}/delete", {"consistencygroup": {"force": True}}, status=202)
+    cloud.settle()
+    demo.get(path, status=404)
+    for bad in ({}, {"volume_types": ","}, {"volume_types": 7}):
+        demo.post("/consistencygroups", {"consistencygroup": bad}, status=400)

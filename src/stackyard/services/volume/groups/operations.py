@@ -44,7 +44,7 @@ SNAPSHOTS = Listing(
     sort_keys=("id", "name", "status", "group_id", "group_type_id", "created_at", "updated_at"),
     default_sort=(("created_at", "desc"),),
 )
-_OWN_GROUPS, _OWN_SNAPSHOTS = lists.Owned(_g.project_id), lists.Owned(_s.project_id)
+OWN_GROUPS, OWN_SNAPSHOTS = lists.Owned(_g.project_id), lists.Owned(_s.project_id)
 
 
 def _modern(tx: Transaction, column: Any, scope: Scope) -> Scope:
@@ -58,7 +58,7 @@ def _modern(tx: Transaction, column: Any, scope: Scope) -> Scope:
 
 
 def _page(tx: Transaction, call: Call, path: str) -> lists.Found:
-    scope = _modern(tx, _g.group_type_id, _OWN_GROUPS.scope(call))
+    scope = _modern(tx, _g.group_type_id, OWN_GROUPS.scope(call))
     return lists.find(tx, call, GROUPS, path, scope)
 
 
@@ -162,7 +162,7 @@ def detail_snapshots(tx: Transaction, call: Call) -> dict[str, Any]:
 
 
 def _snapshots(tx: Transaction, call: Call, path: str, view: Any) -> dict[str, Any]:
-    scope = _modern(tx, _s.group_type_id, _OWN_SNAPSHOTS.scope(call))
+    scope = _modern(tx, _s.group_type_id, OWN_SNAPSHOTS.scope(call))
     found = lists.find(tx, call, SNAPSHOTS, path, scope)
     return found.answer("group_snapshots", [view(row) for row in found.rows], "group_snapshot_links")
 

@@ -10,7 +10,7 @@ from stackyard.core.db import Transaction
 from stackyard.core.microversion import Microversion
 from stackyard.core.policy import Rule
 from stackyard.core.routes import Route
-from stackyard.services.volume.groups import bodies, finding, operations
+from stackyard.services.volume.groups import bodies, finding, legacy, operations
 from stackyard.services.volume.rules import ADMIN, MEMBER, READER
 
 _SINCE, _SNAPSHOTS_SINCE, _REPLICATION = Microversion(3, 13), Microversion(3, 14), Microversion(3, 38)
@@ -59,6 +59,7 @@ def _act(path: str, serve: Any, since: Microversion) -> Route:
 
 
 ROUTES = (
+    *legacy.ROUTES,
     Route("GET", _ALL, operations.list_, "group:get_all", since=_SINCE, query=_GROUPS_QUERY),
     Route("GET", f"{_ALL}/detail", operations.detail, "group:get_all", since=_SINCE, query=_GROUPS_QUERY),
     Route(
