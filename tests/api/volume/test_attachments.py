@@ -9,6 +9,8 @@ from tests.api.volume.cinder import Cinder
 from tests.api.volume.volumes import SERVER, act, make, show
 from tests.cloud import TestCloud
 
+from stackyard.services.volume import hosts
+
 OTHER = "99999999-2222-4333-8444-555555555555"
 CONNECTOR = {"host": "elsewhere", "initiator": "iqn.x", "mountpoint": "/dev/vdb", "mode": "rw"}
 
@@ -86,6 +88,19 @@ def test_by_the_attachments_api(cloud: TestCloud) -> None:
     assert demo.delete(path) == {"attachments": []}
     assert show(demo, own["id"])["status"] == "available"
     demo.get(path, status=404)
+
+
+def test_what_is_busy_is_attached_when_it_is_done(still_cloud: TestCloud) -> None:
+    hosts.report(still_cloud.runtime)
+    admin = Cinder(still_cloud, "admin")
+    own = admin.post("/volumes", {"volume": {"size": 1}}, status=202)["volume"]
+    act(admin, own["id"], "os-reset_status", {"status": "available"})
+    act(admin, own["id"], "os-reimage", {"image_id": volumes.image(still_cloud, "admin")})
+    reserve(admin, own["id"])
+    assert show(admin, own["id"])["status"] == "downloading"
+    still_cloud.start()
+    still_cloud.settle()
+    assert show(admin, own["id"])["status"] == "reserved"
 
 
 def test_lists(cloud: TestCloud) -> None:

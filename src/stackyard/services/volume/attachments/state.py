@@ -33,6 +33,9 @@ _INSERT = sa.insert(attachments)
 _DELETE = sa.delete(attachments).where(attachments.c.id == bindparam("key"))
 _updates: dict[tuple[str, ...], sa.Update] = {}
 
+_ATTACHABLE = (
+    statuses.AVAILABLE, statuses.RESERVED, statuses.ATTACHING, statuses.IN_USE, statuses.DETACHING,
+)  # fmt: skip
 _FOLLOWS = (("attached", statuses.IN_USE), ("attaching", statuses.ATTACHING), ("reserved", statuses.RESERVED))
 
 
@@ -119,7 +122,7 @@ def reserve(tx: Transaction, volume: Any, *, user_id: str | None, instance_id: s
     """Make an attachment that nobody else can make any more, and return its row; raises BadRequest."""
     require_reservable(tx, volume, instance_id)
     row = insert(tx, volume, user_id=user_id, instance_id=instance_id, **values)
-    tasks.update(tx, volume.id, status=statuses.RESERVED)
+    _write(tx, volume, statuses.RESERVED)
     timeline.record(tx, tasks.VOLUME, volume.id, "reserved", f"for {instance_id}" if instance_id else "")
     return row
 
@@ -138,7 +141,7 @@ def complete(tx: Transaction, attachment: Any, **values: Any) -> None:
     given = {"attached_at": tx.now, **values, "attach_mode": mode, "attach_status": statuses.ATTACHED}
     update(tx, attachment.id, **given)
     kept = {"readonly": "False", **volume.admin_metadata, "attached_mode": mode}
-    tasks.update(tx, volume.id, status=statuses.IN_USE, admin_metadata=kept)
+    _write(tx, volume, statuses.IN_USE, admin_metadata=kept)
     timeline.record(tx, tasks.VOLUME, volume.id, "attached", f"to {attachment.instance_id or attachment.attached_host}")
 
 
@@ -170,17 +173,22 @@ def remove(tx: Transaction, attachment: Any) -> None:
 
 
 def settle(tx: Transaction, volume_id: str) -> None:
-    """Write the status that follows from a volume's attachments; one that is busy with a task goes back to it later."""
+    """Write the status that follows from a volume's attachments."""
     volume = finding.by_id(tx, volume_id)
     left = {one.attach_status for one in of_volume(tx, volume_id)}
     status = next((status for word, status in _FOLLOWS if word in left), statuses.AVAILABLE)
     columns: dict[str, Any] = {}
     if statuses.ATTACHED not in left and "attached_mode" in volume.admin_metadata:
         columns["admin_metadata"] = {k: v for k, v in volume.admin_metadata.items() if k != "attached_mode"}
+    _write(tx, volume, status, **columns)
+
+
+def _write(tx: Transaction, volume: Any, status: str, **columns: Any) -> None:
+    """Give a volume its status; one that is busy with a task gets it when that is done, one that is broken stays so."""
     if volume.task is not None and "status" in volume.task:
         columns["task"] = {**volume.task, "status": status}
-        reconcile.mark(tx, reconcile.kind_on(tasks.VOLUME, volume.host), volume_id)  # whoever is at it starts again
-    elif volume.task is None and not statuses.has_failed(volume):
+        reconcile.mark(tx, reconcile.kind_on(tasks.VOLUME, volume.host), volume.id)  # whoever is at it starts again
+    elif volume.status in _ATTACHABLE:
         columns["status"] = status
     if columns:
-        tasks.update(tx, volume_id, **columns)
+        tasks.update(tx, volume.id, **columns)
