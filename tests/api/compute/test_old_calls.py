@@ -56,6 +56,8 @@ def test_volumes_that_are_not_there_in_the_old_words(cloud: TestCloud) -> None:
     for path in ("/os-volumes", "/os-snapshots"):
         demo.get(path, status=404, version="2.36")
         demo.get(f"{path}/{gone}", status=404)
+    demo.get("/os-volumes/", status=404)
+    for path in ("/os-volumes", "/os-snapshots"):
         demo.delete(f"{path}/{gone}", status=404)
     assert Nova(cloud, "admin").get("/os-volumes")["volumes"] == []
     for body in ({}, {"size": 0}, {"size": "x"}, {"size": 1, "bogus": 2}, {"size": 1, "display_name": "x" * 256}):

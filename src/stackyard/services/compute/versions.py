@@ -32,7 +32,8 @@ def address(path: str) -> Address:
         return Address(path)
     if version not in ("v2", "v2.1"):
         return Address("/choices")
-    rest = rest.strip("/")
+    # A volume without an id is none, where others take such an address for the list's.
+    rest = f"{rest}-" if rest.endswith("os-volumes/") else rest.strip("/")
     legacy = MINIMUM if version == "v2" else None
     if legacy and not rest:
         return Address("/v2", legacy)
