@@ -6,8 +6,9 @@ import contextlib
 import os
 from pathlib import Path
 
+from stackyard.host import image_tool
 from stackyard.host.errors import HostError
-from stackyard.host.machines.qemu import image_tool, life
+from stackyard.host.machines.qemu import life
 from stackyard.host.machines.qemu.emulator import Emulator
 from stackyard.host.machines.qemu.home import Home, Record
 from stackyard.host.machines.qemu.images import ImageStore

@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+from stackyard.host import image_tool
 from stackyard.host.errors import SpecError
-from stackyard.host.machines.qemu import image_tool
 
 _LABEL = "config-2"
 

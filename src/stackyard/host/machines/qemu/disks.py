@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from stackyard.host import image_tool
 from stackyard.host.errors import HostError, SpecError
-from stackyard.host.machines.qemu import image_tool
 from stackyard.host.machines.qemu.config_drive import write_config_drive
 from stackyard.host.machines.qemu.emulator import Emulator
 from stackyard.host.machines.qemu.hardware import DISK_BUSES, Hardware

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 import msgspec
 
+from stackyard.host import image_tool
 from stackyard.host.errors import ConflictError, HostError, NotFoundError, SpecError
-from stackyard.host.machines.qemu import disks, image_tool, life, monitor
+from stackyard.host.machines.qemu import disks, life, monitor
 from stackyard.host.machines.qemu.config_drive import write_config_drive
 from stackyard.host.machines.qemu.emigration import MEMORY, capabilities
 from stackyard.host.machines.qemu.emulator import Emulator
