@@ -176,6 +176,7 @@ def test_control_groups_of_version_2_are_found_and_written(tmp_path: Path) -> No
     assert found == cgroups.Cgroups(2, (root,))
     home = Home(tmp_path / "machines", ID)
     parent = root / "stackyard.machines"
+    parent.mkdir()
     (parent / "cgroup.subtree_control").write_text("")
     group = parent / cgroups.name_of(home)
     group.mkdir()

@@ -101,9 +101,16 @@ class Cgroups(NamedTuple):
 
     def release(self, home: Home) -> None:
         """Remove the group of a machine whose process has ended; gone is fine, and so is one that is in use."""
+        self._remove(f"{_PARENT}/{name_of(home)}")
+
+    def release_all(self) -> None:
+        """Remove what the groups were in, unless another cloud has machines there."""
+        self._remove(_PARENT)
+
+    def _remove(self, group: str) -> None:
         for root in self.roots:
             with contextlib.suppress(OSError):
-                (root / _PARENT / name_of(home)).rmdir()
+                (root / group).rmdir()
 
 
 def find(mounts: Path = Path("/proc/self/mounts")) -> Cgroups | None:
@@ -121,7 +128,7 @@ def find(mounts: Path = Path("/proc/self/mounts")) -> Cgroups | None:
         found = Cgroups(2, (unified,))
     elif "memory" in single:
         found = Cgroups(1, tuple(dict.fromkeys(single[name] for name in _CONTROLLERS if name in single)))
-    return found if found is not None and all(_is_ours(root) for root in found.roots) else None
+    return found if found is not None and all(os.access(root, os.W_OK) for root in found.roots) else None
 
 
 def _controllers(root: Path) -> set[str]:
@@ -129,15 +136,6 @@ def _controllers(root: Path) -> set[str]:
         return set((root / "cgroup.controllers").read_text().split())
     except OSError:
         return set()
-
-
-def _is_ours(root: Path) -> bool:
-    """Whether groups can be made there: found by trying."""
-    try:
-        (root / _PARENT).mkdir(exist_ok=True)
-    except OSError:
-        return False
-    return os.access(root / _PARENT, os.W_OK)
 
 
 def _hand_down(group: Path) -> None:

@@ -273,6 +273,7 @@ class QemuMachines(MobileMachines):
         """End and delete every machine, and the images."""
         for home in self._homes():
             self.remove(home.id)
+        self._life.release_all()
         self._store.remove()
 
     def close(self) -> None:

@@ -79,6 +79,7 @@ class Life:
             self._greet(home, spec, resumed=resumed)
         except HostError as error:
             process.kill(started)
+            self.release(home)
             said = last_words(home) or str(error)
             home.keep(msgspec.structs.replace(record, state=before, error=said, pid=0))
             kind = SpecError if any(words in said for words in _NEVER) else HostError
@@ -128,6 +129,11 @@ class Life:
         """Forget the limits of a machine that has ended."""
         if self._cgroups is not None:
             self._cgroups.release(home)
+
+    def release_all(self) -> None:
+        """Forget that there were machines."""
+        if self._cgroups is not None:
+            self._cgroups.release_all()
 
     def _greet(self, home: Home, spec: MachineSpec, *, resumed: bool) -> None:
         """Wait until it serves, open its screen to us, and limit its disks."""
@@ -190,6 +196,7 @@ class Life:
         ending = Process(record.pid, record.started, record.boot)
         if not process.wait_end(ending, _QUIT_SECONDS):
             process.kill(ending)
+        self.release(home)
         home.change(pid=0)
 
 
