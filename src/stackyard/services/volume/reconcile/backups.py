@@ -10,7 +10,7 @@ from stackyard.core.db import Transaction
 from stackyard.core.reconcile import DONE, Again, GiveUp, Outcome
 from stackyard.host.disks import VolumeDriver
 from stackyard.host.errors import NotFoundError
-from stackyard.services.volume import statuses
+from stackyard.services.volume import statuses, tasks
 from stackyard.services.volume.attachments import state
 from stackyard.services.volume.backups import finding
 from stackyard.services.volume.quotas import usage
@@ -69,7 +69,8 @@ def _settle(tx: Transaction, job: Job) -> None:
             SNAPSHOT.update(tx, snapshot.id, status=statuses.AVAILABLE)
     volume = VOLUME.read(tx, job.row.volume_id)
     if volume is not None and volume.status == statuses.BACKING_UP:
-        state.settle(tx, volume.id)
+        tasks.update(tx, volume.id, status=statuses.AVAILABLE)
+        state.settle(tx, volume.id)  # in-use, when it is attached
 
 
 def create_failed(job: Job, reason: str) -> None:
