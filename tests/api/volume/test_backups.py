@@ -168,7 +168,7 @@ def test_records_are_exported_and_imported(cloud: TestCloud) -> None:
 
 @pytest.mark.parametrize("url", ["", "@@@", base64.b64encode(b"7").decode(), base64.b64encode(b'{"id": "x"}').decode()])
 def test_bad_records_are_refused(still_cloud: TestCloud, url: str) -> None:
-    record = {"backup_service": "stackyard.volume.backups", "backup_url": url}
+    record = {"backup_service": "cinder.backup.drivers.stackyard", "backup_url": url}
     admin = Cinder(still_cloud, "admin")
     admin.post("/backups/import_record", {"backup-record": record}, status=400)
     admin.post(

@@ -21,7 +21,8 @@ from stackyard.services.volume.fields import Metadata, Text, Uuid
 from stackyard.services.volume.quotas import usage
 from stackyard.services.volume.tables import backups
 
-SERVICE = "stackyard.volume.backups"
+SERVICE = "cinder.backup.drivers.stackyard"
+"""As which records say that they are kept; clients look for names of this kind."""
 NOBODYS = "00000000-0000-0000-0000-000000000000"
 """The volume of an imported backup: its own may be gone."""
 
