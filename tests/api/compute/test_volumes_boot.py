@@ -112,6 +112,9 @@ def test_a_server_with_a_disk_of_its_own_and_a_volume(cloud: TestCloud, demo: No
     spec = cloud.machines["machine"].spec(server)
     assert (spec.image.id, [(one.device, one.boot) for one in spec.volumes]) == (image, [("vdb", False)])  # type: ignore[union-attr]
     assert rows.row(cloud, server).image_id == image
+    body = {"volumeAttachment": {"volumeId": disks.volume(cloud)}}
+    later = demo.post(f"/servers/{server}/os-volume_attachments", body)["volumeAttachment"]
+    assert later["device"] == "/dev/vdc"
 
 
 def test_a_volume_that_cannot_be_made_fails_the_server(cloud: TestCloud, demo: Nova) -> None:

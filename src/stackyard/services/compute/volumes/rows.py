@@ -39,7 +39,9 @@ _OF_VOLUME = (
     .join(servers, servers.c.id == _b.server_id)
     .where(_b.volume_id == bindparam("volume"))
 )
-_LOCAL = sa.select(_b.guest_format).where(_b.server_id == bindparam("server"), _b.destination_type == "local")
+_LOCAL = sa.select(_b.guest_format).where(
+    _b.server_id == bindparam("server"), _b.destination_type == "local", _b.source_type == "blank"
+)
 _INSERT = sa.insert(block_devices)
 _DELETE = sa.delete(block_devices).where(_b.id == bindparam("key"))
 _UPDATE = sa.update(block_devices).where(_b.id == bindparam("key"))
