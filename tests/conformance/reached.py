@@ -100,6 +100,7 @@ def sections(guests: Guests) -> dict[str, dict[str, str]]:
             "block_migration_for_live_migration": several,
             "scheduler_enabled_filters": "all",
             "change_password": "true",
+            "hostname_fqdn_sanitization": "true",
             "shelve_migrate": several,
         },
         "volume": {"build_timeout": "400"},
