@@ -52,7 +52,11 @@ class SeveralHosts(Cloud):
         key.write_text(secrets.token_hex(32))
         key.chmod(0o600)
         port = str(free_port())
+        pool = self._own / "volumes"
+        pool.mkdir()
         common = {
+            "STACKYARD_VOLUME_POOL": str(pool),
+            "STACKYARD_VOLUME_SHARED": "true",
             "STACKYARD_DATABASE_URL": self._database.create(),
             "STACKYARD_CREDENTIAL_KEY_FILE": str(key),
             "STACKYARD_NETWORK_PUBLIC_CIDR": "198.51.100.0/24",
