@@ -13,7 +13,7 @@ from typing import Any
 from stackyard.host.errors import HostError
 from stackyard.host.machines.moving import MoveAbortedError, Order, Progress
 from stackyard.host.machines.qemu.home import Home
-from stackyard.host.machines.qemu.monitor import CommandError, Monitor
+from stackyard.host.machines.qemu.monitor import CommandError, Event, Monitor
 
 MEMORY = "memory"
 
@@ -44,6 +44,7 @@ class Departure:
         self._looks = 0
         self._stopped = False
         self._switched = False
+        self._ended: dict[str, str] = {}
 
     def go(self, connect: Connect) -> None:
         """All of it: disks, memory, and the switch."""
@@ -61,7 +62,8 @@ class Departure:
                 return
             if status in ("failed", "cancelled"):
                 raise HostError(f"its memory could not be sent: {seen.get('error-desc', status)}")
-            if status == "pre-switchover":
+            # It is said for an instant still after it was told to go on.
+            if status == "pre-switchover" and not self._switched:
                 self._end_mirrors()
                 self._switched = True
                 self._control.execute("migrate-continue", {"state": "pre-switchover"})
@@ -90,7 +92,8 @@ class Departure:
         jobs = self._jobs()
         for disk in self._disks:
             if f"move-{disk}" not in jobs:
-                raise HostError(f"disk {disk} could not be sent")
+                said = self._ended.get(f"move-{disk}", "its job has ended")
+                raise HostError(f"disk {disk} could not be sent: {said}")
         return all(jobs[f"move-{disk}"]["ready"] for disk in self._disks)
 
     def _end_mirrors(self) -> None:
@@ -105,7 +108,7 @@ class Departure:
 
     def _look(self, seen: dict[str, Any] | None = None) -> None:
         """Wait a little; tell how far it is, and do as is wanted."""
-        self._control.wait(lambda event: event["event"] == "MIGRATION", _LOOK_SECONDS)
+        self._control.wait(self._notice, _LOOK_SECONDS)
         self._looks += 1
         if self._looks % _TELL_LOOKS:
             return
@@ -115,6 +118,11 @@ class Departure:
         if wanted == "force" and not self._stopped:
             self._stopped = True
             self._control.execute("stop")
+
+    def _notice(self, event: Event) -> bool:
+        if event["event"] in _ENDED:
+            self._ended[event["data"]["device"]] = str(event["data"].get("error") or event["event"])
+        return bool(event["event"] == "MIGRATION")
 
     def _progress(self, seen: dict[str, Any] | None) -> Progress:
         memory = (seen or {}).get("ram", {})
@@ -127,9 +135,9 @@ class Departure:
         )  # fmt: skip
 
 
-def ended_job(control: Monitor, name: str) -> Any:
+def ended_job(control: Monitor, name: str, seconds: float = _CANCEL_SECONDS) -> Any:
     """Wait for the end of a job; None when it does not come."""
-    return control.wait(lambda event: event["event"] in _ENDED and event["data"]["device"] == name, _CANCEL_SECONDS)
+    return control.wait(lambda event: event["event"] in _ENDED and event["data"]["device"] == name, seconds)
 
 
 def send(home: Home, streams: Sequence[str], connect: Connect, watch: Watch) -> None:
