@@ -5,8 +5,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # A folder without tests yet is left out.
 SUITES := $(wildcard $(addprefix tests/,unit core api policy contract dataplane functional architecture))
-# One more than there are cores: tests wait as well as work.
-WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
+# More than there are cores: two begin with the tests that wait more than they compute (tests/schedule.py).
+WORKERS ?= $(shell echo $$(($$(nproc) + 2)))
 LIST ?=
 
 .PHONY: help setup demo test check fix conformance conformance-passing bench bench-peers chaos policy migration clean
@@ -51,7 +51,7 @@ bench-peers: setup ## Install the real services that bench compares with (apt an
 	@$(BIN)/python -m bench.peers install
 
 chaos: setup ## Kill, cut and fill; then nothing is lost or left over (minutes)
-	@$(BIN)/python -m pytest -q tests/chaos
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile tests/chaos
 
 policy: setup ## Write the tables of who may do what and docs/policy.md anew; review what has changed
 	@$(BIN)/python -W ignore -m tests.policy.walk
