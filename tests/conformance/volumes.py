@@ -30,6 +30,8 @@ def sections() -> dict[str, dict[str, str]]:
         "volume-feature-enabled": {
             "backup": "true",
             "snapshot": "true",
+            "manage_volume": "true",
+            "manage_snapshot": "true",
             "clone": "true",
             "extend_attached_volume": "true",
             "extend_volume_with_snapshot": "true",
