@@ -37,8 +37,9 @@ from stackyard.services.network.inward import Inward
 from stackyard.services.network.metadata import DeviceMetadata, PortMetadata
 from stackyard.services.network.ports import choice, rows
 from stackyard.services.network.ports.bodies import read_dns_name, read_groups
+from stackyard.services.network.ports.prepared import drop_binding, forget_binding, prepare_binding
 from stackyard.services.network.ports.views import for_admin, of_network, view
-from stackyard.services.network.tables import networks, port_bindings, ports, security_groups
+from stackyard.services.network.tables import networks, ports, security_groups
 from stackyard.services.network.trunks import rows as trunks
 from stackyard.services.network.workloads import (
     claim_port,
@@ -103,13 +104,6 @@ _BIND = (
         revision_number=ports.c.revision_number + 1,
     )
 )  # fmt: skip
-_PREPARED = sa.select(port_bindings.c.host).where(
-    port_bindings.c.port_id == bindparam("key"), port_bindings.c.host == bindparam("on")
-)
-_PREPARE = sa.insert(port_bindings)
-_DROP = sa.delete(port_bindings).where(
-    port_bindings.c.port_id == bindparam("key"), port_bindings.c.host == bindparam("on")
-)
 _OF_DEVICE = sa.select(ports).where(ports.c.device_id == bindparam("device")).order_by(ports.c.created_at)
 _SERVICE_PORTS = sa.select(ports.c.fixed_ips).where(
     ports.c.network_id.in_(bindparam("networks", expanding=True)), ports.c.device_owner == "network:dhcp"
@@ -309,36 +303,11 @@ def bind_port(tx: Transaction, port_id: str, *, netns: str, device: str, host: s
     marks.port(tx, port_id, delay=marks.LATER)
     left = row.binding_host if row.netns is not None and row.binding_host != host else ""
     if row.binding_host and row.binding_host != host:
-        tx.execute(_DROP, {"key": port_id, "on": host})
+        forget_binding(tx, port_id, host)
     marks.bound(tx, row.network_id, row.security_group_ids, host=host, left=left)
     if left:
         marks.port_left(tx, port_id, left)
     trunks.follow(tx, port_id)
-
-
-def prepare_binding(tx: Transaction, port_id: str, host: str) -> None:
-    """Have a bound port (a tap) be wired on `host` too, since its machine is about to come there; `bind_port` follows.
-
-    To be called there, with `wire_now` after it.
-    """
-    row = _port(tx, port_id)
-    if row.binding_host == host or tx.first(_PREPARED, {"key": port_id, "on": host}) is not None:
-        return
-    values = {"port_id": port_id, "host": host, "vnic_type": row.binding_vnic_type, "profile": {}}
-    tx.execute(_PREPARE, values | {"vif_type": "bridge", "created_at": tx.now})
-    timeline.record(tx, marks.PORT, port_id, "binding prepared", f"on {host}")
-    marks.network(tx, row.network_id, but=host)
-
-
-def drop_binding(tx: Transaction, port_id: str, host: str) -> None:
-    """The machine does not come to `host`: what is wired there is taken away. Gone or never prepared is fine."""
-    row = rows.read(tx, port_id)
-    if row is None or tx.execute(_DROP, {"key": port_id, "on": host}).rowcount == 0 or row.binding_host == host:
-        return
-    timeline.record(tx, marks.PORT, port_id, "binding dropped", f"on {host}")
-    marks.port_left(tx, port_id, host)
-    marks.bound(tx, row.network_id, (), host="", left=host)
-    marks.security_groups(tx, row.security_group_ids)
 
 
 def binding(tx: Transaction, port_id: str) -> tuple[str, str, str] | None:

@@ -94,7 +94,7 @@ class EngineMachines(MobileContainers, ContainersWithVolumes):
             if seen is None:
                 self._engine.ensure_sandbox(spec.id)
                 self._create(spec, before.base if before is not None else "")
-            elif before is not None and _limits(before.spec) != _limits(spec):
+            elif before is not None and making.limits(before.spec) != making.limits(spec):
                 self._engine.update(spec.id, memory=wanted.memory, cpus=wanted.cpus)
             runs = seen is not None and seen.state in ("running", "paused") and before is not None
             ports = before.ports if runs and before is not None else tuple(nic.port_id for nic in spec.nics)
@@ -313,12 +313,6 @@ class EngineMachines(MobileContainers, ContainersWithVolumes):
         """A listing does not tell of a container that has ended how it did."""
         return self._engine.inspect(listed.id) if listed is not None and listed.state == "exited" else listed
 
-    def strays(self) -> Sequence[str]:
-        """Containers without a record, and files of moves of servers that have none."""
-        known = set(self._records.ids())
-        containers = {seen.id for seen in self._engine.list()}
-        return sorted((containers | self._records.of_moves()) - known)
-
     def events(self) -> Iterator[MachineEvent]:
         """What containers do by themselves, until `close`."""
         for event in self._engine.events():
@@ -355,10 +349,6 @@ class EngineMachines(MobileContainers, ContainersWithVolumes):
         if seen.state not in states:
             raise ConflictError(f"server {machine_id} is {_STATES.get(seen.state, 'stopped')}")
         return seen
-
-
-def _limits(spec: MachineSpec) -> tuple[int, int]:
-    return spec.memory, spec.vcpus
 
 
 def _observation(record: Record, seen: ContainerObservation | None) -> MachineObservation | None:

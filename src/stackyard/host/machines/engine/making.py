@@ -29,6 +29,11 @@ def image_name(image: MachineImage) -> str:
     return f"stackyard-server:{image.id}"
 
 
+def limits(spec: MachineSpec) -> tuple[int, int]:
+    """What of a container may change while it runs: its memory and its CPUs."""
+    return spec.memory, spec.vcpus
+
+
 def moved_name(machine_id: str) -> str:
     """The name of the image of a server's files, as it came from another host."""
     return f"stackyard-server:moved-{machine_id}"

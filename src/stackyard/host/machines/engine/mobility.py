@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -99,6 +99,12 @@ class MobileContainers:
         with path.open("rb") as data:
             self._engine.load_image(data, making.image_name(image))
         path.unlink()
+
+    def strays(self) -> Sequence[str]:
+        """Containers without a record, and files of moves of servers that have none."""
+        known = set(self._records.ids())
+        containers = {seen.id for seen in self._engine.list()}
+        return sorted((containers | self._records.of_moves()) - known)
 
     def _load(self, spec: MachineSpec, path: Path) -> None:
         name = making.moved_name(spec.id)
