@@ -33,9 +33,7 @@ def volume_features(directory: Path) -> list[Feature]:
             detail="/dev/loop-control" if loop else "no /dev/loop-control",
             remedy="modprobe loop: containers cannot mount volumes without them, machines can use them",
         ),
-        _program(
-            "mkfs.ext4", "file systems on volumes", "apt-get install e2fsprogs: for containers"
-        ),
+        _program("mkfs.ext4", "file systems on volumes", "apt-get install e2fsprogs: for containers"),
         _growing(),
         Feature(
             "images of every format",
