@@ -15,7 +15,7 @@ import msgspec
 from stackyard.host.containers import ContainerEngine
 from stackyard.host.errors import ConflictError, NotFoundError, SpecError
 from stackyard.host.machines.engine import making
-from stackyard.host.machines.engine.inside import Inside, MountNamespaces
+from stackyard.host.machines.engine.inside import Inside, MountNamespaces, power_off_signal
 from stackyard.host.machines.engine.mobility import MobileContainers
 from stackyard.host.machines.engine.records import Record, Records
 from stackyard.host.machines.engine.volumes import ContainersWithVolumes
@@ -163,7 +163,7 @@ class EngineMachines(MobileContainers, ContainersWithVolumes):
         if not self._is_system(machine_id):
             return
         with contextlib.suppress(ConflictError):  # it has ended meanwhile
-            self._engine.kill(machine_id, _power_off_signal(pid))
+            self._engine.kill(machine_id, power_off_signal(pid))
         end = time.monotonic() + timeout
         waiting = threading.Event()
         while time.monotonic() < end and self._found(machine_id).state == "running":
@@ -374,14 +374,6 @@ def _state(record: Record, seen: ContainerObservation | None) -> tuple[str, str]
         return "stopped", ""
     cause = "the kernel ended it: out of memory" if seen.oom_killed else f"it ended with exit code {seen.exit_code}"
     return "crashed", seen.error or cause
-
-
-def _power_off_signal(pid: int) -> str:
-    try:
-        name = Path(f"/proc/{pid}/exe").readlink().name
-    except OSError:
-        return "SIGPWR"
-    return {"systemd": "SIGRTMIN+3", "busybox": "SIGUSR2"}.get(name, "SIGPWR")
 
 
 def _seconds_since(started_at: str | None) -> int:

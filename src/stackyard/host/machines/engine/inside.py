@@ -1,4 +1,5 @@
-"""Directories of the host shown to a container that runs: mounted in its own mount namespace, from outside.
+"""What is done to a container that runs by the number of its first process: directories of the host shown in it, and
+how it is asked to end. Directories are mounted in its own mount namespace, from outside.
 
 The mount is taken as it is seen on the host (open_tree(2)) and moved into the container's namespace (move_mount(2)), so
 that nothing of the container has a part in it, and every path is resolved as the container sees it.
@@ -56,6 +57,15 @@ class MountNamespaces:
         """Take it away."""
         if _is_mount(pid, target):
             _inside(pid, lambda: _take(target))
+
+
+def power_off_signal(pid: int) -> str:
+    """The signal by which the init with this number ends its system."""
+    try:
+        name = Path(f"/proc/{pid}/exe").readlink().name
+    except OSError:
+        return "SIGPWR"
+    return {"systemd": "SIGRTMIN+3", "busybox": "SIGUSR2"}.get(name, "SIGPWR")
 
 
 def _put(tree: int, target: str) -> None:
