@@ -16,7 +16,7 @@ from stackyard.host.machines.qemu.home import Home, Record
 from stackyard.host.machines.qemu.images import Base, ImageStore
 from stackyard.host.specs.base import Spec
 
-_PART = re.compile(r"root\.qcow2|firmware\.fd|ephemeral[0-9]{1,3}\.raw|firmware\.fd")
+_PART = re.compile(r"root\.qcow2|ephemeral[0-9]{1,3}\.raw|firmware\.fd")
 _IMAGE = re.compile(r"image-([A-Za-z0-9-]{1,64})")
 
 
