@@ -110,6 +110,7 @@ class PooledDatabase:
         connection.execute("CREATE SCHEMA saved")
         connection.execute("SET session_replication_role = replica")  # rows are put back in any order
         connection.execute("SET client_min_messages = warning")
+        connection.execute("SET plan_cache_mode = force_generic_plan")  # what looks at all tables is planned once
 
     @property
     def engine(self) -> sa.Engine | None:
@@ -141,11 +142,15 @@ class PooledDatabase:
             self._connection.execute(_sql(f"CREATE SCHEMA {schema}"))
             make()
             self._end_others(everyone=True)
+            self._dispose()
             self._shapes[schema] = Shape(schema, self._connection)
 
     def _use(self, schema: str) -> None:
         if schema != self._schema:
-            self._connection.execute(_sql(f"ALTER DATABASE {self.url.database} SET search_path = {schema}"))
+            # In a block, for at a bare ALTER psycopg lets all prepared statements go.
+            self._connection.execute(
+                _sql(f"DO $$ BEGIN ALTER DATABASE {self.url.database} SET search_path = {schema}; END $$")
+            )
             self._schema = schema
 
     def give_back(self) -> None:
@@ -155,30 +160,33 @@ class PooledDatabase:
                 found.end()
         self._databases.clear()
         engine = self.engine
-        if engine is not None and engine.pool.checkedout():  # type: ignore[attr-defined]
-            engine.dispose()
-            self._end_others(everyone=True)
-        else:
-            self._end_others()
+        if self._end_others() and engine is not None:
+            engine.dispose()  # one that lasts was still at work: its pool would give it to the next test
         if self.is_shaped:
             self._shapes[self._schema].restore()
         elif _tables(self._connection, self._schema):
             self._connection.execute(_sql(f"DROP SCHEMA {self._schema} CASCADE; CREATE SCHEMA {self._schema}"))
         self._use(EMPTY)
 
-    def _end_others(self, *, everyone: bool = False) -> None:
-        kept = "" if everyone else NAME
+    def _end_others(self, *, everyone: bool = False) -> bool:
+        """Whether one was ended that is of those which last: when it was at work, or `everyone` is to go."""
         text = (
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database()"
-            " AND pid <> pg_backend_pid() AND (application_name <> %s OR state <> 'idle')"
+            "SELECT application_name, pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+            " AND (application_name <> %s OR state <> 'idle')"
         )
-        self._connection.execute(text, (kept,))
+        rows = self._connection.execute(text, ("" if everyone else NAME,)).fetchall()
+        return any(name == NAME for name, _ in rows)
 
-    def close(self) -> None:
-        """Close its connections."""
+    def _dispose(self) -> None:
+        """Close the connections of each shape's engine, which makes new ones when it is asked again."""
         for shape in self._shapes.values():
             if shape.engine is not None:
                 shape.engine.dispose()
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._dispose()
         self._connection.close()
 
 
@@ -186,6 +194,7 @@ class SharedDatabase(Database):
     """A database as the cloud has it, whose connections, when it is a pooled one, outlast the test that it is of."""
 
     _ended = False
+    _lasts = False
 
     def _make_engine(self, pool_size: int) -> sa.Engine:
         pooled = _lent.get(self.url)
@@ -197,7 +206,13 @@ class SharedDatabase(Database):
             engine = super()._make_engine(pool_size)
             if pooled.is_shaped:
                 pooled.keep(engine)
+        self._lasts = pooled.is_shaped
         return engine
+
+    def close(self) -> None:
+        """Close the connections that are this test's."""
+        if not self._lasts:
+            super().close()
 
     def _begin(self, *, writes: bool) -> Any:
         if self._ended:

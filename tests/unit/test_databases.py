@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 import sqlalchemy as sa
+from tests import pooled
+from tests.pooled import Pool
 from tests.postgres import PostgresServer
 
 
@@ -28,6 +30,46 @@ def test_each_test_gets_an_empty_database(database_url: str, turn: str) -> None:
     del turn
     _fill(database_url)
     assert _ids(database_url) == [7]
+
+
+def _make_little(url: str) -> None:
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE of (id SERIAL PRIMARY KEY, parent INTEGER REFERENCES of, name TEXT)"))
+        connection.execute(sa.text("INSERT INTO of (parent, name) VALUES (NULL, 'one'), (1, 'two')"))
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "SELECT 1",
+        "UPDATE of SET name = 'other'",
+        "DELETE FROM of",
+        "INSERT INTO of (name) VALUES ('more')",
+        "WITH gone AS (DELETE FROM of WHERE id = 2) INSERT INTO of (id, name) VALUES (3, 'instead')",
+    ],
+)
+def test_what_a_test_has_changed_is_put_back(postgres_pool: Pool, change: str) -> None:
+    rows = sa.text("SELECT id, parent, name FROM of ORDER BY id")
+    for _ in range(2):
+        with postgres_pool.lend() as url:
+            pooled.find(url).take("little", lambda url=url: _make_little(url))  # type: ignore[misc]
+            database = pooled.SharedDatabase(url)
+            with database.engine.begin() as connection:
+                assert connection.execute(rows).all() == [(1, None, "one"), (2, 1, "two")]
+                connection.execute(sa.text(change))
+                assert connection.execute(sa.text("SELECT nextval('of_id_seq')")).scalar() in (3, 4)
+        with pytest.raises(RuntimeError, match="has ended"):
+            database.read("late", lambda tx: tx.scalar(rows))
+
+
+def test_another_shape_of_a_database_leaves_the_first_ones_connections_usable(postgres_pool: Pool) -> None:
+    for schema in ("one", "other", "one"):
+        with postgres_pool.lend() as url:
+            pooled.find(url).take(schema, lambda url=url: _make_little(url))  # type: ignore[misc]
+            with pooled.SharedDatabase(url).engine.begin() as connection:
+                assert connection.execute(sa.text("SELECT count(*) FROM of")).scalar() == 2
 
 
 def test_a_prepared_template_is_filled_once_and_copied(postgres_server: PostgresServer) -> None:
