@@ -85,7 +85,7 @@ DIFFERENT = {
 
 
 NO_SCOPES = {
-    "block-storage": "Cinder's rules take any kind of token: a domain's administrator would be one of all volumes there",
+    "block-storage": "Cinder's rules take any token: a domain's administrator would be one of all volumes there",
 }
 """Services whose own rules do not tell kinds of tokens apart, where ours take those of projects alone, and why."""
 

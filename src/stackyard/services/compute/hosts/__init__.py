@@ -63,8 +63,11 @@ _REPORT = (
     sa.update(compute_nodes)
     .where(_n.host == bindparam("key"))
     .values(
-        capacity=bindparam("has"), address=bindparam("reached_at"), updated_at=bindparam("at"),
-        peer_port=bindparam("peers_at"), peer_certificate=bindparam("peers_by"),
+        capacity=bindparam("has"),
+        address=bindparam("reached_at"),
+        updated_at=bindparam("at"),
+        peer_port=bindparam("peers_at"),
+        peer_certificate=bindparam("peers_by"),
     )
 )
 
