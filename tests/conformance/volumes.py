@@ -33,7 +33,6 @@ def sections() -> dict[str, dict[str, str]]:
             "manage_volume": "true",
             "manage_snapshot": "true",  # its tests are in the third band, with servers
             "clone": "true",
-            "manage_volume": "true",
             "extend_attached_volume": "true",
             "extend_volume_with_snapshot": "true",
         },
