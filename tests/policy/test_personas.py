@@ -77,6 +77,12 @@ SEEN_BY_ALL = {
     "GET /v3/registered_limits/{registered_limit_id}": "limits of the whole cloud",
     "GET /v1/shared-images/{member_id}": "a list of what the caller may see",
     "GET /v2.0/flavors/{flavor_id}": "flavors are the whole cloud's",
+    "GET /v3/group_types/{group_type_id}": "public ones are the whole cloud's",
+    "POST /v3/groups": "names a public type of groups",
+    **{
+        f"POST /v3/{path}/{{transfer_id}}/accept": "who has the key is told by it alone: a 400 for a wrong one"
+        for path in ("os-volume-transfer", "volume-transfers")
+    },
     "GET /v2.1/os-quota-sets/{project_id}/defaults": "the defaults are the whole cloud's",
     "POST /v2.1/servers": "names no image elsewhere that a stranger could see: a 400, as for one that is not there",
     "POST /v1/containers": "looks at its body before what it names; the statuses show that it makes nothing elsewhere",

@@ -37,6 +37,7 @@ PUBLIC_ROUTES = {
     "image": {"GET /", "GET /versions"},
     "network": {"GET /", "GET /v2.0"},
     "container": {"GET /", "GET /v1"},
+    "block-storage": {"GET /", "GET /v3"},
     "placement": {"GET /"},
     "compute": {"GET /", "GET /v2", "GET /v2.1", "GET /choices", "GET /console/{file*}"},
 }

@@ -99,4 +99,4 @@ def test_the_flavor_goes_before_the_image() -> None:
     found = hardware(
         {"hw_cpu_sockets": 1, "os_type": "linux", "architecture": "x"}, {"hw:cpu_sockets": 4, "quota:x": 1}
     )
-    assert found == {"hw_cpu_sockets": "4", "os_type": "linux"}
+    assert found == {"hw_cpu_sockets": "4", "os_type": "linux", "quota_x": "1"}

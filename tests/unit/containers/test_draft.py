@@ -99,7 +99,7 @@ def test_interactive_sets_the_terminal_between_1_20_and_1_35() -> None:
         ("nets", [{}]),
         ("nets", [{"network": "a", "port": "b"}]),
         ("nets", [{"network": "a", "mac": "b"}]),
-        ("mounts", [{"destination": "/x", "source": "vol"}]),
+        ("mounts", [{"destination": "/x"}]),
         ("mounts", [{"type": "bind", "destination": "x", "source": ""}]),
         ("mounts", [{"type": "bind", "destination": "/x", "source": "?"}]),
         ("mounts", [{"type": "bind", "destination": "/a/../b", "source": ""}]),

@@ -89,7 +89,7 @@ def test_a_route_without_a_declared_rule_is_refused() -> None:
         fault=lambda _error, _request: {},
     )
     with pytest.raises(ValueError, match="get_x"):
-        service.check()
+        service.trie()
 
 
 @given(st.sets(st.lists(words, min_size=1, max_size=4).map(tuple), min_size=1, max_size=20))
