@@ -104,6 +104,7 @@ def test_nobody_but_administrators_reaches_into_another_domain(service: str) -> 
 
 
 READERS_MAY = {
+    "POST /v3/volumes/{volume_id}/action os-show_image_metadata (here)": "it shows, though it is asked by POST",
     "POST /v2.1/os-keypairs": "a key pair is the user's own, whatever his roles in a project",
     "POST /v2.1/os-baremetal-nodes at 2.35": "refused to everybody",
     "DELETE /v2.1/os-baremetal-nodes/{node_id} at 2.35": "refused to everybody",
@@ -112,7 +113,7 @@ READERS_MAY = {
 """What is not GET and open to readers, and why."""
 
 
-@pytest.mark.parametrize("service", ["identity", "image", "network", "compute", "placement"])
+@pytest.mark.parametrize("service", ["identity", "image", "network", "compute", "block-storage", "placement"])
 def test_readers_change_nothing_but_what_is_their_own(service: str) -> None:
     """Zun's default rules, which containers have, do not tell readers from members."""
     for label, statuses in committed(service).items():
