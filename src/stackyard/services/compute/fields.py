@@ -9,8 +9,9 @@ import msgspec
 from msgspec import Meta
 
 from stackyard.core.errors import BadRequest, InvalidField
-
-MAX_INT = 0x7FFFFFFF
+from stackyard.core.numbers import MAX_INT as MAX_INT
+from stackyard.core.numbers import Whole as Whole
+from stackyard.core.numbers import whole as whole
 
 _NUMBER = re.compile(r"-?[0-9]{1,20}", re.ASCII)
 
@@ -28,9 +29,6 @@ Flag = (
     | Literal["True", "TRUE", "true", "1", "ON", "On", "on", "YES", "Yes", "yes"]
     | Literal["False", "FALSE", "false", "0", "OFF", "Off", "off", "NO", "No", "no"]
 )
-
-Whole = int | Annotated[str, Meta(min_length=1, max_length=20, pattern=r"\A-?[0-9]+\Z")]
-"""A whole number; `whole` reads it and checks its limits."""
 
 Id = Annotated[str, Meta(min_length=1, max_length=255, pattern=r"\A[a-zA-Z0-9-]*\Z")]
 """The id of a project or user."""
@@ -63,13 +61,3 @@ def flag(name: str, text: str) -> bool:
         return truth(msgspec.convert(text, Flag))
     except msgspec.ValidationError:
         raise InvalidField(name, f"'{text[:40]}' is not a boolean") from None
-
-
-def whole(name: str, value: int | str, *, least: int = 0, most: int = MAX_INT) -> int:
-    """What a Whole says; raises InvalidField outside of its limits."""
-    number = int(value)
-    if number < least:
-        raise InvalidField(name, f"{value} is less than the minimum of {least}")
-    if number > most:
-        raise InvalidField(name, f"{value} is greater than the maximum of {most}")
-    return number

@@ -9,8 +9,9 @@ import msgspec
 from msgspec import Meta
 
 from stackyard.core.errors import InvalidField
-
-MAX_INT = 0x7FFFFFFF
+from stackyard.core.numbers import MAX_INT as MAX_INT
+from stackyard.core.numbers import Whole as Whole
+from stackyard.core.numbers import whole as whole
 
 _PRINTABLE = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ue000-\uf8ff]"
 
@@ -26,9 +27,6 @@ Flag = (
     | Literal["False", "FALSE", "false", "0", "OFF", "Off", "off", "NO", "No", "no", "n", "f"]
 )
 _TRUE = ("true", "1", "on", "yes", "y", "t")
-
-Whole = int | Annotated[str, Meta(min_length=1, max_length=20, pattern=r"\A-?[0-9]+\Z")]
-"""A whole number; `whole` reads it and checks its limits."""
 
 Uuid = Annotated[
     str, Meta(pattern=r"\A[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}\Z")
@@ -52,16 +50,6 @@ def flag(name: str, text: str) -> bool:
         return truth(msgspec.convert(text, Flag))
     except msgspec.ValidationError:
         raise InvalidField(name, f"'{text[:40]}' is not a boolean") from None
-
-
-def whole(name: str, value: int | str, *, least: int = 0, most: int = MAX_INT) -> int:
-    """What a Whole says; raises InvalidField outside of its limits."""
-    number = int(value)
-    if number < least:
-        raise InvalidField(name, f"{value} is less than the minimum of {least}")
-    if number > most:
-        raise InvalidField(name, f"{value} is greater than the maximum of {most}")
-    return number
 
 
 def stripped(value: str | None) -> str | None:

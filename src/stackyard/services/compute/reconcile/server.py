@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 
-from stackyard.core import reconcile
+from stackyard.core import detached, reconcile
 from stackyard.core.db import Transaction
 from stackyard.core.ids import new_request_id
 from stackyard.core.log import request_id_var
@@ -94,18 +94,7 @@ class ServerReconciler:
 
     def _begin(self, server_id: str) -> Future[Outcome]:
         """Work on a server in a thread that no end of the process waits for."""
-        future: Future[Outcome] = Future()
-
-        def run() -> None:
-            try:
-                future.set_result(self._work(server_id))
-            except BaseException as error:  # noqa: BLE001  whoever asks after it is told
-                future.set_exception(error)
-            finally:
-                self._slots.release()
-
-        threading.Thread(target=run, name=f"server-{server_id}", daemon=True).start()
-        return future
+        return detached.start(f"server-{server_id}", lambda: self._work(server_id), self._slots.release)
 
     def _work(self, server_id: str) -> Outcome:
         row = self._database.read("server.load", outcome.read, server_id)

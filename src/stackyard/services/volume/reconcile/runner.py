@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 
-from stackyard.core import reconcile
+from stackyard.core import detached, reconcile
 from stackyard.core.ids import new_request_id
 from stackyard.core.log import request_id_var
 from stackyard.core.reconcile import DONE, Again, GiveUp, Outcome
@@ -81,18 +81,7 @@ class TaskReconciler:
         return Again(0.0) if earlier and found == DONE else found
 
     def _begin(self, resource_id: str) -> Future[Outcome]:
-        future: Future[Outcome] = Future()
-
-        def run() -> None:
-            try:
-                future.set_result(self._work(resource_id))
-            except BaseException as error:  # noqa: BLE001  whoever asks after it is told
-                future.set_exception(error)
-            finally:
-                self._slots.release()
-
-        threading.Thread(target=run, name=f"{self._of.name}-{resource_id}", daemon=True).start()
-        return future
+        return detached.start(f"{self._of.name}-{resource_id}", lambda: self._work(resource_id), self._slots.release)
 
     def _job(self, resource_id: str) -> Job | None:
         row = self._runtime.database.read(f"{self._of.name}.load", self._of.read, resource_id)
