@@ -9,9 +9,24 @@ import msgspec
 from msgspec import Meta
 
 from stackyard.core.errors import BadRequest, InvalidField
-from stackyard.core.numbers import MAX_INT as MAX_INT
-from stackyard.core.numbers import Whole as Whole
-from stackyard.core.numbers import whole as whole
+from stackyard.core.numbers import MAX_INT, Whole, whole
+
+__all__ = [
+    "MAX_INT",
+    "Description",
+    "Flag",
+    "HostName",
+    "Id",
+    "MetadataKey",
+    "Name",
+    "Text",
+    "Whole",
+    "ZoneName",
+    "flag",
+    "number",
+    "truth",
+    "whole",
+]
 
 _NUMBER = re.compile(r"-?[0-9]{1,20}", re.ASCII)
 

@@ -9,9 +9,26 @@ import msgspec
 from msgspec import Meta
 
 from stackyard.core.errors import InvalidField
-from stackyard.core.numbers import MAX_INT as MAX_INT
-from stackyard.core.numbers import Whole as Whole
-from stackyard.core.numbers import whole as whole
+from stackyard.core.numbers import MAX_INT, Whole, whole
+
+__all__ = [
+    "MAX_INT",
+    "Description",
+    "Flag",
+    "Host",
+    "Key",
+    "Metadata",
+    "Name",
+    "Specs",
+    "Text",
+    "Uuid",
+    "Whole",
+    "flag",
+    "specs",
+    "stripped",
+    "truth",
+    "whole",
+]
 
 _PRINTABLE = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ue000-\uf8ff]"
 
