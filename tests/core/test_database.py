@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
 
 import sqlalchemy as sa
 
@@ -32,3 +34,28 @@ def test_a_transaction_that_keeps_meeting_others_gets_its_turn(database_url: str
         database.close()
     # Its free attempts, and then those that it may lose to transactions that were under way when its turn began.
     assert max(retries) <= FREE_ATTEMPTS + 3
+
+
+def test_a_close_waits_for_what_another_thread_is_writing(tmp_path: Path) -> None:
+    counters = sa.Table("counters", sa.MetaData(), sa.Column("value", sa.Integer))
+    path = f"sqlite:///{tmp_path / 'closing.sqlite'}"
+    database = Database(path)
+    counters.create(database.engine)
+    begun, told = threading.Event(), threading.Event()
+
+    def slowly(tx: Transaction) -> None:
+        begun.set()
+        assert told.wait(10)
+        tx.execute(counters.insert(), {"value": 1})
+
+    with ThreadPoolExecutor(2) as pool:
+        writing = pool.submit(database.write, "slowly", slowly)
+        assert begun.wait(10)
+        closing = pool.submit(database.close)
+        assert not wait([closing], timeout=0.2).done
+        told.set()
+        writing.result(10)
+        closing.result(10)
+    again = Database(path)
+    assert again.read("what is there", lambda tx: tx.execute(sa.select(counters.c.value)).scalar_one()) == 1
+    again.close()

@@ -21,18 +21,28 @@ from sqlalchemy.exc import OperationalError
 PRAGMAS = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=30000", "cache_size=-1024")
 
 
+BUSY_SECONDS = 5.0
+"""How long a close waits for a thread that nobody waits for to end its transaction."""
+
+
 class _Own:
-    """A thread's connection: closed when the thread ends, or with all others."""
+    """A thread's connection: closed when the thread ends, or with all others.
+
+    `used` is held during a transaction: SQLite's module does not survive a close while a statement runs elsewhere.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        self.used = threading.Lock()
 
     def close(self) -> None:
-        """Close it; again does nothing."""
-        # A thread that nobody waits for may be ending its transaction at this moment, which then is not there to be
-        # rolled back any more.
-        with suppress(OperationalError):
-            self.connection.close()
+        """Close it, if its transaction ends in time; again does nothing. Left open, it goes with its thread."""
+        if self.used.acquire(timeout=BUSY_SECONDS):
+            try:
+                with suppress(OperationalError):
+                    self.connection.close()
+            finally:
+                self.used.release()
 
     def __del__(self) -> None:
         with suppress(Exception):  # while the interpreter ends, what this needs may be gone
@@ -62,10 +72,11 @@ class SqliteConnections:
             with self._engine.connect() as connection:
                 yield from _transact(connection, begin)
             return
-        connection = self._connect(slot) if slot.own is None else slot.own.connection
+        own = self._connect(slot) if slot.own is None else slot.own
         slot.busy = True
         try:
-            yield from _transact(connection, begin)
+            with own.used:
+                yield from _transact(own.connection, begin)
         finally:
             slot.busy = False
 
@@ -85,11 +96,11 @@ class SqliteConnections:
             finally:
                 raw.execute("PRAGMA foreign_keys=ON")
 
-    def _connect(self, slot: _Slot) -> Connection:
+    def _connect(self, slot: _Slot) -> _Own:
         own = slot.own = _Own(self._engine.connect())
         with self._lock:
             self._all.add(own)
-        return own.connection
+        return own
 
     def close(self) -> None:
         """Close those of every thread."""
