@@ -201,16 +201,9 @@ def test_agents(run: EveryCommand, network: str, router: str) -> None:
 
 
 def test_the_automatic_topology(run: EveryCommand) -> None:
-    admin = "stackyard-admin"
-    pool = ("--default", "--share", "--pool-prefix", "10.64.0.0/16", "--default-prefix-length", "26")
-    run.cloud.openstack("subnet", "pool", "create", "automatic", *pool, cloud=admin)
-    v6 = ("--default", "--share", "--pool-prefix", "fd64::/48", "--default-prefix-length", "64")
-    run.cloud.openstack("subnet", "pool", "create", "automatic6", *v6, cloud=admin)
     topology = ("network", "auto", "allocated", "topology")
     assert run.look(*topology, "create")["id"]
     run(*topology, "delete")
-    for name in ("automatic", "automatic6"):
-        run.cloud.openstack("subnet", "pool", "delete", name, cloud=admin)
 
 
 def test_none_is_forgotten(run: EveryCommand) -> None:

@@ -20,8 +20,6 @@ MIB = 1 << 20
 # What this cloud's back ends cannot do, or what no longer is in Cinder: it is refused, and says so.
 REFUSED = {
     "volume host failover", "volume group failover", "block storage cluster set", "block storage cluster show",
-    "consistency group create", "consistency group add volume", "consistency group remove volume",
-    "consistency group set", "consistency group show", "consistency group delete",
     "consistency group snapshot create", "consistency group snapshot show", "consistency group snapshot delete",
     "volume migrate",
 }  # fmt: skip
@@ -149,7 +147,7 @@ def test_a_backup_is_restored(
     record = run.look("volume", "backup", "record", "export", full)
     restored = run.look("volume", "create", "restored", "--size", "1")["id"]
     reaches(run, restored)
-    run("volume", "backup", "restore", full, restored)
+    run("volume", "backup", "restore", full, restored, "--force")
     reaches(run, full, noun="backup")
     reaches(run, restored)
     assert held(run, real_cloud, restored, tmp_path / "restored.raw") == content.read_bytes()
@@ -241,7 +239,7 @@ def server(real_cloud: RealCloud, tmp_path_factory: pytest.TempPathFactory) -> I
     path.write_bytes(machine_guest.boot_disk())
     admin = {"cloud": ADMIN}
     image = real_cloud.look("image", "create", "tiny", "--file", str(path), "--disk-format", "raw", **admin)["id"]
-    words = ("--image", image, "--flavor", "m1.nano", "--network", "none", "--wait")
+    words = ("--image", image, "--flavor", "m1.nano", "--no-network", "--wait")
     made = real_cloud.look("--os-compute-api-version", "2.90", "server", "create", "of-volumes", *words, **admin)["id"]
     yield made
     real_cloud.openstack("server", "delete", made, "--wait", **admin)
@@ -272,8 +270,12 @@ def test_attachments_and_the_cloud_itself(run: EveryCommand, volume: str, server
     run(*NEWEST, "block", "storage", "snapshot", "manageable", "list", storage)
     for words in (("cluster", "list"), ("log", "level", "list"), ("log", "level", "set", "info"), ("cleanup",)):
         run(*NEWEST, "block", "storage", *words)
-    for words in (("group", "list"), ("group", "snapshot", "list")):
-        run("consistency", *words)
+    old = run.look("consistency", "group", "create", "--volume-type", "__DEFAULT__", "old")["id"]
+    run("consistency", "group", "set", old, "--name", "older")
+    assert run.look("consistency", "group", "show", old)["name"] == "older"
+    assert old in run.column("consistency", "group", "list", name="ID")
+    run("consistency", "group", "delete", old)
+    run("consistency", "group", "snapshot", "list")
     for words in (("add", "volume", "x", "y"), ("remove", "volume", "x", "y")):
         assert "No Volume found" in run.ends("consistency", "group", *words).err
 
@@ -285,9 +287,9 @@ def test_what_went_wrong_is_told(run: EveryCommand) -> None:
     kind = run.look("volume", "type", "create", "nowhere", "--property", "volume_backend_name=nothing")["id"]
     made = run.look("volume", "create", "lost", "--size", "1", "--type", "nowhere")["id"]
     reaches(run, made, "error")
-    told = [row for row in run.look(*NEWEST, "volume", "message", "list") if row["Resource UUID"] == made]
-    assert run.look(*NEWEST, "volume", "message", "show", told[0]["ID"])["resource_id"] == made
-    run(*NEWEST, "volume", "message", "delete", told[0]["ID"])
+    # The client asks for messages at 3.0 whatever it is told, where Cinder has none.
+    for words in (("list",), ("show", made), ("delete", made)):
+        assert "3.0" in run.ends(*NEWEST, "volume", "message", *words).err
     run("volume", "delete", made)
     gone(run, made)
     run("volume", "type", "delete", kind)
@@ -300,10 +302,6 @@ def test_what_went_wrong_is_told(run: EveryCommand) -> None:
         (*NEWEST, "volume", "group", "failover", "nothing"),
         (*NEWEST, "block", "storage", "cluster", "show", "nothing"),
         (*NEWEST, "block", "storage", "cluster", "set", "nothing", "--disable"),
-        ("consistency", "group", "create", "--volume-type", "__DEFAULT__", "x"),
-        ("consistency", "group", "show", "x"),
-        ("consistency", "group", "set", "x", "--name", "y"),
-        ("consistency", "group", "delete", "x"),
         ("consistency", "group", "snapshot", "create", "--consistency-group", "x", "y"),
         ("consistency", "group", "snapshot", "show", "x"),
         ("consistency", "group", "snapshot", "delete", "x"),
