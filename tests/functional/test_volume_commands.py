@@ -156,8 +156,8 @@ def test_a_backup_is_restored(
     for one in (more, full):
         run("volume", "backup", "delete", one)
         gone(run, one, noun="backup")
-    assert record["Backup Service"], record
-    assert run.ends("volume", "backup", "record", "import", record["Backup Service"], record["Metadata"]).out
+    assert record["backup_service"], record
+    assert run.ends("volume", "backup", "record", "import", record["backup_service"], record["backup_url"]).out
     for one in (source, restored):
         run("volume", "delete", one)
         gone(run, one)
@@ -266,8 +266,8 @@ def test_attachments_and_the_cloud_itself(run: EveryCommand, volume: str, server
     assert run.look("volume", "backend", "capability", "show", storage) is not None
     assert run.look(*NEWEST, "block", "storage", "resource", "filter", "list")
     assert run.look(*NEWEST, "block", "storage", "resource", "filter", "show", "volume")
-    run(*NEWEST, "block", "storage", "volume", "manageable", "list", storage)
-    run(*NEWEST, "block", "storage", "snapshot", "manageable", "list", storage)
+    for noun in ("volume", "snapshot"):  # asked at 3.0 too, where these addresses are not there yet
+        assert "3.0" in run.ends(*NEWEST, "block", "storage", noun, "manageable", "list", storage).err
     for words in (("cluster", "list"), ("log", "level", "list"), ("log", "level", "set", "info"), ("cleanup",)):
         run(*NEWEST, "block", "storage", *words)
     old = run.look("consistency", "group", "create", "--volume-type", "__DEFAULT__", "old")["id"]
@@ -288,8 +288,9 @@ def test_what_went_wrong_is_told(run: EveryCommand) -> None:
     made = run.look("volume", "create", "lost", "--size", "1", "--type", "nowhere")["id"]
     reaches(run, made, "error")
     # The client asks for messages at 3.0 whatever it is told, where Cinder has none.
-    for words in (("list",), ("show", made), ("delete", made)):
-        assert "3.0" in run.ends(*NEWEST, "volume", "message", *words).err
+    assert "3.0" in run.ends(*NEWEST, "volume", "message", "list").err
+    for word in ("show", "delete"):
+        assert run.ends(*NEWEST, "volume", "message", word, made).status != 0
     run("volume", "delete", made)
     gone(run, made)
     run("volume", "type", "delete", kind)
