@@ -42,7 +42,11 @@ def status(pid: int) -> dict[str, str]:
 
 
 def open_files(pid: int) -> set[str]:
-    return {str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()}
+    found = set()
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed since it was listed
+            found.add(str(entry.readlink()))
+    return found
 
 
 def command_line(pid: int) -> list[str]:

@@ -139,7 +139,7 @@ DAMAGES: dict[str, tuple[Callable[[Cloud], object], Callable[[Cloud], str]]] = {
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damage_is_seen_and_repaired(cloud: Cloud, damage: str) -> None:
-    assert cloud.works()
+    assert until(cloud.works)
     assert cloud.lab.driver.observe().problems == {}
     harm, who = DAMAGES[damage]
     harm(cloud)
