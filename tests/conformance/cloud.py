@@ -83,7 +83,7 @@ def settings(state_dir: Path, *, secure_hash: bool) -> dict[str, str]:
         "STACKYARD_IMAGE_SHOW_MULTIPLE_LOCATIONS": "true",
         "STACKYARD_IMAGE_SHOW_IMAGE_DIRECT_URL": "true",
         "STACKYARD_IMAGE_DO_SECURE_HASH": str(secure_hash).lower(),
-        # Several tests at a time have more servers than a small host's processors are promised for; they compute nothing.
+        # Several tests at a time have more servers than a small host has processors for; they compute nothing.
         "STACKYARD_COMPUTE_CPU_ALLOCATION_RATIO": "16",
         # Tempest uploads random bytes under every format there is.
         "STACKYARD_IMAGE_REQUIRE_FORMAT_MATCH": "false",
