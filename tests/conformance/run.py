@@ -79,7 +79,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--match", default="", help="only ids in which this regular expression is found")
     parser.add_argument("--cloud-state", type=Path, help="judge the running cloud with this state directory")
-    parser.add_argument("--concurrency", type=int, help="test processes (default: 4, or 2 where guests are reached)")
+    parser.add_argument("--concurrency", type=int, help="test processes (default: 4, 12 for Zun, 2 where guests are)")
     parser.add_argument("--timeout", type=int, help="seconds for one test (default: 180, or 900 where guests are)")
     parser.add_argument("--deadline", type=int, help="seconds for the whole run (default: 9000; --passing: 1500)")
     parser.add_argument("--no-bake", action="store_true", help="do not build the container images first")
@@ -168,7 +168,7 @@ def _due(chosen: Chosen, listed: Sequence[str], found: Mapping[str, Outcome]) ->
     """The tests that run under a choice."""
     if chosen.again:
         return [name for name, outcome in found.items() if chosen.again in outcome.reason]
-    return [name for name in listed if name not in found]
+    return [name for name in listed if name not in found and re.search(chosen.of, name)]
 
 
 def _outside() -> Path | None:
