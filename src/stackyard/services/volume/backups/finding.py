@@ -8,19 +8,17 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
-from stackyard.core import ids
-from stackyard.core.call import Call
-from stackyard.core.caller import Caller
 from stackyard.core.db import Transaction
-from stackyard.services.volume.faults import not_found
+from stackyard.services.volume.owned import OwnedRows
 from stackyard.services.volume.tables import backups
 
 KEPT_AS = "kept_as"
 """In a backup's `volume`: the id under which its content is kept, when that is not its own (an imported record)."""
 
+_rows = OwnedRows(backups, "Backup", "backup_id")
+by_id, find, load = _rows.by_id, _rows.find, _rows.load
+
 _b = backups.c
-_BY_ID = sa.select(backups).where(_b.id == bindparam("key"))
-_OF_PROJECT = _BY_ID.where(_b.project_id == bindparam("project"))
 _OF_VOLUME = (
     sa.select(backups)
     .where(_b.volume_id == bindparam("volume"), _b.project_id == bindparam("project"))
@@ -28,29 +26,6 @@ _OF_VOLUME = (
 )
 _PARENTS = sa.select(_b.parent_id).where(_b.parent_id.in_(bindparam("keys", expanding=True)))
 _OTHERS = sa.select(backups).where(_b.id != bindparam("key"))
-
-
-def by_id(tx: Transaction, backup_id: str) -> Any:
-    """A backup's row, whoever's it is; None when there is none."""
-    return tx.first(_BY_ID, {"key": backup_id})
-
-
-def find(tx: Transaction, caller: Caller, backup_id: str) -> Any:
-    """A backup that the caller may know of; raises BackupNotFound."""
-    row = None
-    if ids.is_uuid(backup_id):
-        if caller.is_admin:
-            row = tx.first(_BY_ID, {"key": backup_id})
-        else:
-            row = tx.first(_OF_PROJECT, {"key": backup_id, "project": caller.project_id})
-    if row is None:
-        raise not_found("Backup", backup_id[:80])
-    return row
-
-
-def load(tx: Transaction, call: Call) -> Any:
-    """The backup of the path's `backup_id`; raises BackupNotFound."""
-    return find(tx, call.caller, call.path["backup_id"])
 
 
 def of_volume(tx: Transaction, volume_id: str, project_id: str | None) -> list[Any]:
