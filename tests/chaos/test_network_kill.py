@@ -6,7 +6,6 @@ The moments are random, as in test_kill.py.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -60,16 +59,6 @@ class Site:
 
 def made(client: Client, noun: str, **fields: Any) -> str:
     return str(client.request("POST", f"{V2}/{noun}s", {noun: fields})[noun]["id"])
-
-
-@pytest.fixture(scope="module")
-def world() -> Iterator[World]:
-    world = World()
-    try:
-        world.up()
-        yield world
-    finally:
-        world.close()
 
 
 @pytest.fixture(scope="module")

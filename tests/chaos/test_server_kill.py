@@ -7,7 +7,6 @@ run on while the cloud is down, and are adopted.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -60,16 +59,6 @@ class Site:
 
 def flavor(name: str, memory: int) -> dict[str, Any]:
     return {"name": name, "ram": memory, "vcpus": 1, "disk": 1}
-
-
-@pytest.fixture(scope="module")
-def world() -> Iterator[World]:
-    world = World()
-    try:
-        world.up()
-        yield world
-    finally:
-        world.close()
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,16 +21,6 @@ ROUNDS, COUNT = 3, 20
 MAKING_SECONDS, COPYING_SECONDS, DELETING_SECONDS = 2.0, 3.0, 2.0
 VOLUMES, SNAPSHOTS, BACKUPS = "/volume/v3/volumes", "/volume/v3/snapshots", "/volume/v3/backups"
 CONTENT = os.urandom(6 << 20)
-
-
-@pytest.fixture(scope="module")
-def world() -> Iterator[World]:
-    world = World()
-    try:
-        world.up()
-        yield world
-    finally:
-        world.close()
 
 
 @pytest.fixture(scope="module")
