@@ -41,6 +41,10 @@ BEYOND = f"198.19.{os.getpid() % 250}"
 """The same for a network beyond the host."""
 
 
+LOSSES = 5.0
+"""Seconds for a connection that is to come about: TCP sends a first packet that was lost again after 1 and 3."""
+
+
 def new_id() -> str:
     return str(uuid.uuid4())
 
@@ -124,7 +128,7 @@ class Place:
             listener.listen(8)
             yield listener
 
-    def connect(self, address: str, port: int, wait: float = 1.0) -> socket.socket | None:
+    def connect(self, address: str, port: int, wait: float = LOSSES) -> socket.socket | None:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         made = self.new_socket(family=family)
         made.settimeout(wait)
@@ -135,7 +139,7 @@ class Place:
             return None
         return made
 
-    def reaches(self, address: str, port: int, wait: float = 1.0) -> bool:
+    def reaches(self, address: str, port: int, wait: float = LOSSES) -> bool:
         made = self.connect(address, port, wait)
         if made is None:
             return False

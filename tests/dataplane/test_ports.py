@@ -11,7 +11,6 @@ from tests.dataplane.lab import EVERYTHING, OUTWARD, Lab, allow, echoes, new_mac
 
 from stackyard.host.network import names
 from stackyard.host.network.checks import PROTOCOLS
-from stackyard.host.network.conntrack import end_connections
 from stackyard.host.network.fabric import Fabric
 from stackyard.host.specs import AddressPair
 
@@ -304,6 +303,7 @@ def test_only_the_connections_of_one_zone_end(lab: Lab) -> None:
         (one_end, _), (other_end, _) = here.accept(), there.accept()
         with one, other, one_end, other_end:
             zone = lab.driver._fabric.zones[first.id]
-            assert lab.driver._fabric.run(lambda: end_connections(lambda _: True, zone)) >= 1
+            fabric = lab.driver._fabric
+            assert fabric.run(lambda: fabric.end_connections(lambda _: True, zone)) >= 1
             assert not echoes(one, one_end)
             assert echoes(other, other_end)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from stackyard.host.network.applied import Applied, port_addresses
-from stackyard.host.network.conntrack import Connection, end_connections
+from stackyard.host.network.conntrack import Connection
 from stackyard.host.network.fabric import Fabric
 from stackyard.host.network.security_groups import Remotes, allows
 from stackyard.host.specs import PortSpec, SecurityGroupSpec
@@ -60,7 +60,7 @@ def end_forbidden(fabric: Fabric, applied: Applied, ports: Iterable[PortSpec]) -
         return any(port is not None and not permitted(connection, port, applied, remotes) for port in found)
 
     zones = {zone for zone, _ in by_key}
-    return end_connections(forbidden, zones.pop() if len(zones) == 1 else None)
+    return fabric.end_connections(forbidden, zones.pop() if len(zones) == 1 else None)
 
 
 def end_of_addresses(fabric: Fabric, network_id: str, addresses: frozenset[str]) -> int:
@@ -68,4 +68,4 @@ def end_of_addresses(fabric: Fabric, network_id: str, addresses: frozenset[str])
     zone = fabric.zones.get(network_id)
     if zone is None or not addresses:
         return 0
-    return end_connections(lambda item: item.source in addresses or item.destination in addresses, zone)
+    return fabric.end_connections(lambda item: item.source in addresses or item.destination in addresses, zone)

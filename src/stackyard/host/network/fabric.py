@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from stackyard.host.errors import HostError
+from stackyard.host.network import fast_path, names, netns
 from stackyard.host.network import filter as rules
-from stackyard.host.network import names, netns
-from stackyard.host.network.conntrack import end_connections
+from stackyard.host.network.conntrack import Connection, end_connections
 from stackyard.host.network.names import Alias, parse_alias
 from stackyard.host.network.nft import Nftables
 
@@ -81,7 +81,10 @@ class Pair:
 
 
 class Fabric:
-    """The namespace and what is in it. All methods but `start`, `stop` and `run` are for the fabric's own thread."""
+    """The namespace and what is in it. All methods but `start`, `stop` and `run` are for the fabric's own thread.
+
+    `fast` tells whether there is the fast path; then every change by `nft` also ends what it remembers.
+    """
 
     def __init__(self, cloud: str, host_namespace: str = "") -> None:
         self.cloud = names.check_cloud(cloud)
@@ -89,6 +92,7 @@ class Fabric:
         self.namespace = names.fabric_namespace(cloud)
         self.zones: dict[str, int] = {}
         self.ip: Any = None
+        self.fast = False
         self._nft: Nftables | None = None
         self._executor: ThreadPoolExecutor | None = None
         self._thread: threading.Thread | None = None
@@ -140,7 +144,8 @@ class Fabric:
             os.close(descriptor)
         self._thread = threading.current_thread()
         self.ip = IPRoute()
-        self._nft = Nftables()
+        self.fast = fast_path.works()
+        self._nft = Nftables(after=fast_path.base_text() if self.fast else "")
 
     def _abandon(self) -> None:
         """Leave a namespace that has lost its name, without leaving devices whose names the next one needs."""
@@ -175,6 +180,8 @@ class Fabric:
         netns.write_sysctl("ipv4/ip_forward", 0)
         # A connection that was cut must not be taken up again in the middle, from its other end.
         netns.write_sysctl("netfilter/nf_conntrack_tcp_loose", 0)
+        if self.fast:
+            fast_path.trust_what_is_not_seen()
         self.ip.link("set", index=1, state="up")
         self._doomed = True
         self.sweep()
@@ -190,6 +197,19 @@ class Fabric:
         """Put every bridge's zone into the map again."""
         for network_id, zone in self.zones.items():
             self.nft.run(f'add element {rules.TRACKING} zones {{ "{names.bridge(network_id)}" : {zone} }}\n')
+
+    def forget_flows(self) -> None:
+        """Have the fast path know of no connection, nor learn of one from a packet that is under way just now."""
+        if self.fast:
+            fast_path.await_packets()
+            self.nft.run("")
+
+    def end_connections(self, chosen: Callable[[Connection], bool], zone: int | None = None) -> int:
+        """End the tracked connections for which `chosen` is true (of a zone), at once; says how many."""
+        ended = end_connections(chosen, zone)
+        if ended:
+            self.forget_flows()
+        return ended
 
     # ------------------------------------------------------------------------------------------------ links
 
@@ -333,7 +353,7 @@ class Fabric:
             zone = next((number for number in range(1, _LAST_ZONE) if number not in used), 0)
             if not zone:
                 raise HostError(f"all {_LAST_ZONE - 1} connection tracking zones are in use: remove networks")
-            end_connections(lambda _: True, zone)
+            self.end_connections(lambda _: True, zone)
             self.zones[network_id] = zone
         return zone
 
@@ -341,4 +361,4 @@ class Fabric:
         """Give the zone back, with its connections."""
         zone = self.zones.pop(network_id, None)
         if zone is not None:
-            end_connections(lambda _: True, zone)
+            self.end_connections(lambda _: True, zone)

@@ -6,11 +6,13 @@ on every kernel. `bridge stackyard` knows the port a packet comes from and goes 
 in forward runs first the sender's egress rules, then the receiver's ingress rules. Established connections pass by
 their mark. A port that no map knows, and that is not in the set of ports without port security, is closed both ways.
 What the port's quality of service asks in packets (rates, DSCP marks) is done here as well, also for established ones.
-Bits of the mark: 1 established or related, 2 invalid, 4 the sender's rules let it pass.
+Bits of the mark: 1 established or related, 2 invalid, 4 the sender's rules let it pass, 8 its way may be remembered;
+above these eight is the number of the device it came by, where there is the fast path (fast_path.py).
 
 What an established packet passes decides the throughput, so it is little: one chain at each hook, and of the forward
-chain one rule, while no port of the host is stateless or has a packet rate (see statefulness.py). That rule takes the
-mark away again: the kernel looks up the route of every marked packet that a tunnel sends, and remembers the others'.
+chain one rule, while no port of the host is stateless or has a packet rate (see statefulness.py). With the fast path
+most do not come here at all; without it that rule takes the mark away again, as fast_path's chains do: the kernel looks
+up the route of every marked packet that a tunnel sends, and remembers the others'.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import ipaddress
 from collections.abc import Iterable
 
 from stackyard.host.network import checks, names
+from stackyard.host.network.fast_path import REMEMBER
 from stackyard.host.network.nft import Chain, Listing
 from stackyard.host.specs import PacketRateLimit, PortSpec
 
@@ -91,7 +94,7 @@ BASE = (
     Chain(
         "forward",
         (
-            "meta mark 1 jump quick",
+            "meta mark & 7 == 1 jump quick",
             "jump leaving",
             "jump entering",
             "jump limited",
@@ -108,18 +111,26 @@ SLOW = ("stateless", "rate")
 """The set and the map of ports whose established packets have more to pass than their mark."""
 
 
-def quick(*, on: bool) -> Chain:
-    """How established packets pass: at once, or, while a port of the host is in one of SLOW, by the rules after it."""
-    return Chain("quick", ("meta mark set 0 accept",) * on)
+def quick(*, on: bool, remembered: bool = False) -> Chain:
+    """How established packets pass: at once, or, while a port of the host is in one of SLOW, by the rules after it.
+
+    `remembered`: there is the fast path, which may learn the way of those that pass at once.
+    """
+    rule = f"meta mark set meta mark | {REMEMBER} accept" if remembered else "meta mark set 0 accept"
+    return Chain("quick", (rule,) * on)
 
 
-def base_holds(filters: Listing, tracking: Listing) -> bool:
+def base_holds(filters: Listing, tracking: Listing, *, remembered: bool) -> bool:
     """Whether all that `base_text` writes is in force, and the quick way is as the ports there want it."""
     calm = not any(filters.elements.get(name) for name in SLOW)
-    return all(map(filters.holds, (*BASE, quick(on=calm)))) and all(map(tracking.holds, TRACKING_BASE))
+    chains = (*BASE, quick(on=calm, remembered=remembered))
+    return all(map(filters.holds, chains)) and all(map(tracking.holds, TRACKING_BASE))
 
 
-_STATES = ("ct state established,related meta mark set 1 accept", "ct state invalid meta mark set 2")
+_STATES = (
+    "ct state established,related meta mark set meta mark | 1 accept",
+    "ct state invalid meta mark set meta mark | 2",
+)
 TRACKING_BASE = (
     Chain("zone", ("ct zone set iifname map @zones",), _hook("prerouting", -300)),
     Chain("state", _STATES, _hook("prerouting", -150)),

@@ -16,7 +16,7 @@ from typing import Any
 from stackyard.host.errors import HostError
 from stackyard.host.network.netns import close_later
 
-_OUTPUT_JSON = 1 << 4
+_OUTPUT_JSON, _OUTPUT_TERSE = 1 << 4, 1 << 11
 
 
 class NftError(HostError):
@@ -151,9 +151,13 @@ class _Library:
 
 
 class Nftables:
-    """nftables of the namespace that the calling thread is in when this is made; not for two threads at once."""
+    """nftables of the namespace that the calling thread is in when this is made; not for two threads at once.
 
-    def __init__(self) -> None:
+    Every transaction ends with the commands `after`.
+    """
+
+    def __init__(self, after: str = "") -> None:
+        self._after = after
         self._library = _Library.load()
         self._context = self._library.nft_ctx_new(0)
         if not self._context:
@@ -163,7 +167,16 @@ class Nftables:
 
     def run(self, text: str) -> None:
         """Apply the commands, all or none. Raises NftError."""
-        self._run(text, 0)
+        self._run(text + self._after, 0)
+
+    def list_text(self, table: str) -> str:
+        """The table as nft writes it, without the elements of its sets and maps; nothing when there is none."""
+        try:
+            return self._run(f"list table {table}", _OUTPUT_TERSE)
+        except NftError as error:
+            if "No such file" in str(error):
+                return ""
+            raise
 
     def list_table(self, table: str) -> Listing:
         """The table as it is now; an empty listing when there is none."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 from typing import Protocol
 
+from stackyard.host.network import fast_path, names, taps, traffic_control, trunks, veths
 from stackyard.host.network import filter as rules
-from stackyard.host.network import names, taps, traffic_control, trunks, veths
 from stackyard.host.network.fabric import Fabric, Link
 from stackyard.host.network.names import Alias
 from stackyard.host.specs import PortSpec
@@ -60,7 +60,7 @@ def apply(fabric: Fabric, spec: PortSpec, before: PortSpec | None) -> None:
             fabric.delete_link(link.name)
             link = None
         if link is None:
-            undo.callback(lambda: fabric.nft.run(rules.remove_port_text(spec.id)))
+            undo.callback(lambda: fabric.nft.run(_remove_text(fabric, spec.id)))
             fabric.nft.run(rules.port_text(spec))
             link = kind.make(fabric, spec, alias, undo)
             before, fresh = None, True
@@ -70,16 +70,28 @@ def apply(fabric: Fabric, spec: PortSpec, before: PortSpec | None) -> None:
             fabric.ip.link("set", index=link.index, mtu=spec.mtu)
         if fresh or before is None or (before.qos, before.mtu) != (spec.qos, spec.mtu):
             traffic_control.apply(fabric, spec, link, undo)
+        _apply_fast_path(fabric, spec, before, link)
         fabric.settle(link, alias, up=spec.admin_up)
         kind.configure(fabric, spec, before, link, fresh=fresh)
         undo.pop_all()
+
+
+def _apply_fast_path(fabric: Fabric, spec: PortSpec, before: PortSpec | None, link: Link) -> None:
+    """By a transaction of its own: its chains need the device, and all others come before that."""
+    chains = fast_path.port_chains(spec, link.index)
+    if fabric.fast and (before is None or fast_path.port_chains(before, link.index) != chains):
+        fabric.nft.run(fast_path.text(link.name, chains))
+
+
+def _remove_text(fabric: Fabric, port_id: str) -> str:
+    return rules.remove_port_text(port_id) + (fast_path.remove_text(names.port(port_id)) if fabric.fast else "")
 
 
 def remove(fabric: Fabric, port_id: str) -> None:
     """Close the port and doom its devices, which the fabric's next sweep deletes; what is gone already is fine."""
     fabric.doom(names.port(port_id))
     fabric.doom(names.limiter(port_id))
-    fabric.nft.run(rules.remove_port_text(port_id))
+    fabric.nft.run(_remove_text(fabric, port_id))
 
 
 def problem(fabric: Fabric, spec: PortSpec, link: Link | None, rates: traffic_control.Rates) -> str | None:

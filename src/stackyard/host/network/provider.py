@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stackyard.host.errors import HostError, SpecError
-from stackyard.host.network import edge, names, netns
+from stackyard.host.network import edge, fast_path, names, netns
 from stackyard.host.network.fabric import Fabric, Link
 from stackyard.host.network.names import Alias
 from stackyard.host.network.nft import Listing
@@ -58,11 +58,15 @@ class Provider:
                 link, alias = self._create(spec, name, interface)
             else:
                 alias = link.alias or self._alias(spec, interface, was_up=True)
-            self._fabric.nft.run(edge.text(spec, name))
+            self._fabric.nft.run(edge.text(spec, name) + self._fast_text(link))
             if link.mtu != spec.mtu:
                 self._fabric.ip.link("set", index=link.index, mtu=spec.mtu)
             self._fabric.settle(link, alias, up=True)
             undo.pop_all()
+
+    def _fast_text(self, link: Link) -> str:
+        chains = fast_path.uplink_chains(link.name, link.index)
+        return fast_path.text(link.name, chains) if self._fabric.fast else ""
 
     def _interface(self, spec: NetworkSpec) -> str:
         physical = spec.segment.physical_network or ""
@@ -131,7 +135,9 @@ class Provider:
         if link is None:
             return
         self._fabric.delete_link(name)
-        self._fabric.nft.run(edge.remove_text(network_id, name))
+        self._fabric.nft.run(
+            edge.remove_text(network_id, name) + (fast_path.remove_text(name) if self._fabric.fast else "")
+        )
         self._restore([link])
 
     def purge(self) -> None:
@@ -152,7 +158,7 @@ class Provider:
                 if link.alias and link.peer in ip.link_lookup(ifname=link.alias.extra.removeprefix("-")):
                     ip.link("set", index=link.peer, state="down")
 
-    def problem(self, spec: NetworkSpec, links: dict[str, Link], listing: Listing) -> str | None:
+    def problem(self, spec: NetworkSpec, links: dict[str, Link], listing: Listing, fast: Listing) -> str | None:
         """What is wrong with the uplink of a network that this process has applied."""
         if not is_physical(spec):
             return None
@@ -162,6 +168,8 @@ class Provider:
             return "its way to the physical network is gone"
         if not self._is_right(spec, link, self._interface(spec)):
             return "it is on another interface"
+        if self._fabric.fast and not all(map(fast.holds, fast_path.uplink_chains(name, link.index))):
+            return "the fast path from the physical network was changed"
         return None if edge.is_whole(listing, spec, name) else "the filter to the physical network was changed"
 
 

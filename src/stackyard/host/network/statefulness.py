@@ -48,7 +48,7 @@ def forget(fabric: Fabric, applied: Applied, port_id: str) -> None:
 def adopt(fabric: Fabric, applied: Applied, filters: Listing) -> None:
     """Know the ports that the kernel has, by a listing of now, and have the quick way be as they want it."""
     applied.stateless, applied.rated = (set(filters.elements.get(name, ())) for name in rules.SLOW)
-    applied.quick = filters.holds(rules.quick(on=True))
+    applied.quick = filters.holds(rules.quick(on=True, remembered=fabric.fast))
     _quicken(fabric, applied)
 
 
@@ -68,7 +68,9 @@ def _quicken(fabric: Fabric, applied: Applied, *, on: bool = True) -> None:
     on = on and not there and not rated
     if applied.quick is not on:
         applied.quick = None
-        fabric.nft.run(rules.quick(on=on).text(rules.TABLE))
+        fabric.nft.run(rules.quick(on=on, remembered=fabric.fast).text(rules.TABLE))
+        if not on:
+            fabric.forget_flows()
         applied.quick = on
 
 

@@ -13,6 +13,7 @@ from stackyard.host.network import (
     bridges,
     checks,
     daemons,
+    fast_path,
     names,
     netns,
     ports,
@@ -58,6 +59,7 @@ class _View:
     links: dict[str, Link]
     filters: Listing
     tracking: Listing
+    fast: Listing
 
     def ids(self, kind: str) -> frozenset[str]:
         return frozenset(link.alias.id for link in self.links.values() if link.alias and link.alias.kind == kind)
@@ -100,7 +102,9 @@ def observe(parts: Parts) -> NetworkObservation:
 
 def _observe_fabric(parts: Parts) -> tuple[_View, list[PortSpec], dict[str, str]]:
     view = _look(parts.fabric)
-    if not rules.base_holds(view.filters, view.tracking):
+    remembered = parts.fabric.fast
+    fast_holds = not remembered or fast_path.base_holds(view.fast)
+    if not fast_holds or not rules.base_holds(view.filters, view.tracking, remembered=remembered):
         parts.fabric.restore_base()
         view = _look(parts.fabric)
     statefulness.adopt(parts.fabric, parts.applied, view.filters)
@@ -113,6 +117,7 @@ def _look(fabric: Fabric) -> _View:
         fabric.links(),
         fabric.nft.list_table(rules.TABLE),
         fabric.nft.list_table(rules.TRACKING),
+        fast_path.parse(fabric.nft.list_text(fast_path.TABLE)),
     )
 
 
@@ -120,10 +125,10 @@ def _network_problems(parts: Parts, view: _View) -> dict[str, str]:
     found = {}
     zoned = view.tracking.elements.get("zones", frozenset())
     specs = list(parts.applied.networks.values())
-    tunnels = parts.tunnels.problems(specs, view.links, view.filters)
+    tunnels = parts.tunnels.problems(specs, view.links, view.filters, view.fast)
     for spec in specs:
         text = bridges.problem(spec, view.links.get(names.bridge(spec.id)), zoned)
-        text = text or tunnels.get(spec.id) or parts.provider.problem(spec, view.links, view.filters)
+        text = text or tunnels.get(spec.id) or parts.provider.problem(spec, view.links, view.filters, view.fast)
         text = text or parts.servers.problem(spec) or (parts.host.problem(spec) if bridges.is_joined(spec) else None)
         if text:
             found[spec.id] = text
@@ -139,7 +144,11 @@ def _port_problems(
     for spec in specs:
         if parts.applied.ports.get(spec.id) is not spec:
             continue
-        text = ports.problem(parts.fabric, spec, view.links.get(names.port(spec.id)), rates)
+        link = view.links.get(names.port(spec.id))
+        text = ports.problem(parts.fabric, spec, link, rates)
+        if not text and link and parts.fabric.fast:
+            chains = fast_path.port_chains(spec, link.index)
+            text = None if all(map(view.fast.holds, chains)) else "its fast path was changed"
         if not text and not rules.port_is_whole(view.filters, spec):
             text = "its filter was changed"
         if not text and (names.port(spec.id) in stateless) != statefulness.is_stateless(parts.applied, spec):

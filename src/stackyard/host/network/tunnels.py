@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from stackyard.host.errors import HostError, SpecError
-from stackyard.host.network import checks, edge, names, netns
+from stackyard.host.network import checks, edge, fast_path, names, netns
 from stackyard.host.network.fabric import Fabric, Link
 from stackyard.host.network.names import Alias
-from stackyard.host.network.nft import Listing
+from stackyard.host.network.nft import Chain, Listing
 from stackyard.host.specs import NO_MAC, NetworkSpec
 
 PORT = 4789
@@ -83,8 +83,7 @@ class Tunnels:
             if link is None:
                 undo.callback(self.remove, spec.id)
                 link = self._create(spec, name)
-            if fresh or before is None or edge.text(spec, name) != edge.text(before, name):
-                self._fabric.nft.run(edge.text(spec, name))
+            self._filter(spec, None if fresh else before, link)
             if link.mtu != spec.mtu:
                 self._fabric.ip.link("set", index=link.index, mtu=spec.mtu)
             bridge = self._settle(spec, link)
@@ -101,6 +100,16 @@ class Tunnels:
         for peer in spec.peers:
             if checks.address(peer.address).version != checks.address(self._address).version:
                 raise SpecError(f"the tunnel addresses {self._address} and {peer.address} are of two IP versions")
+
+    def _filter(self, spec: NetworkSpec, before: NetworkSpec | None, link: Link) -> None:
+        """What may pass, and what may pass fast; `before` is what holds already."""
+        text = edge.text(spec, link.name)
+        if before is not None and edge.text(before, link.name) == text:
+            text = ""
+        if self._fabric.fast and (before is None or wanted(before).macs != wanted(spec).macs):
+            text += fast_path.text(link.name, _fast_chains(spec, link))
+        if text:
+            self._fabric.nft.run(text)
 
     # ------------------------------------------------------------------------------------------------ device
 
@@ -213,7 +222,9 @@ class Tunnels:
         if self._fabric.index(name) is None:
             return
         self._fabric.delete_link(name)
-        self._fabric.nft.run(edge.remove_text(network_id, name))
+        self._fabric.nft.run(
+            edge.remove_text(network_id, name) + (fast_path.remove_text(name) if self._fabric.fast else "")
+        )
         if bridge is not None:
             for address in self._neighbours().get(bridge, {}):
                 self._forget(bridge, address)
@@ -221,7 +232,9 @@ class Tunnels:
     def _forget(self, bridge: int, address: str) -> None:
         _drop(lambda: self._fabric.ip.neigh("del", ifindex=bridge, dst=address, family=_family(address)))
 
-    def problems(self, specs: list[NetworkSpec], links: dict[str, Link], listing: Listing) -> dict[str, str]:
+    def problems(
+        self, specs: list[NetworkSpec], links: dict[str, Link], listing: Listing, fast: Listing
+    ) -> dict[str, str]:
         """What is wrong with the tunnels of networks that this process has applied, by network."""
         spanning = [spec for spec in specs if spec.segment.network_type == "vxlan" and spec.peers]
         if not spanning:
@@ -239,9 +252,15 @@ class Tunnels:
                     text = f"its tunnel's entries were changed: {_difference(entries, wanted(spec))}"
                 elif not edge.is_whole(listing, spec, name):
                     text = "its tunnel's filter was changed"
+                elif self._fabric.fast and not all(map(fast.holds, _fast_chains(spec, link))):
+                    text = "its tunnel's fast path was changed"
             if text:
                 found[spec.id] = text
         return found
+
+
+def _fast_chains(spec: NetworkSpec, link: Link) -> tuple[Chain, ...]:
+    return fast_path.tunnel_chains(link.name, link.index, wanted(spec).macs.keys())
 
 
 def _problem(link: Link | None, bridge: Link | None) -> str | None:
