@@ -5,6 +5,8 @@ Functions take the rtnetlink socket of the namespace, and run in a thread that i
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import fcntl
 import ipaddress
 import socket
@@ -19,6 +21,7 @@ from stackyard.host.network.names import ROUTE_PROTOCOL
 from stackyard.host.specs import Address, Route
 
 _SIOCGIFFLAGS, _IFF_UP, _IFF_RUNNING = 0x8913, 0x1, 0x40
+_SIOCETHTOOL, _ETHTOOL_GLINK = 0x8946, 0x0A
 _RUNNING_SECONDS = 0.5
 _PERMANENT = 0x80
 _MAIN_TABLE = 254
@@ -98,8 +101,20 @@ def wait_running(device: str) -> None:
         while time.monotonic() < deadline:
             flags = struct.unpack_from("16sH", fcntl.ioctl(channel, _SIOCGIFFLAGS, request))[1]
             if flags & _IFF_RUNNING:
+                _wait_for_changes(channel, device)
                 return
             time.sleep(0.0005)
+
+
+def _wait_for_changes(channel: socket.socket, device: str) -> None:
+    """Wait until the change of devices that the kernel is at is done, by a question that it answers in turn.
+
+    It calls a device running before it switches queue and bridge port on: who sends in between loses his first packet.
+    """
+    answer = ctypes.create_string_buffer(struct.pack("II", _ETHTOOL_GLINK, 0))
+    request = struct.pack("16sP16x", device.encode(), ctypes.addressof(answer))
+    with contextlib.suppress(OSError):
+        fcntl.ioctl(channel, _SIOCETHTOOL, request)
 
 
 def default_routes(gateways: Iterable[str]) -> list[Route]:
