@@ -176,6 +176,7 @@ class Cloud:
             ],
             workers=settings.reconcile.workers,
         )
+        self._own = {"/": self._index, "/healthz": self._health, "/metrics": self._metrics}
         self.reconcile.observe = self.metrics.run
         self.reconcile.every("policy", POLICY_SECONDS, self.reread_policy)
         for name, seconds, action in (
@@ -244,7 +245,7 @@ class Cloud:
         if scope["type"] == "lifespan":
             await _live(receive, send)
             return
-        own = {"/": self._index, "/healthz": self._health, "/metrics": self._metrics}.get(scope["path"])
+        own = self._own.get(scope["path"])
         if own is None or "stackyard.service" in scope:
             await self.dispatcher(scope, receive, send)
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -205,6 +206,36 @@ def test_microversions_out_of_range_and_malformed(http: TestClient) -> None:
         assert http.get("/notebook", headers={"OpenStack-API-Version": f"notebook {version}"}).status_code == status
     refused = http.get("/notebook", headers={"OpenStack-API-Version": "notebook 1.10"})
     assert refused.headers["openstack-api-maximum-version"] == "notebook 1.9"
+    assert "openstack-api-version" not in refused.headers
+
+
+def test_each_call_is_told_its_own_microversion(http: TestClient) -> None:
+    for asked in ("1.1", "1.9", "1.5", "1.1"):
+        answer = http.get("/notebook", headers={"OpenStack-API-Version": f"notebook {asked}"})
+        found = [(name, value) for name, value in answer.headers.multi_items() if "version" in name]
+        assert found == [
+            ("openstack-api-minimum-version", "notebook 1.1"),
+            ("openstack-api-maximum-version", "notebook 1.9"),
+            ("openstack-api-version", f"notebook {asked}"),
+        ]
+
+
+def test_the_longest_mount_is_whose_a_path_is(database_url: str) -> None:
+    runtime = Runtime(
+        settings=Settings(),
+        database=Database(database_url),
+        policies=PolicySet(SERVICE.policies),
+        quotas=Quotas({}),
+        authenticate=authenticate,
+    )
+    outer = replace(SERVICE, mount="/a", aliases=("/other/one",))
+    dispatcher = Dispatcher(runtime, [outer, replace(SERVICE, mount="/a/b")])
+    found = {path: dispatcher.mount_of(path) for path in ("/a", "/a/b", "/a/b/c", "/a/bc", "/other/one/x", "/other")}
+    assert found == {
+        "/a": "/a", "/a/b": "/a/b", "/a/b/c": "/a/b", "/a/bc": "/a", "/other/one/x": "/other/one", "/other": None,
+    }  # fmt: skip
+    assert dispatcher.mount_of("a/b") is dispatcher.mount_of("*") is dispatcher.mount_of("") is None
+    runtime.close()
 
 
 def test_a_route_exists_from_its_microversion_on(http: TestClient) -> None:

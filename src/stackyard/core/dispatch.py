@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from functools import lru_cache
 from typing import Any, cast
 
 import msgspec
@@ -25,12 +26,15 @@ from stackyard.core.db import Transaction
 from stackyard.core.errors import ApiError, BadRequest, Forbidden, NotFound, TooLarge, Unauthorized
 from stackyard.core.ids import new_request_id
 from stackyard.core.log import access, request_id_var
+from stackyard.core.microversion import Microversion, MicroversionRange
 from stackyard.core.routes import PUBLIC, Address, Route, Service, Trie
 from stackyard.core.runtime import Runtime
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+Lines = list[tuple[bytes, bytes]]
+"""Headers of a response as ASGI has them, names in lower case."""
 
 log = logging.getLogger("stackyard.http")
 SLOW_SECONDS = 1.0
@@ -53,11 +57,13 @@ class Dispatcher:
             for mount in (service.mount, *service.aliases):
                 self._mounts[mount] = (service, trie)
             self._roots |= dict.fromkeys(service.root_prefixes, service.mount)
-        self._ordered = sorted(self._mounts, key=len, reverse=True)
+        self._by_first_word: dict[str, list[str]] = {}
+        for mount in sorted(self._mounts, key=len, reverse=True):
+            self._by_first_word.setdefault(_first_word(mount), []).append(mount)
 
     def mount_of(self, path: str) -> str | None:
         """The longest mount that `path` lies under."""
-        for mount in self._ordered:
+        for mount in self._by_first_word.get(_first_word(path), ()):
             if _lies_under(path, mount):
                 return mount
         return None
@@ -88,28 +94,28 @@ class Dispatcher:
         request = Request(scope, receive)
         if mount is None:
             error = NotFound("There is no service at this address; GET / lists them.")
-            await _send_reply(send, _plain_fault(error, request_id), request_id, {}, scope["method"] == "HEAD")
+            await _send_reply(send, _plain_fault(error, request_id), _own_lines(request_id), scope["method"] == "HEAD")
             return
         service, trie = self._mounts[mount]
         call = Call(self.runtime, service, request, request_id)
-        headers = {service.request_id_header: request_id} if service.request_id_header else {}
+        lines = _own_lines(request_id, service.request_id_header)
         status = 500
         try:
-            answer = await self._answer(call, trie, scope["method"], path, headers)
-            status = await _send_answer(send, call, answer, headers)
+            answer = await self._answer(call, trie, scope["method"], path, lines)
+            status = await _send_answer(send, call, answer, lines)
         except ClientDisconnect:
             status = 499
         except DataError:
             status = 400
             log.warning("the database refused a value", exc_info=True, extra={"service": service.type, "path": path})
-            await self._send_fault(send, call, BadRequest("A value of the request cannot be stored."), headers)
+            await self._send_fault(send, call, BadRequest("A value of the request cannot be stored."), lines)
         except ApiError as error:
             status = error.status
-            await self._send_fault(send, call, error, headers)
+            await self._send_fault(send, call, error, lines)
         except Exception:
             log.exception("request failed", extra={"service": service.type, "path": path})
             fault = ApiError(f"An unexpected error prevented the server from fulfilling your request ({request_id}).")
-            await self._send_fault(send, call, fault, headers)
+            await self._send_fault(send, call, fault, lines)
         finally:
             self._served(call, status, time.perf_counter() - started)
 
@@ -121,8 +127,8 @@ class Dispatcher:
             path = call.request.scope["path"]
             access(service=call.service.type, method=method, path=path, status=status, seconds=seconds)
 
-    async def _answer(self, call: Call, trie: Trie, method: str, path: str, headers: dict[str, str]) -> Any:
-        path = _negotiate(call, path, headers)
+    async def _answer(self, call: Call, trie: Trie, method: str, path: str, lines: Lines) -> Any:
+        path = _negotiate(call, path, lines)
         if "\x00" in path:
             raise NotFound("Nothing has a NUL character in its address.")
         if b"%00" in call.request.scope.get("query_string", b""):
@@ -191,27 +197,50 @@ class Dispatcher:
         if call.route.options.target is None:
             call.require(call.route.rule)
 
-    async def _send_fault(self, send: Send, call: Call, error: ApiError, headers: dict[str, str]) -> None:
+    async def _send_fault(self, send: Send, call: Call, error: ApiError, lines: Lines) -> None:
         error.microversion = call.microversion
         body = call.service.fault(error, call.request_id)
         reply = Reply(body, status=error.status, headers=error.headers)
-        await _send_reply(send, reply, call.request_id, headers, call.request.method == "HEAD")
+        await _send_reply(send, reply, lines, call.request.method == "HEAD")
+
+
+def _first_word(path: str) -> str:
+    return path[1:].partition("/")[0]
 
 
 def _lies_under(path: str, prefix: str) -> bool:
     return path.startswith(prefix) and (len(path) == len(prefix) or path[len(prefix)] == "/")
 
 
-def _negotiate(call: Call, path: str, headers: dict[str, str]) -> str:
-    """Settle which microversion the call speaks; the path as the service's routes have it."""
+def _own_lines(request_id: str, older_name: str | None = None) -> Lines:
+    """The headers that say the request's id, the second as a service's older clients know it."""
+    value = request_id.encode()
+    lines = [(b"x-openstack-request-id", value)]
+    if older_name:
+        lines.append((older_name.lower().encode("latin-1"), value))
+    return lines
+
+
+@lru_cache(1024)
+def _version_lines(versions: MicroversionRange, used: Microversion | None) -> tuple[tuple[bytes, bytes], ...]:
+    return tuple(_line(name, value) for name, value in versions.headers(used).items())
+
+
+def _line(name: str, value: str) -> tuple[bytes, bytes]:
+    return name.lower().encode("latin-1"), value.encode("latin-1", "replace")
+
+
+def _negotiate(call: Call, path: str, lines: Lines) -> str:
+    """Settle which microversion the call speaks, and say it in `lines`; the path as the service's routes have it."""
     service = call.service
     address = Address(path) if service.readdress is None else service.readdress(path)
     call.named_project, call.microversion = address.project_id, address.version
     versions = service.microversions
     if versions is not None and address.version is None:
-        headers.update(versions.headers(None))
-        call.microversion = versions.negotiate(call.request.headers)
-        headers.update(versions.headers(call.microversion))
+        try:
+            call.microversion = versions.negotiate(call.request.headers)
+        finally:  # who asks for a version that there is not is told which there are
+            lines += _version_lines(versions, call.microversion)
     return address.path
 
 
@@ -244,26 +273,24 @@ def _plain_fault(error: ApiError, request_id: str) -> Reply:
     return Reply(body, status=error.status, headers=error.headers)
 
 
-async def _send_answer(send: Send, call: Call, answer: Any, headers: dict[str, str]) -> int:
+async def _send_answer(send: Send, call: Call, answer: Any, lines: Lines) -> int:
     if isinstance(answer, Response):
-        for name, value in {"x-openstack-request-id": call.request_id, **headers}.items():
-            answer.headers[name] = value
+        for name, value in lines:
+            answer.headers[name.decode("latin-1")] = value.decode("latin-1")
         await answer(call.request.scope, call.request.receive, cast("Any", send))
         return answer.status_code
     default = call.route.options.status
     reply = answer if isinstance(answer, Reply) else Reply(answer)
     if reply.status is None:
         reply.status = 204 if reply.body is None and default == 200 else default
-    await _send_reply(send, reply, call.request_id, headers, call.request.method == "HEAD")
+    await _send_reply(send, reply, lines, call.request.method == "HEAD")
     return reply.status
 
 
-async def _send_reply(send: Send, reply: Reply, request_id: str, headers: Mapping[str, str], head: bool) -> None:
+async def _send_reply(send: Send, reply: Reply, own: Lines, head: bool) -> None:
     body = reply.body
     content = b"" if body is None else body if isinstance(body, bytes) else _encode(body)
-    lines = [(b"x-openstack-request-id", request_id.encode())]
-    lines += [(name.lower().encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers.items()]
-    lines += [(n.lower().encode("latin-1"), v.encode("latin-1", "replace")) for n, v in reply.headers.items()]
+    lines = [*own, *(_line(name, value) for name, value in reply.headers.items())]
     status = reply.status or 200
     if body is not None:
         lines.append((b"content-type", reply.media_type.encode()))

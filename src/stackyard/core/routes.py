@@ -151,6 +151,7 @@ class Trie:
 
     def __init__(self, routes: Iterable[Route], *, hides_methods: bool = False) -> None:
         self._root = _Node()
+        self._wordy: dict[str, _Node] = {}
         self._hides_methods = hides_methods
         for route in routes:
             self._add(route)
@@ -173,6 +174,8 @@ class Trie:
         if any(_overlap(route, other) for other, _ in same):
             raise ValueError(f"two routes for {route.label} at the same microversion")
         same.append((route, tuple(names)))
+        if not names:
+            self._wordy[route.path] = node
 
     def find(self, method: str, path: str, version: Microversion | None) -> tuple[Route, dict[str, str]]:
         """The route and the values of its parameters.
@@ -180,10 +183,13 @@ class Trie:
         HEAD falls back to GET. Raises NotFound for an unknown path, MethodNotAllowed for a path without the method
         unless such are hidden.
         """
-        found = _descend(self._root, _segments(path), 0, ())
-        if found is None:
-            raise NotFound("The resource could not be found.")
-        node, values = found
+        values: tuple[str, ...] = ()
+        node = self._wordy.get(path)  # where there is one, the steps along the path would lead to no other
+        if node is None:
+            found = _descend(self._root, _segments(path), 0, ())
+            if found is None:
+                raise NotFound("The resource could not be found.")
+            node, values = found
         candidates = node.methods.get(method) or (node.methods.get("GET") if method == "HEAD" else None)
         if candidates is None and self._hides_methods:
             raise NotFound("The resource could not be found.")

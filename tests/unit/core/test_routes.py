@@ -34,6 +34,17 @@ def test_a_tail_takes_the_rest_with_its_slashes() -> None:
     assert trie.find("PUT", "/a/c/x/y/z", None)[1] == {"account": "a", "container": "c", "object": "x/y/z"}
 
 
+def test_a_path_of_words_alone_is_found_like_any_other() -> None:
+    trie = Trie([route("GET", "/a/b"), route("POST", "/a/{id}"), route("GET", "/{id}/c/d"), route("GET", "/")])
+    for path in ("/a/b", "/a/b/", "//a//b"):
+        assert trie.find("GET", path, None)[0].path == "/a/b"
+        assert trie.find("GET", path, None)[1] == {}
+        with pytest.raises(MethodNotAllowed):  # the words have been found, and have no such method
+            trie.find("POST", path, None)
+    assert trie.find("GET", "/a/c/d", None)[1] == {"id": "a"}
+    assert trie.find("GET", "/", None)[0].path == trie.find("GET", "", None)[0].path == "/"
+
+
 def test_trailing_and_doubled_slashes_are_tolerated() -> None:
     trie = Trie([route("GET", "/v1/containers")])
     assert trie.find("GET", "/v1/containers/", None)[0].path == "/v1/containers"
