@@ -15,7 +15,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
@@ -103,7 +103,7 @@ class Bumped(Protocol):
 class Transaction:
     """One transaction: what a transaction function reads and writes through."""
 
-    __slots__ = ("_after_commit", "_bumped", "connection", "database", "name", "now")
+    __slots__ = ("_after_commit", "_bumped", "connection", "database", "generations", "name", "now")
 
     def __init__(self, name: str, connection: Connection, database: Database) -> None:
         self.name = name
@@ -111,6 +111,8 @@ class Transaction:
         self.database = database
         self.now: datetime = database.clock.now()
         """One moment for all that the transaction writes."""
+        self.generations: dict[Bumped, int] = {}
+        """What has been read of generations; it stays so until the transaction itself bumps one."""
         self._after_commit: list[Callable[[], object]] = []
         self._bumped: list[Bumped] = []
 
@@ -146,8 +148,11 @@ class Transaction:
         """
         if self.database.is_sqlite:
             raw: Any = self.connection.connection.dbapi_connection
-            with suppress(sqlite3.Error):
+            try:
                 row = raw.execute(text).fetchone()
+            except sqlite3.Error:
+                pass
+            else:
                 return None if row is None else row[0]
         return self.connection.exec_driver_sql(text).scalar()
 
@@ -176,6 +181,7 @@ class Transaction:
                 yield
         except BaseException:
             self._bumped = bumped  # what the part had bumped was rolled back with it
+            self.generations.clear()
             raise
 
 
@@ -248,13 +254,12 @@ class Database:
         self, name: str, function: Callable[[Transaction], T], *, writes: bool
     ) -> tuple[T, Transaction]:
         started = time.perf_counter()
-        with ExitStack() as turn:
-            waits = writes
+        has_turn = False
+        try:
             for attempt in range(ATTEMPTS):
                 # Who comes while another has its turn waits too, or it would make that one fail again and again.
-                if waits and (attempt >= FREE_ATTEMPTS or self._turns.locked()):
-                    turn.enter_context(self._turns)
-                    waits = False
+                if writes and not has_turn and (attempt >= FREE_ATTEMPTS or self._turns.locked()):
+                    has_turn = self._turns.acquire()
                 try:
                     with self._begin(writes=writes) as connection:
                         transaction = Transaction(name, connection, self)
@@ -267,6 +272,9 @@ class Database:
                 if self.observe is not None:
                     self.observe(name, time.perf_counter() - started, attempt)
                 return result, transaction
+        finally:
+            if has_turn:
+                self._turns.release()
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def begin_schema_change(self) -> AbstractContextManager[Connection]:

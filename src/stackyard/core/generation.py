@@ -99,7 +99,10 @@ class Generation:
 
     def current(self, tx: Transaction) -> int:
         """The generation of what this transaction sees; 0 before the first change."""
-        return int(tx.peek(self._read) or 0)
+        found = tx.generations.get(self)
+        if found is None:
+            found = tx.generations[self] = int(tx.peek(self._read) or 0)
+        return found
 
     def bump(self, tx: Transaction) -> None:
         """Say that this transaction changes what the generation is of.
@@ -107,6 +110,7 @@ class Generation:
         The new value is drawn at random: a transaction that is rolled back leaves in memory only what no later
         transaction asks for.
         """
+        tx.generations.pop(self, None)
         value = secrets.randbits(62) + 1
         if tx.execute(self._change, {"new": value}).rowcount == 0:
             tx.insert_once(self._insert, {"id": 1, "value": value})

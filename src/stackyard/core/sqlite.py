@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 import sqlalchemy as sa
@@ -54,6 +54,45 @@ class _Slot(threading.local):
     busy: bool = False
 
 
+class _OwnTransaction:
+    """A transaction on a thread's own connection, as SqliteConnections.transaction says.
+
+    A class: as a generator it would cost more than all that a small read does.
+    """
+
+    __slots__ = ("_begin", "_own", "_raw", "_slot")
+
+    def __init__(self, slot: _Slot, own: _Own, begin: str) -> None:
+        self._slot = slot
+        self._own = own
+        self._begin = begin
+
+    def __enter__(self) -> Connection:
+        connection = self._own.connection
+        self._own.used.acquire()
+        self._slot.busy = True
+        try:
+            self._raw = _raw(connection)
+            self._raw.execute(self._begin)
+        except BaseException:
+            self._leave()
+            raise
+        return connection
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                _commit(self._own.connection, self._raw)
+            else:
+                _roll_back(self._own.connection, self._raw)
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        self._slot.busy = False
+        self._own.used.release()
+
+
 class SqliteConnections:
     """The connections of one SQLite database."""
 
@@ -64,21 +103,18 @@ class SqliteConnections:
         self._lock = threading.Lock()
         sa.event.listen(engine, "connect", _prepare)
 
-    @contextmanager
-    def transaction(self, begin: str) -> Iterator[Connection]:
+    def transaction(self, begin: str) -> AbstractContextManager[Connection]:
         """A transaction on this thread's connection, begun with `begin`; committed at the end, rolled back on error."""
         slot = self._slot
-        if slot.busy:  # a read inside another transaction of this thread: a connection of its own
-            with self._engine.connect() as connection:
-                yield from _transact(connection, begin)
-            return
-        own = self._connect(slot) if slot.own is None else slot.own
-        slot.busy = True
-        try:
-            with own.used:
-                yield from _transact(own.connection, begin)
-        finally:
-            slot.busy = False
+        if slot.busy:
+            return self._inner_transaction(begin)
+        return _OwnTransaction(slot, self._connect(slot) if slot.own is None else slot.own, begin)
+
+    @contextmanager
+    def _inner_transaction(self, begin: str) -> Iterator[Connection]:
+        """A read inside another transaction of this thread: on a connection of its own."""
+        with self._engine.connect() as connection:
+            yield from _transact(connection, begin)
 
     @contextmanager
     def schema_change(self) -> Iterator[Connection]:
@@ -89,7 +125,7 @@ class SqliteConnections:
         Raises IntegrityError when a row then refers to nothing.
         """
         with self._engine.connect() as connection:
-            raw: Any = connection.connection.dbapi_connection
+            raw = _raw(connection)
             raw.execute("PRAGMA foreign_keys=OFF")
             try:
                 yield from _transact(connection, "BEGIN IMMEDIATE", before_commit=_check_foreign_keys)
@@ -114,20 +150,32 @@ class SqliteConnections:
 def _transact(
     connection: Connection, begin: str, before_commit: Callable[[Any], None] | None = None
 ) -> Iterator[Connection]:
-    raw: Any = connection.connection.dbapi_connection
+    raw = _raw(connection)
     raw.execute(begin)
     try:
         yield connection
         if before_commit is not None:
             before_commit(raw)
     except BaseException:
-        connection.rollback()
-        if raw.in_transaction:  # nothing was run through SQLAlchemy, which then has nothing to roll back
-            raw.rollback()
+        _roll_back(connection, raw)
         raise
+    _commit(connection, raw)
+
+
+def _raw(connection: Connection) -> Any:
+    return connection.connection.dbapi_connection
+
+
+def _commit(connection: Connection, raw: Any) -> None:
     connection.commit()
-    if raw.in_transaction:
+    if raw.in_transaction:  # nothing was run through SQLAlchemy, which then has nothing to commit
         raw.commit()
+
+
+def _roll_back(connection: Connection, raw: Any) -> None:
+    connection.rollback()
+    if raw.in_transaction:
+        raw.rollback()
 
 
 def _check_foreign_keys(raw: Any) -> None:

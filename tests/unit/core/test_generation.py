@@ -105,6 +105,30 @@ def test_a_part_that_was_rolled_back_does_not_hide_a_later_change(database: Data
     assert at(database) != before
 
 
+def test_a_transaction_sees_its_own_changes_and_what_is_left_of_them(database: Database) -> None:
+    seen: list[int] = []
+
+    def part(tx: Transaction) -> None:
+        with tx.savepoint():
+            insert(tx, nuts, 1)
+            seen.append(NUTS.current(tx))
+            raise KeyError("on purpose")
+
+    def change(tx: Transaction) -> None:
+        seen.append(NUTS.current(tx))
+        with pytest.raises(KeyError):
+            part(tx)
+        seen.append(NUTS.current(tx))
+        insert(tx, nuts, 1)
+        seen.append(NUTS.current(tx))
+
+    database.write("change", change)
+    first, in_part, after_part, last = seen
+    assert first == after_part
+    assert len({first, in_part, last}) == 3
+    assert at(database) == last
+
+
 def test_two_processes_notice_each_other(database: Database, database_url: str) -> None:
     other = Database(database_url)
     try:
