@@ -6,7 +6,9 @@ import threading
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
 
 from stackyard.core.db import FREE_ATTEMPTS, Database, Transaction
 
@@ -59,3 +61,30 @@ def test_a_close_waits_for_what_another_thread_is_writing(tmp_path: Path) -> Non
     again = Database(path)
     assert again.read("what is there", lambda tx: tx.execute(sa.select(counters.c.value)).scalar_one()) == 1
     again.close()
+
+
+def test_a_failed_transaction_leaves_the_threads_connection_usable(tmp_path: Path) -> None:
+    counters = sa.Table("counters", sa.MetaData(), sa.Column("value", sa.Integer))
+    database = Database(f"sqlite:///{tmp_path / 'failing.sqlite'}")
+    counters.create(database.engine)
+
+    def values(tx: Transaction) -> list[int]:
+        return [row.value for row in tx.all(sa.select(counters))]
+
+    def insert(tx: Transaction, *, fails: bool) -> list[int]:
+        tx.execute(counters.insert(), {"value": 1})
+        if fails:
+            raise KeyError("on purpose")
+        return database.read("beside", values)  # inside another transaction of this thread: what was before
+
+    for _ in range(2):
+        with pytest.raises(KeyError):
+            database.write("fails", insert, fails=True)
+        with pytest.raises(ValueError, match="none"):
+            database.read("fails before it has read anything", lambda tx: int("none"))
+        with pytest.raises(OperationalError):
+            database.read("fails in the database", lambda tx: tx.peek("SELECT nothing FROM nowhere"))
+        assert database.read("after", values) == []
+    assert database.write("does not", insert, fails=False) == []
+    assert database.read("last", values) == [1]
+    database.close()
