@@ -157,6 +157,7 @@ def test_the_way_out_is_adopted_and_repaired(wire: Wire) -> None:
         ("ip", "link", "set", device, "down"),
         ("ip", "link", "set", device, "nomaster"),
         ("nft", "flush", "map", "bridge", "stackyard", "leaving"),
+        ("nft", "flush", "chain", "netdev", "stackyard", f"in_{device}"),
     ):
         assert wire.lab.fabric.run(*damage).returncode == 0, damage
         assert network.id in wire.lab.driver.observe().problems, damage

@@ -172,6 +172,8 @@ def test_a_tunnel_is_adopted_and_repaired(hosts: list[Host]) -> None:
         ("ip", "neigh", "del", "10.1.0.6", "dev", bridge),
         ("ip", "neigh", "flush", "dev", bridge, "nud", "permanent"),
         ("nft", "flush", "chain", "bridge", "stackyard", f"out_{names.short(network.id)}"),
+        ("nft", "flush", "chain", "netdev", "stackyard", f"out_{tunnel}"),
+        ("nft", "delete", "chain", "netdev", "stackyard", f"in_{tunnel}"),
     ):
         done = lab.fabric.run(*damage)
         assert done.returncode == 0, (damage, done.stderr)

@@ -146,6 +146,8 @@ class Fabric:
         self.ip = IPRoute()
         self.fast = fast_path.works()
         self._nft = Nftables(after=fast_path.base_text() if self.fast else "")
+        if self.fast:
+            self._nft.run(fast_path.reset_text())
 
     def _abandon(self) -> None:
         """Leave a namespace that has lost its name, without leaving devices whose names the next one needs."""

@@ -32,21 +32,27 @@ REMEMBER = 8
 _LAST_DEVICE = 2**24 - 1
 _KEY = "meta mark . ip saddr . ip daddr . @th,0,32"
 _DEVICE_ONLY = "meta mark set meta mark & 0xffffff00"
-_OTHERS = "@ll,96,16 != 0x0800 accept"
-"""All but untagged IPv4: read where a VLAN's tag would stand, by a rule of its own, since nft joins it with a MAC's,
-and kernels before 6.7 then look behind the tag."""
+_OTHERS = "@ll,96,16 != 0x0800 meta mark set 0 accept"
+"""All but untagged IPv4 stays nobody's, also on a VLAN device above, where it has lost its tag. The type is read where
+a tag would stand, by a rule of its own: nft joins it with a MAC's, and kernels before 6.7 then look behind the tag."""
 
 _TCP = "meta protocol ip ip protocol tcp ip frag-off & 0x3fff == 0"
 _PLAIN = f"{_TCP} tcp flags & (fin | syn | rst | ack) == ack"
 
 
 def base_text(table: str = TABLE) -> str:
-    """The table and its map, empty; harmless to apply again."""
+    """The table and its map, empty; harmless to apply again, and cheap: it ends every transaction."""
     return (
         f"add table {table}\n"
         f"add map {table} flows {{ typeof {_KEY} : meta oif; flags dynamic,timeout; size 65536; timeout 2s; }}\n"
         f"flush map {table} flows\n"
     )
+
+
+def reset_text() -> str:
+    """Take the table away, which an earlier version may have made otherwise; devices get their chains with the next
+    apply."""
+    return f"add table {TABLE}\ndelete table {TABLE}\n"
 
 
 def _hook(direction: str, device: str) -> str:
@@ -64,8 +70,8 @@ def _chains(device: str, index: int, *, source: str | None, targets: Collection[
     if source is not None:
         sender = f" @ll,48,48 {_number(source)}" if source else ""
         entering = [
-            f"meta mark set 0x{index << 8:08x}",
             _OTHERS,
+            f"meta mark set 0x{index << 8:08x}",
             f"{_PLAIN}{sender} fwd to {_KEY} map @flows",
             # A connection that begins anew with the ports of an old one: tracking has to see its handshake.
             f"{_TCP} tcp flags & syn == syn delete @flows {{ {_KEY} : meta iif }}",
@@ -127,7 +133,7 @@ def remove_text(device: str) -> str:
     return "".join(f"add {chain}flush {chain}delete {chain}" for chain in found)
 
 
-_BLOCK = re.compile(r"\t(chain|map) (\S+) \{")
+_BLOCK = re.compile(r"\t(?:chain|map) (\S+) \{")
 _RULE = re.compile(r"\t\t(?!type |policy |typeof |size |flags |timeout |elements )\S")
 _COMMENT = re.compile(r'comment "([^"]*)"')
 
@@ -135,26 +141,15 @@ _COMMENT = re.compile(r'comment "([^"]*)"')
 def parse(listing: str) -> Listing:
     """Read `nft --terse list table`: this version's JSON leaves out what is done with maps, and says so on stderr."""
     chains: dict[str, list[str]] = {}
-    maps: dict[str, frozenset[str]] = {}
     current: list[str] = []
     for line in listing.splitlines():
         if block := _BLOCK.match(line):
-            current = []
-            if block[1] == "chain":
-                chains[block[2]] = current
-            else:
-                maps[block[2]] = frozenset()
-            continue
-        if _RULE.match(line):
+            current = chains.setdefault(block[1], [])
+        elif _RULE.match(line):
             current.append("")
         if current and (comment := _COMMENT.search(line)):
             current[-1] = comment[1]
-    return Listing({name: tuple(comments) for name, comments in chains.items()}, maps)
-
-
-def base_holds(listing: Listing) -> bool:
-    """Whether the map is there."""
-    return "flows" in listing.elements
+    return Listing({name: tuple(comments) for name, comments in chains.items()})
 
 
 def trust_what_is_not_seen() -> None:

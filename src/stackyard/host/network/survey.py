@@ -102,9 +102,7 @@ def observe(parts: Parts) -> NetworkObservation:
 
 def _observe_fabric(parts: Parts) -> tuple[_View, list[PortSpec], dict[str, str]]:
     view = _look(parts.fabric)
-    remembered = parts.fabric.fast
-    fast_holds = not remembered or fast_path.base_holds(view.fast)
-    if not fast_holds or not rules.base_holds(view.filters, view.tracking, remembered=remembered):
+    if not rules.base_holds(view.filters, view.tracking, remembered=parts.fabric.fast):
         parts.fabric.restore_base()
         view = _look(parts.fabric)
     statefulness.adopt(parts.fabric, parts.applied, view.filters)
@@ -117,8 +115,16 @@ def _look(fabric: Fabric) -> _View:
         fabric.links(),
         fabric.nft.list_table(rules.TABLE),
         fabric.nft.list_table(rules.TRACKING),
-        fast_path.parse(fabric.nft.list_text(fast_path.TABLE)),
+        _look_at_fast_path(fabric),
     )
+
+
+def _look_at_fast_path(fabric: Fabric) -> Listing:
+    """Just emptied: nft reads all elements, even of what it shall leave out, and there may be very many."""
+    if not fabric.fast:
+        return Listing()
+    fabric.nft.run("")
+    return fast_path.parse(fabric.nft.list_text(fast_path.TABLE))
 
 
 def _network_problems(parts: Parts, view: _View) -> dict[str, str]:
