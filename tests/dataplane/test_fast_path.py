@@ -482,6 +482,34 @@ def test_a_new_run_takes_it_over_and_a_port_that_goes_leaves_nothing(lab: Lab) -
     assert lab.outer(one) not in lab.fabric.run("nft", "list", "ruleset").stdout
 
 
+def test_a_map_of_another_version_is_replaced(lab: Lab) -> None:
+    _, _, one, two = pair(lab)
+    table = fast_path.TABLE
+    for words in (
+        f"delete table {table}",
+        f"add table {table}",
+        f"add map {table} flows {{ typeof meta mark . ip saddr : meta oif; flags dynamic,timeout; timeout 9s; }}",
+    ):
+        assert lab.fabric.run("nft", words).returncode == 0
+    lab.restart_driver()
+    for end in (one, two):
+        lab.driver.apply_port(end.port)
+    assert lab.driver.observe().problems == {}
+    with connected(one, two):
+        assert is_remembered(lab, one, two)
+
+
+def test_a_look_from_another_process_changes_nothing(lab: Lab) -> None:
+    _, _, one, two = pair(lab)
+    other = lab.new_driver()
+    other.start()
+    assert other.observe().problems == {}
+    other.close()
+    assert lab.driver.observe().problems == {}
+    with connected(one, two):
+        assert is_remembered(lab, one, two)
+
+
 def test_a_device_made_anew_has_it_again(lab: Lab) -> None:
     _, _, one, two = pair(lab)
     assert lab.fabric.run("ip", "link", "del", lab.outer(one)).returncode == 0

@@ -21,7 +21,7 @@ from stackyard.host.network import fast_path, names, netns
 from stackyard.host.network import filter as rules
 from stackyard.host.network.conntrack import Connection, end_connections
 from stackyard.host.network.names import Alias, parse_alias
-from stackyard.host.network.nft import Nftables
+from stackyard.host.network.nft import Nftables, NftError
 
 _T = TypeVar("_T")
 _IFF_UP = 1
@@ -146,7 +146,9 @@ class Fabric:
         self.ip = IPRoute()
         self.fast = fast_path.works()
         self._nft = Nftables(after=fast_path.base_text() if self.fast else "")
-        if self.fast:
+        try:
+            self._nft.run("")
+        except NftError:
             self._nft.run(fast_path.reset_text())
 
     def _abandon(self) -> None:
@@ -180,14 +182,15 @@ class Fabric:
             netns.write_sysctl(f"bridge/bridge-nf-call-{key}", 1)
         netns.write_sysctl("bridge/bridge-nf-call-arptables", 0)
         netns.write_sysctl("ipv4/ip_forward", 0)
-        # A connection that was cut must not be taken up again in the middle, from its other end.
-        netns.write_sysctl("netfilter/nf_conntrack_tcp_loose", 0)
-        if self.fast:
-            fast_path.trust_what_is_not_seen()
         self.ip.link("set", index=1, state="up")
         self._doomed = True
         self.sweep()
         self.nft.run(rules.base_text())
+        # A connection that was cut must not be taken up again in the middle, from its other end. (A kernel that loads
+        # connection tracking as a module has these settings from its first rule on.)
+        netns.write_sysctl("netfilter/nf_conntrack_tcp_loose", 0)
+        if self.fast:
+            fast_path.trust_what_is_not_seen()
         self.zones = {
             link.alias.id: int(link.alias.extra)
             for link in self.links().values()

@@ -50,8 +50,7 @@ def base_text(table: str = TABLE) -> str:
 
 
 def reset_text() -> str:
-    """Take the table away, which an earlier version may have made otherwise; devices get their chains with the next
-    apply."""
+    """Take away a table that somebody, or another version, made otherwise. Devices get chains with the next apply."""
     return f"add table {TABLE}\ndelete table {TABLE}\n"
 
 
