@@ -59,6 +59,17 @@ def is_remembered(lab: Lab, sender: Endpoint, receiver: Endpoint) -> bool:
     return bool(found) and all(f'"{lab.outer(receiver)}"' in line for line in found)
 
 
+def becomes_known(lab: Lab, one: Endpoint, two: Endpoint, ends: tuple[socket.socket, socket.socket]) -> bool:
+    """Whether both ways of a connection are remembered, which they are for two seconds after one of them was used."""
+    client, server = ends
+
+    def known() -> bool:
+        talk(client, server, 1)
+        return is_remembered(lab, one, two) and is_remembered(lab, two, one)
+
+    return until(known)
+
+
 @contextlib.contextmanager
 def counted(lab: Lab, match: str) -> Iterator[Callable[[], int]]:
     """How many packets with data or acknowledgements, of those that match, the bridge's filter has seen meanwhile."""
@@ -106,8 +117,7 @@ def test_this_machine_has_it() -> None:
 def test_what_an_established_connection_carries_does_not_reach_the_bridge(lab: Lab) -> None:
     _, _, one, two = pair(lab)
     with connected(one, two) as (client, server):
-        assert until(lambda: echoes(client, server) and is_remembered(lab, one, two))
-        assert until(lambda: echoes(server, client) and is_remembered(lab, two, one))
+        assert becomes_known(lab, one, two, (client, server))
         with counted(lab, "ip protocol tcp") as packets:
             talk(client, server)
             assert packets() <= 30  # of more than 120: those that are to be asked about again
@@ -287,11 +297,51 @@ def test_nothing_outlives_what_allowed_it(lab: Lab, end: Callable[[Lab, Security
     one = lab.attach(network, "10.1.0.5", groups=(own,))
     two = lab.attach(network, "10.1.0.6", groups=(group,))
     with connected(one, two) as (client, server):
-        talk(client, server, 2)
-        assert is_remembered(lab, one, two)
+        assert becomes_known(lab, one, two, (client, server))
         end(lab, group, two)
         assert not echoes(client, server)
         assert not echoes(server, client)
+
+
+def flood(client: socket.socket, server: socket.socket, over: threading.Event, arrived: list[int]) -> None:
+    """Send as fast as it goes, and count what arrives, until told to stop."""
+
+    def send() -> None:
+        client.settimeout(0.1)
+        while not over.is_set():
+            with contextlib.suppress(TimeoutError):
+                client.send(bytes(1 << 16))
+
+    worker = threading.Thread(target=send)
+    worker.start()
+    server.settimeout(0.1)
+    while not over.is_set():
+        with contextlib.suppress(TimeoutError):
+            arrived[0] += len(server.recv(1 << 20))
+    worker.join()
+
+
+def test_a_rule_that_goes_cuts_what_is_under_way(lab: Lab) -> None:
+    network, own = lab.network(subnet("10.1.0.0/24")), lab.group(*EVERYTHING)
+    group = lab.group(*OUTWARD, allow("ingress", protocol="tcp"))
+    one = lab.attach(network, "10.1.0.5", groups=(own,))
+    two = lab.attach(network, "10.1.0.6", groups=(group,))
+    for port in (80, 81, 82):
+        with connected(one, two, port) as (client, server):
+            over, arrived = threading.Event(), [0]
+            worker = threading.Thread(target=flood, args=(client, server, over, arrived))
+            worker.start()
+            try:
+                assert until(lambda arrived=arrived: arrived[0] > 1 << 24)
+                lab.driver.apply_security_group(msgspec.structs.replace(group, rules=OUTWARD))
+                over.wait(0.15)  # what had arrived is read
+                seen = arrived[0]
+                over.wait(0.5)
+                assert arrived[0] == seen
+            finally:
+                over.set()
+                worker.join()
+        lab.driver.apply_security_group(group)
 
 
 def test_a_connection_that_is_ended_by_hand_is_over(lab: Lab) -> None:
@@ -319,14 +369,13 @@ def test_a_stateless_port_ends_and_stops_it_for_all(lab: Lab) -> None:
     spec = SecurityGroupSpec(id=new_id(), rules=EVERYTHING, stateful=False)
     lab.driver.apply_security_group(spec)
     with connected(one, two) as (client, server):
-        assert is_remembered(lab, one, two)
+        assert becomes_known(lab, one, two, (client, server))
         slow = lab.attach(network, "10.1.0.7", groups=(spec,))
         assert "10.1.0.5" not in remembered(lab)
         talk(client, server, 3)
         assert "10.1.0.5" not in remembered(lab)
         lab.driver.remove_port(slow.port.id)
-        talk(client, server, 3)
-        assert is_remembered(lab, one, two)
+        assert becomes_known(lab, one, two, (client, server))
 
 
 # ------------------------------------------------------------------------------------------------ what never takes it
@@ -352,8 +401,7 @@ def test_only_the_connections_own_packets_take_it(lab: Lab) -> None:
     elsewhere = lab.attach(second, "10.1.0.5", groups=(group,), mac=one.port.mac)
     own, target = one.port.mac, two.port.mac
     with connected(one, two) as (client, server), Wire(two) as ear:
-        talk(client, server, 2)
-        assert is_remembered(lab, one, two)
+        assert becomes_known(lab, one, two, (client, server))
 
         def arrives(name: str, sender: Endpoint, frame: bytes) -> bool:
             assert echoes(client, server)  # keeps it remembered
@@ -411,7 +459,7 @@ SLOW = {
 def test_a_port_with_more_to_pass_never_skips_it(lab: Lab, why: str) -> None:
     _, _, one, two = pair(lab)
     with connected(one, two) as (client, server):
-        assert is_remembered(lab, one, two)
+        assert becomes_known(lab, one, two, (client, server))
         slow = msgspec.structs.replace(one.port, **SLOW[why])
         lab.driver.apply_port(slow)
         with counted(lab, "ip saddr 10.1.0.5") as packets:
@@ -419,8 +467,7 @@ def test_a_port_with_more_to_pass_never_skips_it(lab: Lab, why: str) -> None:
             assert packets() >= 20
         assert lab.driver.observe().problems == {}
         lab.driver.apply_port(one.port)
-        talk(client, server, 2)
-        assert is_remembered(lab, one, two)
+        assert becomes_known(lab, one, two, (client, server))
 
 
 def test_a_dscp_mark_is_on_every_packet(lab: Lab) -> None:
@@ -464,9 +511,8 @@ def test_damage_is_seen_and_repaired(lab: Lab, damage: str) -> None:
     for end in (one, two):
         lab.driver.apply_port(end.port)
     assert lab.driver.observe().problems == {}
-    with connected(one, two):
-        assert is_remembered(lab, one, two)
-        assert is_remembered(lab, two, one)
+    with connected(one, two) as ends:
+        assert becomes_known(lab, one, two, ends)
 
 
 def test_a_new_run_takes_it_over_and_a_port_that_goes_leaves_nothing(lab: Lab) -> None:
@@ -476,8 +522,7 @@ def test_a_new_run_takes_it_over_and_a_port_that_goes_leaves_nothing(lab: Lab) -
         for end in (one, two):
             lab.driver.apply_port(end.port)
         assert lab.driver.observe().problems == {}
-        talk(client, server, 2)
-        assert is_remembered(lab, one, two)
+        assert becomes_known(lab, one, two, (client, server))
     lab.driver.remove_port(one.port.id)
     assert lab.outer(one) not in lab.fabric.run("nft", "list", "ruleset").stdout
 
@@ -495,8 +540,8 @@ def test_a_map_of_another_version_is_replaced(lab: Lab) -> None:
     for end in (one, two):
         lab.driver.apply_port(end.port)
     assert lab.driver.observe().problems == {}
-    with connected(one, two):
-        assert is_remembered(lab, one, two)
+    with connected(one, two) as ends:
+        assert becomes_known(lab, one, two, ends)
 
 
 def test_a_look_from_another_process_changes_nothing(lab: Lab) -> None:
@@ -506,8 +551,8 @@ def test_a_look_from_another_process_changes_nothing(lab: Lab) -> None:
     assert other.observe().problems == {}
     other.close()
     assert lab.driver.observe().problems == {}
-    with connected(one, two):
-        assert is_remembered(lab, one, two)
+    with connected(one, two) as ends:
+        assert becomes_known(lab, one, two, ends)
 
 
 def test_a_device_made_anew_has_it_again(lab: Lab) -> None:
@@ -516,6 +561,5 @@ def test_a_device_made_anew_has_it_again(lab: Lab) -> None:
     assert one.port.id in lab.driver.observe().problems
     lab.driver.apply_port(one.port)
     assert lab.driver.observe().problems == {}
-    with connected(one, two):
-        assert is_remembered(lab, one, two)
-        assert is_remembered(lab, two, one)
+    with connected(one, two) as ends:
+        assert becomes_known(lab, one, two, ends)
