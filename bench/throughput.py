@@ -37,7 +37,7 @@ def one_host(context: Context) -> Iterator[Row]:
             (_enter(engine.process(f"zun-{made[0]}")), _enter(engine.process(f"zun-{made[1]}")), ours),
             (_enter(engine.process(theirs[0])), _enter(engine.process(theirs[1])), engine.address(theirs[0])),
         )
-        figures = compared(ends, rounds=2 if context.quick else 7, seconds=1 if context.quick else 2)
+        figures = compared(ends, rounds=2 if context.quick else 15, seconds=1 if context.quick else 2)
     finally:
         remove(client, made)
         engine.docker("rm", "-f", *theirs)
@@ -50,7 +50,7 @@ def across(context: Context) -> Iterator[Row]:
     """The same between two hosts, by our tunnel and by one that was made by hand."""
     from bench.across_hosts import across_hosts
 
-    rounds, seconds = (2, 1) if context.quick else (7, 2)
+    rounds, seconds = (2, 1) if context.quick else (15, 2)
     with tempfile.TemporaryDirectory(prefix="stackyard-bench-") as directory:
         ours, by_hand = across_hosts(Path(directory), rounds=rounds, seconds=seconds)
     note = "iperf3, one TCP stream; reference: a VXLAN device and a bridge made by hand on each host"
