@@ -267,3 +267,14 @@ def test_what_it_remembers_of_its_image(still_cloud: TestCloud) -> None:
     act(demo, own["id"], "os-set_image_metadata", many, status=400)
     act(admin, own["id"], "os-reset_status", {"status": "uploading"})
     act(demo, own["id"], "os-set_image_metadata", given, status=400)
+
+
+def test_detaching_by_force_mends_a_volume_that_was_said_to_be_broken(cloud: TestCloud) -> None:
+    demo, admin = Cinder(cloud, "demo"), Cinder(cloud, "admin")
+    own = volumes.make(demo)
+    volumes.act(demo, own["id"], "os-attach", {"instance_uuid": volumes.SERVER, "mountpoint": "/dev/vdb"})
+    attachment = volumes.show(demo, own["id"])["attachments"][0]
+    volumes.act(admin, own["id"], "os-reset_status", {"status": "error"})
+    volumes.act(admin, own["id"], "os-force_detach", {"attachment_id": attachment["attachment_id"]})
+    shown = volumes.show(demo, own["id"])
+    assert (shown["status"], shown["attachments"]) == ("available", [])

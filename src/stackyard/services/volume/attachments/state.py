@@ -164,31 +164,34 @@ def roll_detaching(tx: Transaction, volume: Any) -> None:
         tasks.update(tx, volume.id, status=statuses.IN_USE)
 
 
-def remove(tx: Transaction, attachment: Any) -> None:
-    """The attachment is gone; the volume's status follows from those that are left."""
+def remove(tx: Transaction, attachment: Any, *, broken: bool = False) -> None:
+    """The attachment is gone; the volume's status follows from those that are left, with `broken` that in error too."""
     tx.execute(_DELETE, {"key": attachment.id})
-    settle(tx, attachment.volume_id)
+    settle(tx, attachment.volume_id, broken=broken)
     where = attachment.instance_id or attachment.attached_host
     timeline.record(tx, tasks.VOLUME, attachment.volume_id, "detached", f"from {where}" if where else "")
 
 
-def settle(tx: Transaction, volume_id: str) -> None:
-    """Write the status that follows from a volume's attachments."""
+def settle(tx: Transaction, volume_id: str, *, broken: bool = False) -> None:
+    """Write the status that follows from a volume's attachments; with `broken` also to one in error."""
     volume = finding.by_id(tx, volume_id)
     left = {one.attach_status for one in of_volume(tx, volume_id)}
     status = next((status for word, status in _FOLLOWS if word in left), statuses.AVAILABLE)
     columns: dict[str, Any] = {}
     if statuses.ATTACHED not in left and "attached_mode" in volume.admin_metadata:
         columns["admin_metadata"] = {k: v for k, v in volume.admin_metadata.items() if k != "attached_mode"}
-    _write(tx, volume, status, **columns)
+    _write(tx, volume, status, broken=broken, **columns)
 
 
-def _write(tx: Transaction, volume: Any, status: str, **columns: Any) -> None:
-    """Give a volume its status; one that is busy with a task gets it when that is done, one that is broken stays so."""
+def _write(tx: Transaction, volume: Any, status: str, *, broken: bool = False, **columns: Any) -> None:
+    """Give a volume its status; one that is busy with a task gets it when that is done.
+
+    One in error stays so unless `broken`.
+    """
     if volume.task is not None and "status" in volume.task:
         columns["task"] = {**volume.task, "status": status}
         reconcile.mark(tx, reconcile.kind_on(tasks.VOLUME, volume.host), volume.id)  # whoever is at it starts again
-    elif volume.status in _ATTACHABLE:
+    elif volume.status in _ATTACHABLE or (broken and volume.status == statuses.ERROR):
         columns["status"] = status
     if columns:
         tasks.update(tx, volume.id, **columns)

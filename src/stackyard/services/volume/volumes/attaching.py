@@ -105,7 +105,8 @@ def _detach(tx: Transaction, call: Call, attachment_id: str | None) -> None:
             state.settle(tx, volume.id)
         return
     require_not_of_server(tx, call, held[0])
-    state.remove(tx, held[0])
+    # As in Cinder: whoever says so knows that it is whole.
+    state.remove(tx, held[0], broken=True)
 
 
 def require_not_of_server(tx: Transaction, call: Call, attachment: Any) -> None:
