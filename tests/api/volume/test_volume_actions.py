@@ -278,3 +278,14 @@ def test_detaching_by_force_mends_a_volume_that_was_said_to_be_broken(cloud: Tes
     volumes.act(admin, own["id"], "os-force_detach", {"attachment_id": attachment["attachment_id"]})
     shown = volumes.show(demo, own["id"])
     assert (shown["status"], shown["attachments"]) == ("available", [])
+
+
+def test_detaching_by_the_attachment_of_another_volume(cloud: TestCloud) -> None:
+    demo, admin = Cinder(cloud, "demo"), Cinder(cloud, "admin")
+    mine, other, foreign = volumes.make(demo), volumes.make(demo), volumes.make(admin)
+    for client, volume in ((demo, mine), (demo, other), (admin, foreign)):
+        volumes.act(client, volume["id"], "os-attach", {"host_name": "far", "mountpoint": "/dev/vdb"})
+    for client, volume, status in ((demo, other, 400), (admin, foreign, 404)):
+        held = volumes.show(client, volume["id"])["attachments"][0]["attachment_id"]
+        volumes.act(demo, mine["id"], "os-detach", {"attachment_id": held}, status=status)
+    assert volumes.show(demo, mine["id"])["status"] == "in-use"

@@ -97,6 +97,9 @@ def _detach(tx: Transaction, call: Call, attachment_id: str | None) -> None:
     if attachment_id is not None:
         held = [one for one in held if one.id == attachment_id]
         if not held:
+            other = state.by_id(tx, attachment_id)
+            if other is not None and other.project_id == volume.project_id:
+                raise BadRequest("Invalid input received: Mismatched volume and attachment", kind="InvalidInput")
             raise state.not_found(attachment_id)
     elif len(held) > 1:
         raise _invalid("Detach volume failed: More than one attachment, but no attachment_id provided.")
