@@ -175,6 +175,8 @@ def test_a_volume_that_grows_is_seen_by_its_server(cloud: TestCloud, demo: Nova)
     cloud.settle()
     assert cloud.machines["machine"]._machines[server].grown == [volume] * 2
     assert [row.state for row in disks.of_server(cloud, server)] == ["attached"]
+    found = action(Nova(cloud, "admin"), server, "extend_volume")
+    assert [(one["event"], one["result"]) for one in found["events"]] == [("compute_extend_volume", "Success")]
 
 
 def test_several_servers_share_a_volume_that_allows_it(cloud: TestCloud, demo: Nova) -> None:

@@ -130,14 +130,16 @@ def finish_one(tx: Transaction, server: Any, action_id: str, step: str, error: s
     tx.execute(_FINISH_ACTION, {"key": action_id, "at": tx.now, "text": None if error is None else "Error"})
 
 
-def record_own(tx: Transaction, server: Any, action: str) -> None:
-    """Write an action down that nobody asked for: it was seen, and is done."""
+def record_own(tx: Transaction, server: Any, action: str) -> str:
+    """Write an action down that nobody asked for: it was seen, and is done; its id."""
+    action_id = ids.new_uuid()
     row = {
-        "id": ids.new_uuid(), "server_id": server.id, "request_id": request_id_var.get() or ids.new_request_id(),
+        "id": action_id, "server_id": server.id, "request_id": request_id_var.get() or ids.new_request_id(),
         "action": action, "user_id": None, "project_id": None, "message": None,
         "started_at": tx.now, "updated_at": tx.now, "finished_at": tx.now,
     }  # fmt: skip
     tx.execute(_OWN_ACTION, row)
+    return action_id
 
 
 def _action(tx: Transaction, server: Any) -> str | None:

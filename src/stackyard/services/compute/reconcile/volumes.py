@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 from stackyard.core import timeline
@@ -249,11 +248,20 @@ def _let_go(job: Job, row: Any) -> None:
 
 
 def _extend(job: Job, row: Any) -> None:
+    failed: str | None = None
     try:
         job.driver.extend_volume(job.id, row.volume_id)
     except NotFoundError as error:
+        failed = str(error)
         _tell(job, row.volume_id, "telling a volume's size failed", error)
-    job.write("volume extended", lambda tx: _done(partial(rows.update, state=State.ATTACHED), tx, row.id))
+
+    def write(tx: Transaction) -> dict[str, Any]:
+        rows.update(tx, row.id, state=State.ATTACHED)
+        action_id = outcome.record_own(tx, job.server, "extend_volume")
+        outcome.finish_one(tx, job.server, action_id, "compute_extend_volume", failed)
+        return {}
+
+    job.write("volume extended", write)
 
 
 def _quietly(job: Job, volume_id: str, step: Callable[[], object]) -> None:
