@@ -6,9 +6,20 @@ import time
 from datetime import UTC, datetime
 from functools import lru_cache
 
+_SET_BACK = 60.0
+_NEXT = 1e-6
+
 
 class Clock:
-    """The system's clock. `now` is an aware UTC datetime; `time` is seconds since 1970."""
+    """The system's clock. `now` is an aware UTC datetime; `time` is seconds since 1970.
+
+    When the system's clock is set back a little (by time synchronisation, or by a virtual machine's host), this one
+    creeps on until that has caught up: what comes after a revocation, say, must not bear an earlier time than that.
+    Set back by more than a minute it is believed.
+    """
+
+    def __init__(self) -> None:
+        self._latest = 0.0
 
     def now(self) -> datetime:
         """The present moment in UTC."""
@@ -16,13 +27,18 @@ class Clock:
 
     def time(self) -> float:
         """Seconds since the epoch."""
-        return time.time()
+        found = time.time()
+        if 0.0 <= self._latest - found < _SET_BACK:
+            found = self._latest + _NEXT
+        self._latest = found
+        return found
 
 
 class SteppedClock(Clock):
     """A clock that stands still until it is told to move."""
 
     def __init__(self, start: float = 1_800_000_000.0) -> None:
+        super().__init__()
         self._time = start
 
     def time(self) -> float:

@@ -197,12 +197,17 @@ def test_a_disabled_user_or_domain(people: People) -> None:
     provider = Provider(people)
     token = provider.token(remote_user="jo")
     user_id = people.validate(token).json()["token"]["user"]["id"]
-    people.admin.patch(f"{V3}/users/{user_id}", json={"user": {"enabled": False}})
+
+    def enable(path: str, noun: str, *, on: bool) -> None:
+        answer = people.admin.patch(f"{V3}/{path}", json={noun: {"enabled": on}})
+        assert answer.status_code == 200, answer.text
+
+    enable(f"users/{user_id}", "user", on=False)
     assert provider.sign_in(remote_user="jo").status_code == 401
     assert people.validate(token).status_code == 404
-    people.admin.patch(f"{V3}/users/{user_id}", json={"user": {"enabled": True}})
+    enable(f"users/{user_id}", "user", on=True)
     assert provider.sign_in(remote_user="jo").status_code == 201
-    people.admin.patch(f"{V3}/domains/{provider.domain_id}", json={"domain": {"enabled": False}})
+    enable(f"domains/{provider.domain_id}", "domain", on=False)
     assert provider.sign_in(remote_user="jo").status_code == 401
 
 
