@@ -16,7 +16,7 @@ ALTERNATIVE = f"{IMAGE}-alt"
 USER, PASSWORD = "cirros", "gocubsgo"
 LIST = Path(__file__).with_name("lists") / "band3_tempest_guest_ssh_or_multinode.txt"
 
-# Its list is of tests for which no server boots, but it also asks for two hosts.
+# Its list is of tests that reach no guest, but it asks for two hosts.
 OF_TWO_HOSTS = (
     (
         "tempest.api.compute.admin.test_servers_negative.ServersAdminNegativeTestJSON.test_migrate_server_invalid_state"

@@ -176,6 +176,7 @@ def test_a_volume_that_grows_is_seen_by_its_server(cloud: TestCloud, demo: Nova)
     assert cloud.machines["machine"]._machines[server].grown == [volume] * 2
     assert [row.state for row in disks.of_server(cloud, server)] == ["attached"]
     found = action(Nova(cloud, "admin"), server, "extend_volume")
+    assert found["user_id"] == demo.get(f"/servers/{server}")["server"]["user_id"]
     assert [(one["event"], one["result"]) for one in found["events"]] == [("compute_extend_volume", "Success")]
 
 

@@ -130,12 +130,16 @@ def finish_one(tx: Transaction, server: Any, action_id: str, step: str, error: s
     tx.execute(_FINISH_ACTION, {"key": action_id, "at": tx.now, "text": None if error is None else "Error"})
 
 
-def record_own(tx: Transaction, server: Any, action: str) -> str:
-    """Write an action down that nobody asked for: it was seen, and is done; its id."""
+def record_own(tx: Transaction, server: Any, action: str, *, for_owner: bool = False) -> str:
+    """Write an action down that nobody asked for: it was seen, and is done; its id.
+
+    `for_owner`: what it follows from was the owner's doing, elsewhere.
+    """
     action_id = ids.new_uuid()
     row = {
         "id": action_id, "server_id": server.id, "request_id": request_id_var.get() or ids.new_request_id(),
-        "action": action, "user_id": None, "project_id": None, "message": None,
+        "action": action, "message": None,
+        "user_id": server.user_id if for_owner else None, "project_id": server.project_id if for_owner else None,
         "started_at": tx.now, "updated_at": tx.now, "finished_at": tx.now,
     }  # fmt: skip
     tx.execute(_OWN_ACTION, row)

@@ -257,7 +257,7 @@ def _extend(job: Job, row: Any) -> None:
 
     def write(tx: Transaction) -> dict[str, Any]:
         rows.update(tx, row.id, state=State.ATTACHED)
-        action_id = outcome.record_own(tx, job.server, "extend_volume")
+        action_id = outcome.record_own(tx, job.server, "extend_volume", for_owner=True)
         outcome.finish_one(tx, job.server, action_id, "compute_extend_volume", failed)
         return {}
 
