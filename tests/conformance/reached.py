@@ -18,10 +18,7 @@ LIST = Path(__file__).with_name("lists") / "band3_tempest_guest_ssh_or_multinode
 
 # Its list is of tests that reach no guest, but it asks for two hosts.
 OF_TWO_HOSTS = (
-    (
-        "tempest.api.compute.admin.test_servers_negative.ServersAdminNegativeTestJSON.test_migrate_server_invalid_state"
-        "[id-b0b17f83-d14e-4fc4-8f31-bcc9f3cfa629,negative]"
-    ),
+    "tempest.api.compute.admin.test_servers_negative.ServersAdminNegativeTestJSON.test_migrate_server_invalid_state",
 )
 
 
