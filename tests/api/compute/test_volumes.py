@@ -64,7 +64,7 @@ def test_a_volume_comes_to_a_running_server_and_leaves_it(cloud: TestCloud, demo
     told = action(demo, server, "attach_volume")
     assert (told["message"], [event["event"] for event in told["events"]]) == (None, ["compute_attach_volume"])
     detach(demo, server, volume)
-    assert disks.status(cloud, volume) == "detaching"
+    assert disks.status(cloud, volume) in ("detaching", "available")  # its host may have been quicker
     cloud.settle()
     assert plugged(cloud, server) == []
     assert (disks.status(cloud, volume), disks.attachments(cloud, volume)) == ("available", [])
