@@ -144,7 +144,8 @@ class Pair:
 @pytest.fixture
 def pair(tmp_path: Path, postgres_server: PostgresServer) -> Iterator[Pair]:
     underlay, url = Underlay(tmp_path), postgres_server.create()
-    members = []
+    members: list[Member] = []
+    sandboxes: list[str] = []
     try:
         for number, name in enumerate(("host-one", "host-two"), start=1):
             place, address = underlay.machine(number)
@@ -152,15 +153,15 @@ def pair(tmp_path: Path, postgres_server: PostgresServer) -> Iterator[Pair]:
             directory.mkdir()
             (directory / "config.toml").write_text(CONFIG.format(name=name, url=url, address=address))
             members.append(Member(name, place, directory))
-        made = Pair(*members)
+        made = Pair(*members, sandboxes)
         for member in members:
             member.up()
         yield made
-        for name in made.sandboxes:
-            netns.delete(name)
     finally:
         for member in members:
             member.purge()
+        for name in sandboxes:
+            netns.delete(name)
         underlay.close()
         postgres_server.drop(url)
 
