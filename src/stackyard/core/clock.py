@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 _SET_BACK = 60.0
+"""Seconds that the system's clock may be set back and not be believed."""
 _NEXT = 1e-6
+"""Seconds from one reading to the next meanwhile: what moments are kept to."""
 
 
 class Clock:

@@ -11,7 +11,7 @@ import errno
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -21,7 +21,7 @@ from stackyard.host.network import fast_path, names, netns
 from stackyard.host.network import filter as rules
 from stackyard.host.network.conntrack import Connection, end_connections
 from stackyard.host.network.names import Alias, parse_alias
-from stackyard.host.network.nft import Nftables, NftError
+from stackyard.host.network.nft import Chain, Listing, Nftables, NftError
 
 _T = TypeVar("_T")
 _IFF_UP = 1
@@ -202,6 +202,14 @@ class Fabric:
         """Put every bridge's zone into the map again."""
         for network_id, zone in self.zones.items():
             self.nft.run(f'add element {rules.TRACKING} zones {{ "{names.bridge(network_id)}" : {zone} }}\n')
+
+    def fast_text(self, device: str, chains: tuple[Chain, ...] = ()) -> str:
+        """What has the device, which must be there for that, have these chains of the fast path, or none any more."""
+        return fast_path.text(device, chains) if self.fast else ""
+
+    def is_fast(self, listing: Listing, chains: Iterable[Chain]) -> bool:
+        """Whether these chains of the fast path are in force, where there is one."""
+        return not self.fast or all(map(listing.holds, chains))
 
     def forget_flows(self) -> None:
         """Have the fast path know of no connection, nor learn of one from a packet that is under way just now."""

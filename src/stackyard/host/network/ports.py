@@ -80,11 +80,11 @@ def _apply_fast_path(fabric: Fabric, spec: PortSpec, before: PortSpec | None, li
     """By a transaction of its own: its chains need the device, and all others come before that."""
     chains = fast_path.port_chains(spec, link.index)
     if fabric.fast and (before is None or fast_path.port_chains(before, link.index) != chains):
-        fabric.nft.run(fast_path.text(link.name, chains))
+        fabric.nft.run(fabric.fast_text(link.name, chains))
 
 
 def _remove_text(fabric: Fabric, port_id: str) -> str:
-    return rules.remove_port_text(port_id) + (fast_path.remove_text(names.port(port_id)) if fabric.fast else "")
+    return rules.remove_port_text(port_id) + fabric.fast_text(names.port(port_id))
 
 
 def remove(fabric: Fabric, port_id: str) -> None:

@@ -58,15 +58,12 @@ class Provider:
                 link, alias = self._create(spec, name, interface)
             else:
                 alias = link.alias or self._alias(spec, interface, was_up=True)
-            self._fabric.nft.run(edge.text(spec, name) + self._fast_text(link))
+            chains = fast_path.uplink_chains(name, link.index)
+            self._fabric.nft.run(edge.text(spec, name) + self._fabric.fast_text(name, chains))
             if link.mtu != spec.mtu:
                 self._fabric.ip.link("set", index=link.index, mtu=spec.mtu)
             self._fabric.settle(link, alias, up=True)
             undo.pop_all()
-
-    def _fast_text(self, link: Link) -> str:
-        chains = fast_path.uplink_chains(link.name, link.index)
-        return fast_path.text(link.name, chains) if self._fabric.fast else ""
 
     def _interface(self, spec: NetworkSpec) -> str:
         physical = spec.segment.physical_network or ""
@@ -135,9 +132,7 @@ class Provider:
         if link is None:
             return
         self._fabric.delete_link(name)
-        self._fabric.nft.run(
-            edge.remove_text(network_id, name) + (fast_path.remove_text(name) if self._fabric.fast else "")
-        )
+        self._fabric.nft.run(edge.remove_text(network_id, name) + self._fabric.fast_text(name))
         self._restore([link])
 
     def purge(self) -> None:
@@ -168,7 +163,7 @@ class Provider:
             return "its way to the physical network is gone"
         if not self._is_right(spec, link, self._interface(spec)):
             return "it is on another interface"
-        if self._fabric.fast and not all(map(fast.holds, fast_path.uplink_chains(name, link.index))):
+        if not self._fabric.is_fast(fast, fast_path.uplink_chains(name, link.index)):
             return "the fast path from the physical network was changed"
         return None if edge.is_whole(listing, spec, name) else "the filter to the physical network was changed"
 

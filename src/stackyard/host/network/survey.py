@@ -152,9 +152,8 @@ def _port_problems(
             continue
         link = view.links.get(names.port(spec.id))
         text = ports.problem(parts.fabric, spec, link, rates)
-        if not text and link and parts.fabric.fast:
-            chains = fast_path.port_chains(spec, link.index)
-            text = None if all(map(view.fast.holds, chains)) else "its fast path was changed"
+        if not text and link and not parts.fabric.is_fast(view.fast, fast_path.port_chains(spec, link.index)):
+            text = "its fast path was changed"
         if not text and not rules.port_is_whole(view.filters, spec):
             text = "its filter was changed"
         if not text and (names.port(spec.id) in stateless) != statefulness.is_stateless(parts.applied, spec):

@@ -106,8 +106,8 @@ class Tunnels:
         text = edge.text(spec, link.name)
         if before is not None and edge.text(before, link.name) == text:
             text = ""
-        if self._fabric.fast and (before is None or wanted(before).macs != wanted(spec).macs):
-            text += fast_path.text(link.name, _fast_chains(spec, link))
+        if before is None or wanted(before).macs != wanted(spec).macs:
+            text += self._fabric.fast_text(link.name, _fast_chains(spec, link))
         if text:
             self._fabric.nft.run(text)
 
@@ -222,9 +222,7 @@ class Tunnels:
         if self._fabric.index(name) is None:
             return
         self._fabric.delete_link(name)
-        self._fabric.nft.run(
-            edge.remove_text(network_id, name) + (fast_path.remove_text(name) if self._fabric.fast else "")
-        )
+        self._fabric.nft.run(edge.remove_text(network_id, name) + self._fabric.fast_text(name))
         if bridge is not None:
             for address in self._neighbours().get(bridge, {}):
                 self._forget(bridge, address)
@@ -252,7 +250,7 @@ class Tunnels:
                     text = f"its tunnel's entries were changed: {_difference(entries, wanted(spec))}"
                 elif not edge.is_whole(listing, spec, name):
                     text = "its tunnel's filter was changed"
-                elif self._fabric.fast and not all(map(fast.holds, _fast_chains(spec, link))):
+                elif not self._fabric.is_fast(fast, _fast_chains(spec, link)):
                     text = "its tunnel's fast path was changed"
             if text:
                 found[spec.id] = text
